@@ -1,0 +1,417 @@
+"""Every message on the wire: newline-delimited JSON, one tagged struct a line.
+
+Down: a `Request` carrying one command. Up: `Hello`, then `Snapshot`, then a `Reply` for each
+request and events as they happen. `docs/wire.md` is generated from these types. Times named `at`
+are UNIX seconds (UTC); fields ending in `_ms` count milliseconds, in `_s` seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+WIRE_VERSION = 1
+"""Raised when a field changes its meaning or goes; a new optional field does not raise it."""
+
+MAX_LINE = 1 << 20
+"""Longest line either side accepts, in bytes."""
+
+LegStateName = Literal["dialing", "trying", "ringing", "early", "answered", "ended"]
+AttemptState = Literal[
+    "queued", "dialing", "listening", "answered", "wait_tone", "connecting", "bridged", "wrap_up", "done"
+]
+OperatorMode = Literal["headset", "standing", "cold"]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+# --- commands -------------------------------------------------------------------------------
+
+class Dial(Struct, tag="dial"):
+    """Dial a number by hand, ahead of the queue."""
+
+    number: str
+
+
+class Next(Struct, tag="next"):
+    """Dial the next queue entry now, once, even while paused."""
+
+
+class Pause(Struct, tag="pause"):
+    """Stop taking entries from the queue; calls that are up go on."""
+
+
+class Resume(Struct, tag="resume"):
+    """Work the queue."""
+
+
+class Skip(Struct, tag="skip"):
+    """Leave an entry out; one that is being called is hung up."""
+
+    entry: int
+
+
+class Redial(Struct, tag="redial"):
+    """Put a finished, skipped or interrupted entry back into the queue, in front."""
+
+    entry: int
+
+
+class LoadQueue(Struct, tag="load_queue"):
+    """Add the rows of a CSV file to the queue. `path` is read by the engine."""
+
+    path: str
+
+
+class Accept(Struct, tag="accept"):
+    """The operator takes the waiting callee: bridge."""
+
+
+class Hangup(Struct, tag="hangup"):
+    """Hang up one leg or, without `leg`, the current call (every leg of it)."""
+
+    leg: str | None = None
+
+
+class StopAll(Struct, tag="stop_all"):
+    """Pause the queue and hang up every call."""
+
+
+class Hold(Struct, tag="hold"):
+    """Hold or resume the current call's callee, or one leg."""
+
+    on: bool
+    leg: str | None = None
+
+
+class Mute(Struct, tag="mute"):
+    """Mute or unmute the operator."""
+
+    on: bool
+
+
+class SendDigits(Struct, tag="send_digits"):
+    """Send DTMF to the current callee, or to one leg."""
+
+    digits: str
+    leg: str | None = None
+
+
+class Answer(Struct, tag="answer"):
+    """Answer a ringing inbound leg."""
+
+    leg: str
+
+
+class Refuse(Struct, tag="refuse"):
+    """Refuse a ringing inbound leg with a final response, 400 to 699."""
+
+    leg: str
+    code: int = 486
+
+
+class SetOperator(Struct, tag="set_operator"):
+    """Choose how the operator is reached: this headset, an agent's standing leg, or a cold dial.
+
+    `agents` replaces the list of agents' numbers; empty keeps it.
+    """
+
+    mode: OperatorMode
+    agents: list[str] = []
+
+
+class Record(Struct, tag="record"):
+    """Switch the recording of the current call's callee, or of one leg, on or off."""
+
+    on: bool
+    leg: str | None = None
+
+
+class SetDisposition(Struct, tag="set_disposition"):
+    """The operator's word on a finished attempt; ends its wrap-up."""
+
+    entry: int
+    disposition: str
+    note: str = ""
+
+
+class QueuePage(Struct, tag="queue_page"):
+    """Ask for `limit` queue entries from `offset`; answered by `QueueRows` in the reply."""
+
+    offset: int
+    limit: int
+
+
+class GetSnapshot(Struct, tag="get_snapshot"):
+    """Ask for a new `Snapshot`, sent before the reply."""
+
+
+class Subscribe(Struct, tag="subscribe"):
+    """Switch the `Meters` messages of this connection on or off (on at first)."""
+
+    meters: bool
+
+
+class Shutdown(Struct, tag="shutdown"):
+    """End the engine: hang up every call, deregister, exit."""
+
+
+Command = (
+    Dial | Next | Pause | Resume | Skip | Redial | LoadQueue | Accept | Hangup | StopAll | Hold | Mute
+    | SendDigits | Answer | Refuse | SetOperator | Record | SetDisposition | QueuePage | GetSnapshot
+    | Subscribe | Shutdown
+)
+
+
+class Request(Struct):
+    """One line down. `id` is the sender's and comes back in the `Reply`."""
+
+    id: int
+    command: Command
+
+
+# --- state, in snapshots and in the events that change it ------------------------------------
+
+class Trunk(Struct, tag="trunk"):
+    """The registration. `state`: off (none needed), registering, registered, failed, lost."""
+
+    server: str
+    user: str
+    state: Literal["off", "registering", "registered", "failed", "lost"]
+    detail: str = ""
+    expires_at: float | None = None
+
+
+class Sound(Struct, tag="sound"):
+    """The sound card; `problem` is a plain sentence, empty when both sides work or none is wanted."""
+
+    input: str
+    output: str
+    problem: str = ""
+
+
+class Flow(Struct, tag="flow"):
+    """What the dialer is doing, and with whom calls are bridged.
+
+    `running` is false while paused. `exemptions` names every guard that is off, in words.
+    `agent_state`: none, dialing, ready, busy, failed (the standing leg's or the last agent's).
+    """
+
+    running: bool
+    operator: OperatorMode
+    agents: list[str]
+    agent_state: str = "none"
+    muted: bool = False
+    campaign: str = ""
+    exemptions: list[str] = []
+    notice: str = ""
+
+
+class Counts(Struct, tag="counts"):
+    """The queue in figures. `abandoned` were answered and got no operator."""
+
+    total: int
+    queued: int
+    active: int
+    done: int
+    interrupted: int
+    blocked: int
+    answered: int = 0
+    abandoned: int = 0
+
+
+class Entry(Struct, tag="entry"):
+    """One queue entry as it stands. `position` is its row in the queue, from 0.
+
+    `state`: queued, active, done, interrupted, blocked, skipped.
+    """
+
+    id: int
+    position: int
+    number: str
+    name: str
+    note: str
+    state: Literal["queued", "active", "done", "interrupted", "blocked", "skipped"]
+    attempts: int
+    disposition: str = ""
+    heard: str = ""
+    """The last tones of the last attempt, in words."""
+    at: float | None = None
+
+
+class Leg(Struct, tag="leg"):
+    """One leg. `role`: callee, agent, inbound or manual. `remote` is escaped for display."""
+
+    id: str
+    role: Literal["callee", "agent", "inbound", "manual"]
+    number: str
+    state: LegStateName
+    at: float
+    remote: str = ""
+    sip_code: int | None = None
+    reason: str = ""
+    cause: str = ""
+    entry: int | None = None
+    held: bool = False
+    far_held: bool = False
+    recording: str = ""
+    bridged_to: str = ""
+    """The other leg's id, `sound` for the headset, empty while not bridged."""
+    codec: str = ""
+    answered_at: float | None = None
+
+
+class Attempt(Struct, tag="attempt"):
+    """A queue entry's call going through its steps. `leg` is empty before dialling.
+
+    `deadline` is when the present state times out, in UNIX seconds.
+    """
+
+    entry: int
+    attempt: int
+    number: str
+    name: str
+    state: AttemptState
+    at: float
+    leg: str = ""
+    agent_leg: str = ""
+    deadline: float | None = None
+    disposition: str = ""
+    waiting_for_operator: bool = False
+
+
+class LogLine(Struct, tag="log"):
+    """One line for the log pane. Text from the network is escaped already."""
+
+    at: float
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+    leg: str = ""
+
+
+class Snapshot(Struct, tag="snapshot"):
+    """All of the state at one moment; every later event applies to it."""
+
+    at: float
+    trunk: Trunk
+    sound: Sound
+    flow: Flow
+    counts: Counts
+    legs: list[Leg]
+    attempts: list[Attempt]
+    log: list[LogLine]
+
+
+# --- events ----------------------------------------------------------------------------------
+
+class Hello(Struct, tag="hello"):
+    """First line up: the wire's version, the engine's version and process id."""
+
+    wire: int
+    version: str
+    pid: int
+
+
+class Reply(Struct, tag="reply"):
+    """The answer to one request. `ok` false: nothing was changed, and `error` says why."""
+
+    id: int | None
+    ok: bool
+    error: str = ""
+    rows: QueueRows | None = None
+
+
+class QueueRows(Struct):
+    """A page of the queue."""
+
+    offset: int
+    total: int
+    rows: list[Entry]
+
+
+class QueueChanged(Struct, tag="queue_changed"):
+    """Rows were added, removed or reordered: fetch the pages on show again."""
+
+    counts: Counts
+
+
+class Detection(Struct, tag="detection"):
+    """Heard on a leg. `begin_ms` and `end_ms` count from when listening began."""
+
+    at: float
+    leg: str
+    tone: str
+    begin_ms: int
+    end_ms: int
+    confidence: float
+    why: str
+
+
+class Digit(Struct, tag="digit"):
+    """A key press: `received` from the leg, or sent to it."""
+
+    at: float
+    leg: str
+    digit: str
+    received: bool = True
+
+
+class Sip(Struct, tag="sip"):
+    """A SIP message of a leg passed: `INVITE`, `180 Ringing`, ... for the timeline."""
+
+    at: float
+    leg: str
+    sent: bool
+    text: str
+
+
+class AttemptDone(Struct, tag="attempt_done"):
+    """A finished attempt, whole. `offhook run --json` prints one a line.
+
+    `states` gives when each state was first entered, in ms from `started_at` (ISO 8601, UTC).
+    `detections` in order of begin. `sip_code` is the final response's, null where none came.
+    """
+
+    number: str
+    name: str
+    entry: int
+    started_at: str
+    states: dict[str, int]
+    detections: list[Detection]
+    digits: str
+    sip_code: int | None
+    reason: str
+    disposition: str
+    duration: float
+    agent: str = ""
+    recording: str = ""
+
+
+class Meter(Struct):
+    """Levels in dBm0, -90 for silence; `tone` is what is heard at this moment."""
+
+    received: float
+    sent: float
+    tone: str = ""
+
+
+class Meters(Struct, tag="meters"):
+    """The latest levels of every leg (and of `sound`), at most ten times a second."""
+
+    at: float
+    legs: dict[str, Meter]
+
+
+class Bye(Struct, tag="bye"):
+    """The engine is ending; the connection closes after this line."""
+
+    reason: str
+
+
+Event = (
+    Hello | Snapshot | Reply | Trunk | Sound | Flow | Counts | Entry | QueueChanged | Leg | Attempt
+    | LogLine | Detection | Digit | Sip | AttemptDone | Meters | Bye
+)

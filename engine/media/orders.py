@@ -1,0 +1,252 @@
+"""All that passes between the media thread and the rest: orders in, facts out.
+
+Kept to plain values so that the media thread could become a process of its own. A stream is one
+leg's RTP; the sound card is the stream named `SOUND`.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Literal
+
+import msgspec
+
+from engine.detect.types import Detection
+
+SOUND = "sound"
+"""The stream id of the local headset in `Bridge`, `Mute`, `Play` and the meters."""
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """A negotiated audio format. `name` is the rtpmap encoding name: PCMA or PCMU."""
+
+    name: str
+    payload_type: int
+
+
+# Sources of generated audio
+
+class WavSource(msgspec.Struct, frozen=True, tag="wav"):
+    """A RIFF/WAVE file, mono or stereo, any rate, PCM or G.711; resampled to 8 kHz when loaded."""
+
+    path: str
+
+
+class ToneSource(msgspec.Struct, frozen=True, tag="tone"):
+    """A tone of a country's plan: `ringback`, `busy` or `congestion`, at `level_dbm0`."""
+
+    country: str
+    tone: str = "ringback"
+    level_dbm0: float = -19.0
+
+
+Source = WavSource | ToneSource
+
+
+# Orders
+
+class OpenStream(msgspec.Struct, frozen=True):
+    """Take over a bound, non-blocking UDP socket and listen. Nothing is sent until `SetRemote`."""
+
+    stream: str
+    sock: socket.socket
+
+
+class SetRemote(msgspec.Struct, frozen=True):
+    """Where to send and in which format, from SDP; again on a 183, a 200 and every re-INVITE.
+
+    `codecs` holds what may arrive; the first is sent. `event_payload_type` is the negotiated
+    telephone-event (RFC 4733), None where the far end offered none. `direction` is ours.
+    With `send_first` silence is sent until something better is there, for far ends that wait
+    for our first packet.
+    """
+
+    stream: str
+    host: str
+    port: int
+    codecs: tuple[Codec, ...]
+    event_payload_type: int | None = None
+    direction: Direction = "sendrecv"
+    send_first: bool = True
+
+
+class CloseStream(msgspec.Struct, frozen=True):
+    stream: str
+
+
+class Play(msgspec.Struct, frozen=True):
+    """Play to the stream, in place of whatever it was sent. `tag` comes back in `PlaybackEnded`."""
+
+    stream: str
+    source: Source
+    loop: bool = False
+    tag: str = ""
+
+
+class StopPlay(msgspec.Struct, frozen=True):
+    stream: str
+
+
+class Bridge(msgspec.Struct, frozen=True):
+    """Join two streams both ways; ends what either was playing and any bridge either was in."""
+
+    a: str
+    b: str
+
+
+class Unbridge(msgspec.Struct, frozen=True):
+    stream: str
+
+
+class SendDigits(msgspec.Struct, frozen=True):
+    """Send DTMF by RFC 4733: each digit `duration_ms` long, `gap_ms` apart, three end packets."""
+
+    stream: str
+    digits: str
+    duration_ms: int = 160
+    gap_ms: int = 80
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """While muted, what comes from the stream reaches nobody (SOUND: the microphone)."""
+
+    stream: str
+    muted: bool
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Record both sides of a stream to a stereo WAV (left received, right sent); None stops."""
+
+    stream: str
+    path: str | None
+
+
+class Detect(msgspec.Struct, frozen=True):
+    """Start listening with the country's tone plan (None: all plans), or stop with `on=False`."""
+
+    stream: str
+    on: bool = True
+    country: str | None = None
+
+
+class SetRtpTimeout(msgspec.Struct, frozen=True):
+    """Report `RtpTimeout` once nothing valid came for `seconds`; None switches it off (hold)."""
+
+    stream: str
+    seconds: float | None
+
+
+class OpenSound(msgspec.Struct, frozen=True):
+    """Open the sound card: a device's name, `default`, or `none` for either side."""
+
+    input: str
+    output: str
+
+
+class CloseSound(msgspec.Struct, frozen=True):
+    pass
+
+
+Order = (
+    OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | SendDigits | Mute
+    | Record | Detect | SetRtpTimeout | OpenSound | CloseSound
+)
+
+
+# Facts. `at` is time.monotonic() in seconds, read in the media thread.
+
+class RtpStarted(msgspec.Struct, frozen=True):
+    """The first valid packet since the stream was opened, and where it really came from."""
+
+    stream: str
+    at: float
+    host: str
+    port: int
+
+
+class RtpTimeout(msgspec.Struct, frozen=True):
+    stream: str
+    at: float
+    silent_s: float
+
+
+class DigitReceived(msgspec.Struct, frozen=True):
+    """One key press, however many packets carried it."""
+
+    stream: str
+    at: float
+    digit: str
+    duration_ms: int
+
+
+class Detected(msgspec.Struct, frozen=True):
+    stream: str
+    at: float
+    detection: Detection
+
+
+class PlaybackEnded(msgspec.Struct, frozen=True):
+    """A `Play` without loop reached its end, or could not start: then `error` says why."""
+
+    stream: str
+    at: float
+    tag: str
+    error: str = ""
+
+
+class DigitsSent(msgspec.Struct, frozen=True):
+    stream: str
+    at: float
+    digits: str
+
+
+class RecordingEnded(msgspec.Struct, frozen=True):
+    """A recording was closed; `error` says why where it stopped before it was told to."""
+
+    stream: str
+    at: float
+    path: str
+    error: str = ""
+
+
+class SoundChanged(msgspec.Struct, frozen=True):
+    """The sound card opened, failed or closed. `problem` is one plain sentence, empty when well."""
+
+    at: float
+    input: str
+    output: str
+    problem: str = ""
+
+
+class StreamStats(msgspec.Struct, frozen=True):
+    sent: int
+    received: int
+    lost: int
+    late: int
+    discarded: int
+    """Packets that were not RTP, were from elsewhere, or had an unknown payload type."""
+
+
+class StreamClosed(msgspec.Struct, frozen=True):
+    stream: str
+    at: float
+    stats: StreamStats
+
+
+Fact = (
+    RtpStarted | RtpTimeout | DigitReceived | Detected | PlaybackEnded | DigitsSent
+    | RecordingEnded | SoundChanged | StreamClosed
+)
+
+
+class Meter(msgspec.Struct, frozen=True):
+    """Latest levels of a stream in dBm0 (0 is 3.17 dB below full scale); -90 is silence.
+
+    `tone` names what the detector hears at this moment, empty for nothing in particular.
+    """
+
+    received_dbm0: float
+    sent_dbm0: float
+    tone: str = ""
