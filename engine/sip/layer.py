@@ -1,0 +1,110 @@
+"""The transaction layer: matches messages to transactions and hands the rest up (RFC 3261, 17.1.3 and 17.2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.sip.message import Message, response_to
+from engine.sip.transaction import Address, ClientTransaction, Clock, Send, ServerTransaction
+
+MAX_TRANSACTIONS = 4096
+"""Server transactions kept at once; more requests are answered 503 without state."""
+
+
+class TransactionLayer:
+    """Every transaction of one transport.
+
+    `on_request(request, transaction)` gets each new request but ACK and CANCEL; `on_ack(ack)` an
+    ACK that belongs to no transaction of ours, so to a dialog; `on_cancel(transaction)` the INVITE
+    that a CANCEL names; `on_stray(response)` a response without a transaction.
+    """
+
+    def __init__(self, clock: Clock, send: Send) -> None:
+        self.clock = clock
+        self._send = send
+        self._clients: dict[tuple[str, str], ClientTransaction] = {}
+        self._servers: dict[tuple[str, ...], ServerTransaction] = {}
+        self.on_request: Callable[[Message, ServerTransaction], None] = lambda request, transaction: None
+        self.on_ack: Callable[[Message], None] = lambda ack: None
+        self.on_cancel: Callable[[ServerTransaction], None] = lambda transaction: None
+        self.on_stray: Callable[[Message, Address], None] = lambda response, source: None
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)
+
+    def request(
+        self, request: Message, destination: Address, on_response: Callable[[Message], None],
+        on_timeout: Callable[[], None],
+    ) -> ClientTransaction:
+        """Start a client transaction and send its request."""
+        key = (request.via.branch, request.method)
+
+        def ended() -> None:
+            self._clients.pop(key, None)
+
+        transaction = ClientTransaction(request, destination, self.clock, self._send, ended, on_response, on_timeout)
+        self._clients[key] = transaction
+        transaction.start()
+        return transaction
+
+    def receive(self, message: Message, source: Address) -> None:
+        if message.is_request:
+            self._receive_request(message, source)
+            return
+        client = self._clients.get((message.via.branch, message.cseq_method))
+        if client is None:
+            self.on_stray(message, source)
+        else:
+            client.receive(message)
+
+    def _receive_request(self, request: Message, source: Address) -> None:
+        key = _server_key(request)
+        existing = self._servers.get(key)
+        if request.method == "ACK":
+            if existing is not None and existing.final_code >= 300:
+                existing.acknowledge()
+            else:
+                self.on_ack(request)
+        elif existing is not None and existing.request.method == request.method:
+            existing.receive_again()
+        elif len(self._servers) >= MAX_TRANSACTIONS:
+            self._send(response_to(request, 503).raw, source)
+        else:
+            self._new_server(request, source, key)
+
+    def _new_server(self, request: Message, source: Address, key: tuple[str, ...]) -> None:
+        if request.method == "CANCEL":
+            key = (*key, "CANCEL")
+            if again := self._servers.get(key):
+                again.receive_again()
+                return
+
+        def ended() -> None:
+            self._servers.pop(key, None)
+
+        transaction = ServerTransaction(request, source, self.clock, self._send, ended)
+        self._servers[key] = transaction
+        if request.method != "CANCEL":
+            self.on_request(request, transaction)
+            return
+        target = self._servers.get(key[:-1])
+        transaction.respond(response_to(request, 200 if target else 481))
+        if target is not None:
+            self.on_cancel(target)
+
+    def close(self) -> None:
+        """End every transaction at once, silently."""
+        for transaction in [*self._clients.values(), *self._servers.values()]:
+            transaction.terminate()
+
+
+def _server_key(request: Message) -> tuple[str, ...]:
+    """17.2.3: branch and sent-by; for an ACK or CANCEL the key of the INVITE it belongs to.
+
+    A branch without the magic cookie is RFC 2543's: then tags, Call-ID and CSeq tell it apart.
+    """
+    via = request.via
+    method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
+    if via.branch.startswith("z9hG4bK"):
+        return via.branch, f"{via.sent_by[0]}:{via.sent_by[1]}", method
+    return request.call_id, request.from_.tag, str(request.cseq), f"{via.sent_by[0]}:{via.sent_by[1]}", method

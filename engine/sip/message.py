@@ -1,0 +1,291 @@
+"""SIP messages: tolerant in, strict out (RFC 3261, 7).
+
+`Message` is pyVoIP's `SIPMessage` with the parser replaced. pyVoIP's fields (`headers`, `body`,
+`status`, `method`, `authentication`) are filled as pyVoIP fills them, so code written for pyVoIP
+reads ours; the engine itself uses `fields`, `get`, `all` and `content`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.SIP` alone is a circular import
+from pyVoIP.SIP import SIPMessage, SIPMessageType, SIPParseError, SIPStatus
+
+from engine.sip.sdp import pyvoip_body
+from engine.sip.uri import NameAddr, Uri, parse_name_addr, parse_params, parse_uri, split_outside_quotes
+
+MAX_MESSAGE = 65535
+MAX_HEADERS = 128
+MAX_START_LINE = 8192
+
+COMPACT = {
+    "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
+    "f": "From", "s": "Subject", "k": "Supported", "t": "To", "v": "Via", "r": "Refer-To", "b": "Referred-By",
+    "o": "Event", "u": "Allow-Events", "x": "Session-Expires", "a": "Accept-Contact", "j": "Reject-Contact",
+    "d": "Request-Disposition",
+}
+_CANONICAL = {
+    name.lower(): name
+    for name in (
+        *COMPACT.values(), "CSeq", "Max-Forwards", "Record-Route", "Route", "WWW-Authenticate", "Authorization",
+        "Proxy-Authenticate", "Proxy-Authorization", "Expires", "Min-Expires", "Allow", "User-Agent", "Server",
+        "Reason", "Retry-After", "Require", "Proxy-Require", "Unsupported", "Accept", "Warning",
+        "P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Date",
+    )
+}
+_LISTS = {"via", "contact", "route", "record-route", "allow", "supported", "require", "proxy-require",
+          "unsupported", "accept", "allow-events"}
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+
+
+def canonical(name: str) -> str:
+    """A header name in its usual long form and case."""
+    name = name.strip()
+    return COMPACT.get(name.lower()) or _CANONICAL.get(name.lower()) or "-".join(
+        part.capitalize() for part in name.split("-")
+    )
+
+
+class Via:
+    """The parts of one Via value (RFC 3261, 20.42)."""
+
+    __slots__ = ("host", "params", "port", "transport")
+
+    def __init__(self, text: str) -> None:
+        match = re.match(
+            r"\s*SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9\-]+)\s+(\[[0-9A-Fa-f:.]+\]|[^\s:;\[\]]+)\s*(?::\s*(\d{1,5}))?\s*(;.*)?$",
+            text, re.I | re.S)
+        if not match:
+            raise SIPParseError(f"not a Via: {text[:80]!r}")
+        self.transport = match[1].upper()
+        self.host = match[2].strip("[]")
+        self.port = int(match[3]) if match[3] else None
+        self.params: dict[str, str | None] = {k.lower(): v for k, v in parse_params((match[4] or "")[1:])}
+
+    @property
+    def branch(self) -> str:
+        return self.params.get("branch") or ""
+
+    @property
+    def sent_by(self) -> tuple[str, int]:
+        return self.host.lower(), self.port or 5060
+
+
+class Message(SIPMessage):  # type: ignore[misc]
+    """One SIP request or response.
+
+    `fields` holds (canonical name, value) in order of arrival, comma lists split where the header
+    is a list. `code` and `reason` are a response's own, also where pyVoIP's enum knows no such
+    status. Raises SIPParseError for anything that is not a SIP message.
+    """
+
+    fields: list[tuple[str, str]]
+    content: bytes
+    code: int
+    reason: str
+    method: str
+    uri_text: str
+
+    def parse(self, data: bytes) -> None:
+        """Fill the message from a datagram; pyVoIP's constructor calls this."""
+        if len(data) > MAX_MESSAGE:
+            raise SIPParseError(f"message of {len(data)} bytes is too long")
+        self.fields, self.content = [], b""
+        self.code, self.reason, self.method, self.uri_text = 0, "", "", ""
+        head, separator, content = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
+        if not separator:  # bare LF, as some devices send
+            head, separator, content = data.lstrip(b"\r\n").partition(b"\n\n")
+        text = re.sub(r"\r?\n[ \t]+", " ", head.decode("utf-8", "replace"))  # line folding, 7.3.1
+        start, *lines = re.split(r"\r?\n", text)
+        self.heading = start.encode()
+        self._parse_start(start)
+        if len(lines) > MAX_HEADERS:
+            raise SIPParseError(f"{len(lines)} headers are too many")
+        for line in lines:
+            if line.strip():
+                self._parse_field(line)
+        self._cut_content(content)
+        self._check()
+        self._fill_pyvoip()
+
+    def _parse_start(self, start: str) -> None:
+        if len(start) > MAX_START_LINE:
+            raise SIPParseError("start line is too long")
+        if match := re.match(r"(SIP/\d+\.\d+)[ \t]+(\d{3})(?:[ \t](.*))?$", start, re.I | re.S):
+            self.type = SIPMessageType.RESPONSE
+            self.version = match[1].upper()
+            self.code, self.reason = int(match[2]), (match[3] or "").strip()
+            if not 100 <= self.code <= 699:
+                raise SIPParseError(f"status {self.code} is out of range")
+        elif match := re.match(r"(\S+)[ \t]+(\S+)[ \t]+(SIP/\d+\.\d+)[ \t]*$", start, re.I):
+            self.type = SIPMessageType.MESSAGE
+            self.method, self.uri_text, self.version = match[1], match[2], match[3].upper()
+            if not _TOKEN.fullmatch(self.method):
+                raise SIPParseError(f"not a method: {self.method[:40]!r}")
+        else:
+            raise SIPParseError(f"not a SIP start line: {start[:80]!r}")
+
+    def _parse_field(self, line: str) -> None:
+        name, colon, value = line.partition(":")
+        if not colon or not _TOKEN.fullmatch(name.strip()):
+            raise SIPParseError(f"not a header: {line[:80]!r}")
+        name, value = canonical(name), value.strip()
+        if name.lower() in _LISTS:
+            parts = [v.strip() for v in split_outside_quotes(value, ",")]
+            self.fields += [(name, v) for v in parts if v]
+        else:
+            self.fields.append((name, value))
+
+    def _cut_content(self, content: bytes) -> None:
+        length = self.get("Content-Length")
+        if length is None:
+            self.content = content
+            return
+        if not re.fullmatch(r"\d{1,9}", length):
+            raise SIPParseError(f"Content-Length {length[:40]!r} is not a number")
+        if int(length) > len(content):
+            raise SIPParseError(f"Content-Length {length} but {len(content)} bytes came")
+        self.content = content[: int(length)]
+
+    def _check(self) -> None:
+        """What every message needs before anything can be done with it (RFC 3261, 8.1.1)."""
+        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+            if self.get(name) is None:
+                raise SIPParseError(f"no {name}")
+        cseq = re.fullmatch(r"(\d{1,10})\s+(\S+)", self.get("CSeq") or "")
+        if not cseq or int(cseq[1]) >= 2**32:
+            raise SIPParseError(f"not a CSeq: {(self.get('CSeq') or '')[:40]!r}")
+        self.cseq, self.cseq_method = int(cseq[1]), cseq[2]
+        if self.is_request and self.cseq_method != self.method:
+            raise SIPParseError(f"CSeq is for {self.cseq_method[:20]!r}, the request is {self.method[:20]!r}")
+        self.via = Via(self.get("Via") or "")
+        try:
+            self.from_ = parse_name_addr(self.get("From") or "")
+            self.to = parse_name_addr(self.get("To") or "")
+        except ValueError as error:
+            raise SIPParseError(str(error)) from None
+
+    def _fill_pyvoip(self) -> None:
+        if not self.is_request:
+            self.status = pyvoip_status(self.code)
+        headers: dict[str, Any] = {"Via": []}
+        for name, value in self.fields:
+            if name == "Via":
+                via = Via(value)
+                entry: dict[str, Any] = {"type": f"SIP/2.0/{via.transport}",
+                                         "address": (via.host, str(via.port or 5060))}
+                headers["Via"].append(entry | via.params)
+            elif name not in headers:
+                headers[name] = self._pyvoip_header(name, value)
+        self.headers = headers
+        for name in ("WWW-Authenticate", "Proxy-Authenticate", "Authorization", "Proxy-Authorization"):
+            if isinstance(headers.get(name), dict):
+                self.authentication = headers[name]
+                break
+        self.body = pyvoip_body(self.sdp) if self.sdp else {}
+
+    def _pyvoip_header(self, name: str, value: str) -> Any:
+        if name in ("From", "To"):
+            addr = self.from_ if name == "From" else self.to
+            raw = value.split(";tag=")[0]
+            return {"raw": raw, "tag": addr.tag, "address": str(addr.uri).partition(":")[2],
+                    "number": addr.uri.user or None, "caller": addr.display, "host": addr.uri.host}
+        if name == "CSeq":
+            return {"check": str(self.cseq), "method": self.cseq_method}
+        if name in ("Allow", "Supported"):
+            return list(self.all(name))
+        if name == "Content-Length":
+            return int(value)
+        if name in ("WWW-Authenticate", "Authorization"):
+            return {k: v.strip('"') for k, v in re.findall(r'(\w+)\s*=\s*("[^"]*"|[^,\s]+)', value)}
+        return value
+
+    @property
+    def is_request(self) -> bool:
+        return self.type == SIPMessageType.MESSAGE
+
+    @property
+    def uri(self) -> Uri:
+        """A request's Request-URI. Raises ValueError where it is not one."""
+        return parse_uri(self.uri_text.strip("<>"))
+
+    @property
+    def call_id(self) -> str:
+        return self.get("Call-ID") or ""
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header, None where it is absent."""
+        return next((v for k, v in self.fields if k == name), None)
+
+    def all(self, name: str) -> list[str]:
+        return [v for k, v in self.fields if k == name]
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first Contact, None where it is absent, `*` or malformed."""
+        value = self.get("Contact")
+        try:
+            return parse_name_addr(value) if value and value != "*" else None
+        except ValueError:
+            return None
+
+    @property
+    def sdp(self) -> bytes:
+        """The session description, also out of a multipart body; empty where there is none."""
+        kind = (self.get("Content-Type") or "").lower()
+        if kind.startswith("application/sdp"):
+            return self.content
+        if kind.startswith("multipart/") and (boundary := re.search(r'boundary="?([^";]{1,70})"?', kind)):
+            original = re.search(r'boundary="?([^";]{1,70})"?', self.get("Content-Type") or "", re.I)
+            mark = b"--" + (original or boundary)[1].encode()
+            for part in self.content.split(mark)[1:20]:
+                head, _, content = part.partition(b"\r\n\r\n")
+                if b"application/sdp" in head.lower():
+                    return content.removesuffix(b"\r\n")
+        return b""
+
+    @property
+    def summary_line(self) -> str:
+        """`INVITE` or `180 Ringing`, for a timeline."""
+        return self.method if self.is_request else f"{self.code} {self.reason}".strip()
+
+
+def pyvoip_status(code: int) -> SIPStatus:
+    """pyVoIP's enum member, or its class's x00 for a status that it does not know (8.1.3.2)."""
+    try:
+        return SIPStatus(code)
+    except ValueError:
+        return SIPStatus({1: 183, 2: 200, 3: 300, 4: 400, 5: 500, 6: 600}[code // 100])
+
+
+def build(start: str, fields: Iterable[tuple[str, str]], content: bytes = b"") -> Message:
+    """A message from its start line and headers; Content-Length is added. Raises SIPParseError.
+
+    Control characters in values are refused, so no text from outside can add a header.
+    """
+    lines = [start]
+    for name, value in fields:
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            raise SIPParseError(f"a control character in {name}")
+        lines.append(f"{name}: {value}")
+    lines.append(f"Content-Length: {len(content)}")
+    return Message("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+
+
+def response_to(
+    request: Message, code: int, reason: str = "", *, to_tag: str = "", extra: Iterable[tuple[str, str]] = (),
+    content: bytes = b"",
+) -> Message:
+    """A response with what RFC 3261, 8.2.6.2 has copied from the request."""
+    to = request.get("To") or ""
+    if to_tag and not request.to.tag:
+        to = f"{to};tag={to_tag}"
+    fields = [("Via", v) for v in request.all("Via")]
+    if 100 < code < 300:
+        fields += [("Record-Route", v) for v in request.all("Record-Route")]
+    fields += [("From", request.get("From") or ""), ("To", to), ("Call-ID", request.call_id),
+               ("CSeq", request.get("CSeq") or "")]
+    return build(f"SIP/2.0 {code} {reason or pyvoip_status(code).phrase}", [*fields, *extra], content)

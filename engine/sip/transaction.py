@@ -1,0 +1,204 @@
+"""The four transaction machines of RFC 3261, section 17, with RFC 6026's Accepted state.
+
+No socket and no clock of their own: bytes leave through `send`, timers come from a `Clock`, which
+an asyncio loop is. Timer names are the RFC's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.sip.message import Message, build
+
+T1 = 0.5
+"""Round-trip estimate, RFC 3261 17.1.1.1."""
+T2 = 4.0
+"""Longest retransmission interval of non-INVITE requests and INVITE responses."""
+T4 = 5.0
+"""How long a message stays in the network."""
+
+Address = tuple[str, int]
+
+
+class TimerHandle(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time in seconds and timers; `asyncio.AbstractEventLoop` satisfies it."""
+
+    def time(self) -> float: ...
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> TimerHandle: ...
+
+
+Send = Callable[[bytes, Address], None]
+
+
+class Transaction:
+    """What the four have in common: timers by name, one destination, one end."""
+
+    def __init__(self, clock: Clock, send: Send, destination: Address, ended: Callable[[], None]) -> None:
+        self.clock = clock
+        self.destination = destination
+        self.state = ""
+        self._send = send
+        self._ended = ended
+        self._timers: dict[str, TimerHandle] = {}
+
+    def _start(self, name: str, delay: float, callback: Callable[[], None]) -> None:
+        self._stop(name)
+        self._timers[name] = self.clock.call_later(delay, callback)
+
+    def _stop(self, *names: str) -> None:
+        for name in names:
+            if timer := self._timers.pop(name, None):
+                timer.cancel()
+
+    def terminate(self) -> None:
+        """End at once, silently; safe to call again."""
+        if self.state != "terminated":
+            self.state = "terminated"
+            self._stop(*list(self._timers))
+            self._ended()
+
+
+class ClientTransaction(Transaction):
+    """INVITE (17.1.1) and non-INVITE (17.1.2) clients.
+
+    `on_response` gets every response once, and each repeated 2xx to an INVITE (its ACK is the
+    dialog's, not ours); `on_timeout` is called when nothing final came in 64*T1.
+    """
+
+    def __init__(
+        self, request: Message, destination: Address, clock: Clock, send: Send, ended: Callable[[], None],
+        on_response: Callable[[Message], None], on_timeout: Callable[[], None],
+    ) -> None:
+        super().__init__(clock, send, destination, ended)
+        self.request = request
+        self.is_invite = request.method == "INVITE"
+        self.answered_at_all = False
+        self._on_response = on_response
+        self._on_timeout = on_timeout
+        self._ack: bytes | None = None
+        self._interval = T1
+
+    def start(self) -> None:
+        self.state = "calling" if self.is_invite else "trying"
+        self._start("A/E", self._interval, self._retransmit)
+        self._start("B/F", 64 * T1, self._time_out)
+        self._send(self.request.raw, self.destination)
+
+    def _retransmit(self) -> None:  # timers A and E
+        self._send(self.request.raw, self.destination)
+        if self.is_invite:
+            self._interval *= 2
+        else:
+            self._interval = T2 if self.state == "proceeding" else min(self._interval * 2, T2)
+        self._start("A/E", self._interval, self._retransmit)
+
+    def _time_out(self) -> None:  # timers B and F
+        self.terminate()
+        self._on_timeout()
+
+    def receive(self, response: Message) -> None:
+        self.answered_at_all = True
+        if response.code < 200:
+            if self.state in ("calling", "trying", "proceeding"):
+                self._provisional()
+                self._on_response(response)
+        elif not self.is_invite:
+            if self.state in ("trying", "proceeding"):
+                self.state = "completed"
+                self._stop("A/E", "B/F")
+                self._start("K", T4, self.terminate)
+                self._on_response(response)
+        elif response.code < 300:
+            if self.state in ("calling", "proceeding"):
+                self.state = "accepted"
+                self._stop("A/E", "B/F")
+                self._start("M", 64 * T1, self.terminate)  # RFC 6026, 8.4
+            if self.state == "accepted":
+                self._on_response(response)
+        elif self.state in ("calling", "proceeding"):
+            self.state = "completed"
+            self._stop("A/E", "B/F")
+            self._start("D", 32.0, self.terminate)
+            self._ack = _ack_non_2xx(self.request, response).raw
+            self._send(self._ack, self.destination)
+            self._on_response(response)
+        elif self.state == "completed" and self._ack is not None:
+            self._send(self._ack, self.destination)
+
+    def _provisional(self) -> None:
+        self.state = "proceeding"
+        if self.is_invite:
+            self._stop("A/E", "B/F")  # the user's own ring timeout governs from here
+
+
+def _ack_non_2xx(request: Message, response: Message) -> Message:
+    """The ACK that belongs to the INVITE's transaction (17.1.1.3): its branch and Route set."""
+    fields = [("Via", request.get("Via") or ""), ("Max-Forwards", "70"), ("From", request.get("From") or ""),
+              ("To", response.get("To") or ""), ("Call-ID", request.call_id), ("CSeq", f"{request.cseq} ACK"),
+              *(("Route", v) for v in request.all("Route"))]
+    return build(f"ACK {request.uri_text} SIP/2.0", fields)
+
+
+class ServerTransaction(Transaction):
+    """INVITE (17.2.1) and non-INVITE (17.2.2) servers.
+
+    A 2xx to an INVITE is repeated here until `acknowledge` (13.3.1.4); without one in 64*T1
+    `on_no_ack` is called. Any other final response to an INVITE is repeated until its ACK.
+    """
+
+    def __init__(
+        self, request: Message, source: Address, clock: Clock, send: Send, ended: Callable[[], None]
+    ) -> None:
+        super().__init__(clock, send, source, ended)
+        self.request = request
+        self.is_invite = request.method == "INVITE"
+        self.state = "proceeding" if self.is_invite else "trying"
+        self.on_no_ack: Callable[[], None] = lambda: None
+        self._last: bytes | None = None
+        self._interval = T1
+        self.final_code = 0
+
+    def receive_again(self) -> None:
+        """The same request once more: repeat the last response, if any."""
+        if self._last is not None:
+            self._send(self._last, self.destination)
+
+    def respond(self, response: Message) -> None:
+        """Send a response; anything after a final one is dropped."""
+        if self.final_code or self.state == "terminated":
+            return
+        self._last = response.raw
+        self._send(response.raw, self.destination)
+        if response.code < 200:
+            self.state = "proceeding"
+            return
+        self.final_code = response.code
+        if not self.is_invite:
+            self.state = "completed"
+            self._start("J", 64 * T1, self.terminate)
+            return
+        self.state = "accepted" if response.code < 300 else "completed"
+        self._start("G", self._interval, self._retransmit)
+        self._start("H", 64 * T1, self._no_ack)
+
+    def _retransmit(self) -> None:  # timer G
+        self.receive_again()
+        self._interval = min(self._interval * 2, T2)
+        self._start("G", self._interval, self._retransmit)
+
+    def _no_ack(self) -> None:  # timers H and L
+        self.terminate()
+        self.on_no_ack()
+
+    def acknowledge(self) -> None:
+        """An ACK came: stop repeating, and absorb late ones for T4 (timer I)."""
+        if self.state in ("accepted", "completed"):
+            self.state = "confirmed"
+            self._stop("G", "H")
+            self._start("I", T4, self.terminate)
