@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 WIRE_VERSION = 1
-"""Raised when a field changes its meaning or goes; a new optional field does not raise it."""
+"""Raised when a field changes its meaning or goes; a new event or optional field does not raise it."""
 
 MAX_LINE = 1 << 20
 """Longest line either side accepts, in bytes."""
@@ -25,95 +25,99 @@ OperatorMode = Literal["headset", "standing", "cold"]
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
+    """What comes down is strict: a misspelt field is an error, never ignored."""
+
+
+class Up(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes up: a reader ignores fields that it doesn't know, so that they may be added."""
 
 
 # --- commands -------------------------------------------------------------------------------
 
-class Dial(Struct, tag="dial"):
+class Dial(Struct, frozen=True, tag="dial"):
     """Dial a number by hand, ahead of the queue."""
 
     number: str
 
 
-class Next(Struct, tag="next"):
+class Next(Struct, frozen=True, tag="next"):
     """Dial the next queue entry now, once, even while paused."""
 
 
-class Pause(Struct, tag="pause"):
+class Pause(Struct, frozen=True, tag="pause"):
     """Stop taking entries from the queue; calls that are up go on."""
 
 
-class Resume(Struct, tag="resume"):
+class Resume(Struct, frozen=True, tag="resume"):
     """Work the queue."""
 
 
-class Skip(Struct, tag="skip"):
+class Skip(Struct, frozen=True, tag="skip"):
     """Leave an entry out; one that is being called is hung up."""
 
     entry: int
 
 
-class Redial(Struct, tag="redial"):
+class Redial(Struct, frozen=True, tag="redial"):
     """Put a finished, skipped or interrupted entry back into the queue, in front."""
 
     entry: int
 
 
-class LoadQueue(Struct, tag="load_queue"):
+class LoadQueue(Struct, frozen=True, tag="load_queue"):
     """Add the rows of a CSV file to the queue. `path` is read by the engine."""
 
     path: str
 
 
-class Accept(Struct, tag="accept"):
+class Accept(Struct, frozen=True, tag="accept"):
     """The operator takes the waiting callee: bridge."""
 
 
-class Hangup(Struct, tag="hangup"):
+class Hangup(Struct, frozen=True, tag="hangup"):
     """Hang up one leg or, without `leg`, the current call (every leg of it)."""
 
     leg: str | None = None
 
 
-class StopAll(Struct, tag="stop_all"):
+class StopAll(Struct, frozen=True, tag="stop_all"):
     """Pause the queue and hang up every call."""
 
 
-class Hold(Struct, tag="hold"):
+class Hold(Struct, frozen=True, tag="hold"):
     """Hold or resume the current call's callee, or one leg."""
 
     on: bool
     leg: str | None = None
 
 
-class Mute(Struct, tag="mute"):
+class Mute(Struct, frozen=True, tag="mute"):
     """Mute or unmute the operator."""
 
     on: bool
 
 
-class SendDigits(Struct, tag="send_digits"):
+class SendDigits(Struct, frozen=True, tag="send_digits"):
     """Send DTMF to the current callee, or to one leg."""
 
     digits: str
     leg: str | None = None
 
 
-class Answer(Struct, tag="answer"):
+class Answer(Struct, frozen=True, tag="answer"):
     """Answer a ringing inbound leg."""
 
     leg: str
 
 
-class Refuse(Struct, tag="refuse"):
+class Refuse(Struct, frozen=True, tag="refuse"):
     """Refuse a ringing inbound leg with a final response, 400 to 699."""
 
     leg: str
     code: int = 486
 
 
-class SetOperator(Struct, tag="set_operator"):
+class SetOperator(Struct, frozen=True, tag="set_operator"):
     """Choose how the operator is reached: this headset, an agent's standing leg, or a cold dial.
 
     `agents` replaces the list of agents' numbers; empty keeps it.
@@ -123,14 +127,14 @@ class SetOperator(Struct, tag="set_operator"):
     agents: list[str] = []
 
 
-class Record(Struct, tag="record"):
+class Record(Struct, frozen=True, tag="record"):
     """Switch the recording of the current call's callee, or of one leg, on or off."""
 
     on: bool
     leg: str | None = None
 
 
-class SetDisposition(Struct, tag="set_disposition"):
+class SetDisposition(Struct, frozen=True, tag="set_disposition"):
     """The operator's word on a finished attempt; ends its wrap-up."""
 
     entry: int
@@ -138,24 +142,24 @@ class SetDisposition(Struct, tag="set_disposition"):
     note: str = ""
 
 
-class QueuePage(Struct, tag="queue_page"):
+class QueuePage(Struct, frozen=True, tag="queue_page"):
     """Ask for `limit` queue entries from `offset`; answered by `QueueRows` in the reply."""
 
     offset: int
     limit: int
 
 
-class GetSnapshot(Struct, tag="get_snapshot"):
+class GetSnapshot(Struct, frozen=True, tag="get_snapshot"):
     """Ask for a new `Snapshot`, sent before the reply."""
 
 
-class Subscribe(Struct, tag="subscribe"):
+class Subscribe(Struct, frozen=True, tag="subscribe"):
     """Switch the `Meters` messages of this connection on or off (on at first)."""
 
     meters: bool
 
 
-class Shutdown(Struct, tag="shutdown"):
+class Shutdown(Struct, frozen=True, tag="shutdown"):
     """End the engine: hang up every call, deregister, exit."""
 
 
@@ -166,7 +170,7 @@ Command = (
 )
 
 
-class Request(Struct):
+class Request(Struct, frozen=True):
     """One line down. `id` is the sender's and comes back in the `Reply`."""
 
     id: int
@@ -175,7 +179,7 @@ class Request(Struct):
 
 # --- state, in snapshots and in the events that change it ------------------------------------
 
-class Trunk(Struct, tag="trunk"):
+class Trunk(Up, frozen=True, tag="trunk"):
     """The registration. `state`: off (none needed), registering, registered, failed, lost."""
 
     server: str
@@ -185,7 +189,7 @@ class Trunk(Struct, tag="trunk"):
     expires_at: float | None = None
 
 
-class Sound(Struct, tag="sound"):
+class Sound(Up, frozen=True, tag="sound"):
     """The sound card; `problem` is a plain sentence, empty when both sides work or none is wanted."""
 
     input: str
@@ -193,7 +197,7 @@ class Sound(Struct, tag="sound"):
     problem: str = ""
 
 
-class Flow(Struct, tag="flow"):
+class Flow(Up, frozen=True, tag="flow"):
     """What the dialer is doing, and with whom calls are bridged.
 
     `running` is false while paused. `exemptions` names every guard that is off, in words.
@@ -210,7 +214,7 @@ class Flow(Struct, tag="flow"):
     notice: str = ""
 
 
-class Counts(Struct, tag="counts"):
+class Counts(Up, frozen=True, tag="counts"):
     """The queue in figures. `abandoned` were answered and got no operator."""
 
     total: int
@@ -223,7 +227,7 @@ class Counts(Struct, tag="counts"):
     abandoned: int = 0
 
 
-class Entry(Struct, tag="entry"):
+class Entry(Up, frozen=True, tag="entry"):
     """One queue entry as it stands. `position` is its row in the queue, from 0.
 
     `state`: queued, active, done, interrupted, blocked, skipped.
@@ -240,9 +244,12 @@ class Entry(Struct, tag="entry"):
     heard: str = ""
     """The last tones of the last attempt, in words."""
     at: float | None = None
+    """When the entry last changed its state."""
+    reason: str = ""
+    """Why it is blocked, held back or ended so, in one sentence."""
 
 
-class Leg(Struct, tag="leg"):
+class Leg(Up, frozen=True, tag="leg"):
     """One leg. `role`: callee, agent, inbound or manual. `remote` is escaped for display."""
 
     id: str
@@ -264,7 +271,7 @@ class Leg(Struct, tag="leg"):
     answered_at: float | None = None
 
 
-class Attempt(Struct, tag="attempt"):
+class Attempt(Up, frozen=True, tag="attempt"):
     """A queue entry's call going through its steps. `leg` is empty before dialling.
 
     `deadline` is when the present state times out, in UNIX seconds.
@@ -283,7 +290,7 @@ class Attempt(Struct, tag="attempt"):
     waiting_for_operator: bool = False
 
 
-class LogLine(Struct, tag="log"):
+class LogLine(Up, frozen=True, tag="log"):
     """One line for the log pane. Text from the network is escaped already."""
 
     at: float
@@ -292,7 +299,7 @@ class LogLine(Struct, tag="log"):
     leg: str = ""
 
 
-class Snapshot(Struct, tag="snapshot"):
+class Snapshot(Up, frozen=True, tag="snapshot"):
     """All of the state at one moment; every later event applies to it."""
 
     at: float
@@ -307,7 +314,7 @@ class Snapshot(Struct, tag="snapshot"):
 
 # --- events ----------------------------------------------------------------------------------
 
-class Hello(Struct, tag="hello"):
+class Hello(Up, frozen=True, tag="hello"):
     """First line up: the wire's version, the engine's version and process id."""
 
     wire: int
@@ -315,7 +322,7 @@ class Hello(Struct, tag="hello"):
     pid: int
 
 
-class Reply(Struct, tag="reply"):
+class Reply(Up, frozen=True, tag="reply"):
     """The answer to one request. `ok` false: nothing was changed, and `error` says why."""
 
     id: int | None
@@ -324,7 +331,7 @@ class Reply(Struct, tag="reply"):
     rows: QueueRows | None = None
 
 
-class QueueRows(Struct):
+class QueueRows(Up, frozen=True):
     """A page of the queue."""
 
     offset: int
@@ -332,13 +339,13 @@ class QueueRows(Struct):
     rows: list[Entry]
 
 
-class QueueChanged(Struct, tag="queue_changed"):
+class QueueChanged(Up, frozen=True, tag="queue_changed"):
     """Rows were added, removed or reordered: fetch the pages on show again."""
 
     counts: Counts
 
 
-class Detection(Struct, tag="detection"):
+class Detection(Up, frozen=True, tag="detection"):
     """Heard on a leg. `begin_ms` and `end_ms` count from when listening began."""
 
     at: float
@@ -350,7 +357,7 @@ class Detection(Struct, tag="detection"):
     why: str
 
 
-class Digit(Struct, tag="digit"):
+class Digit(Up, frozen=True, tag="digit"):
     """A key press: `received` from the leg, or sent to it."""
 
     at: float
@@ -359,7 +366,7 @@ class Digit(Struct, tag="digit"):
     received: bool = True
 
 
-class Sip(Struct, tag="sip"):
+class Sip(Up, frozen=True, tag="sip"):
     """A SIP message of a leg passed: `INVITE`, `180 Ringing`, ... for the timeline."""
 
     at: float
@@ -368,11 +375,13 @@ class Sip(Struct, tag="sip"):
     text: str
 
 
-class AttemptDone(Struct, tag="attempt_done"):
+class AttemptDone(Up, frozen=True, tag="attempt_done"):
     """A finished attempt, whole. `offhook run --json` prints one a line.
 
     `states` gives when each state was first entered, in ms from `started_at` (ISO 8601, UTC).
     `detections` in order of begin. `sip_code` is the final response's, null where none came.
+    `duration` is in seconds from `started_at` to the end of the callee's call; the time that was
+    talked is `duration` less `states.bridged`.
     """
 
     number: str
@@ -390,7 +399,7 @@ class AttemptDone(Struct, tag="attempt_done"):
     recording: str = ""
 
 
-class Meter(Struct):
+class Meter(Up, frozen=True):
     """Levels in dBm0, -90 for silence; `tone` is what is heard at this moment."""
 
     received: float
@@ -398,14 +407,14 @@ class Meter(Struct):
     tone: str = ""
 
 
-class Meters(Struct, tag="meters"):
+class Meters(Up, frozen=True, tag="meters"):
     """The latest levels of every leg (and of `sound`), at most ten times a second."""
 
     at: float
     legs: dict[str, Meter]
 
 
-class Bye(Struct, tag="bye"):
+class Bye(Up, frozen=True, tag="bye"):
     """The engine is ending; the connection closes after this line."""
 
     reason: str
