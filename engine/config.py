@@ -21,6 +21,7 @@ import platformdirs
 import tomli
 from msgspec import Meta
 
+HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -29,7 +30,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Trunk(Section):
+class Trunk(Section, frozen=True):
     server: str = ""
     transport: Literal["udp"] = "udp"
     username: str = ""
@@ -48,14 +49,14 @@ class Trunk(Section):
     country: Annotated[str, Meta(pattern="^[a-z]{2}$|^$")] = ""
 
 
-class Sip(Section):
+class Sip(Section, frozen=True):
     listen: str = "0.0.0.0:0"
     keepalive: Seconds = 25.0
     trace_file: str = ""
     inbound: bool = True
 
 
-class Rtp(Section):
+class Rtp(Section, frozen=True):
     ports: str = "16384-16583"
     codecs: list[Literal["PCMA", "PCMU"]] = msgspec.field(default_factory=lambda: ["PCMA", "PCMU"])
     jitter_ms: Annotated[int, Meta(ge=20, le=200)] = 60
@@ -64,12 +65,12 @@ class Rtp(Section):
     event_payload_type: Annotated[int, Meta(ge=96, le=127)] = 101
 
 
-class Audio(Section):
+class Audio(Section, frozen=True):
     input: str = "default"
     output: str = "default"
 
 
-class Operator(Section):
+class Operator(Section, frozen=True):
     mode: Literal["headset", "standing", "cold"] = "headset"
     agents: list[str] = []
     accept_after: Annotated[float, Meta(ge=-1, le=600)] = 1.0
@@ -78,7 +79,7 @@ class Operator(Section):
     wrap_up: Seconds = 0.0
 
 
-class Dialer(Section):
+class Dialer(Section, frozen=True):
     wait_tone: str = "ringback"
     early_media: Literal["listen", "ignore", "operator"] = "listen"
     ring_timeout: Seconds = 60.0
@@ -89,40 +90,38 @@ class Dialer(Section):
     skip_duplicates: bool = True
 
 
-class Call(Section):
+class Call(Section, frozen=True):
     max_duration: Annotated[float, Meta(ge=1, le=86400)] = 14400.0
     record: Literal["off", "callee", "agent", "both"] = "off"
     record_dir: str = ""
 
 
-class Compliance(Section):
+class Compliance(Section, frozen=True):
     do_not_call: str = ""
-    calling_hours: Annotated[
-        str, Meta(pattern=r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")
-    ] = "09:00-20:00"
+    calling_hours: Annotated[str, Meta(pattern=HOURS)] = "09:00-20:00"
     block_special_numbers: bool = True
     loopback_exempt: bool = True
 
 
-class Store(Section):
+class Store(Section, frozen=True):
     url: str = ""
 
 
-class Control(Section):
+class Control(Section, frozen=True):
     socket: str = ""
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: str = ""
 
 
-class Ui(Section):
+class Ui(Section, frozen=True):
     theme: str = "offhook"
     keys: dict[str, str] = {}
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     trunk: Trunk = Trunk()
     sip: Sip = Sip()
     rtp: Rtp = Rtp()
@@ -269,8 +268,9 @@ def _override(raw: dict[str, Any], item: str, problems: list[Problem]) -> None:
     key, equals, text = item.partition("=")
     section, dot, name = key.strip().partition(".")
     if not equals or not dot or not name:
-        problems.append(Problem(f"--set {item.split('=')[0]}", _show(item.split("=")[0]),
-                                "section.key=value is allowed"))
+        problems.append(
+            Problem(f"--set {item.split('=')[0]}", _show(item.split("=")[0]), "section.key=value is allowed")
+        )
         return
     table = raw.setdefault(section, {})
     if isinstance(table, dict):
@@ -356,8 +356,7 @@ def _allowed(hint: Any) -> str:
 
 _PATTERNS = {
     "^[a-z]{2}$|^$": "a two-letter country code in lower case is allowed, such as cn",
-    r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$":
-        "off or HH:MM-HH:MM is allowed, such as 09:00-20:00",
+    HOURS: "off or HH:MM-HH:MM is allowed, such as 09:00-20:00",
 }
 
 
@@ -390,8 +389,13 @@ def _password(
         try:
             secret = file.read_text("utf-8").strip("\r\n")
         except (OSError, UnicodeDecodeError):
-            problems.append(Problem("trunk.password_file", _show(trunk.password_file),
-                                    "a readable text file with the password alone is needed"))
+            problems.append(
+                Problem(
+                    "trunk.password_file",
+                    _show(trunk.password_file),
+                    "a readable text file with the password alone is needed",
+                )
+            )
     elif trunk.password_env:
         secret = environ.get(trunk.password_env, "")
     return msgspec.structs.replace(config, trunk=msgspec.structs.replace(trunk, password=secret))
@@ -416,23 +420,41 @@ def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> 
         if any(ord(c) < 32 for c in getattr(trunk, key)):
             add(f"trunk.{key}", "a control character", "printable text is allowed")
     if trunk.caller_id and trunk.caller_id not in trunk.caller_ids:
-        add("trunk.caller_id", _show(trunk.caller_id),
-            "one of trunk.caller_ids is allowed: " + (", ".join(trunk.caller_ids) or "the list is empty"))
+        add(
+            "trunk.caller_id",
+            _show(trunk.caller_id),
+            "one of trunk.caller_ids is allowed: " + (", ".join(trunk.caller_ids) or "the list is empty"),
+        )
     if not _is_host_port(config.sip.listen, literal=True):
-        add("sip.listen", _show(config.sip.listen), "address:port is allowed, such as 0.0.0.0:5060 (port 0: any)")
+        add(
+            "sip.listen",
+            _show(config.sip.listen),
+            "address:port is allowed, such as 0.0.0.0:5060 (port 0: any)",
+        )
     try:
         port_range(config.rtp.ports)
     except ValueError:
-        add("rtp.ports", _show(config.rtp.ports), "low-high is allowed, such as 16384-16583, from 1024 to 65535")
+        add(
+            "rtp.ports",
+            _show(config.rtp.ports),
+            "low-high is allowed, such as 16384-16583, from 1024 to 65535",
+        )
     if not config.rtp.codecs:
         add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU is needed")
     if config.operator.mode != "headset" and not config.operator.agents:
-        add("operator.agents", "an empty list", f"operator.mode = \"{config.operator.mode}\" needs an agent's number")
+        add(
+            "operator.agents",
+            "an empty list",
+            f'operator.mode = "{config.operator.mode}" needs an agent\'s number',
+        )
     if config.compliance.calling_hours != "off":
         begin, _, end = config.compliance.calling_hours.partition("-")
         if begin >= end:
-            add("compliance.calling_hours", _show(config.compliance.calling_hours),
-                "the first time must be before the second")
+            add(
+                "compliance.calling_hours",
+                _show(config.compliance.calling_hours),
+                "the first time must be before the second",
+            )
     for section, key in (("dialer", "wait_tone"), ("compliance", "do_not_call")):
         value = getattr(getattr(config, section), key)
         if value and value != "ringback" and not Path(value).expanduser().is_file():

@@ -24,7 +24,15 @@ def new_call_id() -> str:
     return secrets.token_hex(16)
 
 
-class SavedDialog(msgspec.Struct, frozen=True):
+class SavedInvite(msgspec.Struct, frozen=True, tag="invite"):
+    """An INVITE that has no final answer yet, and where it was sent: enough for its CANCEL."""
+
+    invite: str
+    host: str
+    port: int
+
+
+class SavedDialog(msgspec.Struct, frozen=True, tag="dialog"):
     """What must survive a crash for the other side to get its BYE."""
 
     call_id: str
@@ -53,8 +61,12 @@ class Dialog:
         """From our INVITE and a response with a To tag (12.1.2): Record-Route reversed."""
         contact = response.contact
         return cls(
-            request.call_id, request.from_, response.to, contact.uri if contact else request.uri,
-            _routes(reversed(response.all("Record-Route"))), request.cseq,
+            request.call_id,
+            request.from_,
+            response.to,
+            contact.uri if contact else request.uri,
+            _routes(reversed(response.all("Record-Route"))),
+            request.cseq,
         )
 
     @classmethod
@@ -62,9 +74,13 @@ class Dialog:
         """From a received INVITE (12.1.1): Record-Route in its order."""
         contact = request.contact
         return cls(
-            request.call_id, request.to.with_tag(local_tag), request.from_,
-            contact.uri if contact else request.from_.uri, _routes(request.all("Record-Route")),
-            secrets.randbits(16), request.cseq,
+            request.call_id,
+            request.to.with_tag(local_tag),
+            request.from_,
+            contact.uri if contact else request.from_.uri,
+            _routes(request.all("Record-Route")),
+            secrets.randbits(16),
+            request.cseq,
         )
 
     def refresh_target(self, message: Message) -> None:
@@ -81,10 +97,16 @@ class Dialog:
 
     def next_hop(self) -> Address:
         uri, routes = self.request_line()
-        return routes[0].uri.address if routes and self.route_set[0].uri.param("lr") is not None else uri.address
+        return (
+            routes[0].uri.address if routes and self.route_set[0].uri.param("lr") is not None else uri.address
+        )
 
     def request(
-        self, method: str, via: str, extra: list[tuple[str, str]] | None = None, content: bytes = b"",
+        self,
+        method: str,
+        via: str,
+        extra: list[tuple[str, str]] | None = None,
+        content: bytes = b"",
         cseq: int | None = None,
     ) -> Message:
         """A request within the dialog; CSeq counts up unless given (ACK takes the INVITE's)."""
@@ -92,20 +114,40 @@ class Dialog:
             self.local_cseq += 1
             cseq = self.local_cseq
         uri, routes = self.request_line()
-        fields = [("Via", via), ("Max-Forwards", "70"), *(("Route", str(r)) for r in routes),
-                  ("From", str(self.local)), ("To", str(self.remote)), ("Call-ID", self.call_id),
-                  ("CSeq", f"{cseq} {method}"), *(extra or [])]
+        fields = [
+            ("Via", via),
+            ("Max-Forwards", "70"),
+            *(("Route", str(r)) for r in routes),
+            ("From", str(self.local)),
+            ("To", str(self.remote)),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{cseq} {method}"),
+            *(extra or []),
+        ]
         return build(f"{method} {uri} SIP/2.0", fields, content)
 
     def save(self, source: Address) -> SavedDialog:
-        return SavedDialog(self.call_id, str(self.local), str(self.remote), str(self.remote_target),
-                           [str(r) for r in self.route_set], self.local_cseq, f"{source[0]}:{source[1]}")
+        return SavedDialog(
+            self.call_id,
+            str(self.local),
+            str(self.remote),
+            str(self.remote_target),
+            [str(r) for r in self.route_set],
+            self.local_cseq,
+            f"{source[0]}:{source[1]}",
+        )
 
     @classmethod
     def restore(cls, saved: SavedDialog) -> Dialog:
         """Raises ValueError for what `save` did not write."""
-        return cls(saved.call_id, parse_name_addr(saved.local), parse_name_addr(saved.remote),
-                   parse_uri(saved.remote_target), _routes(saved.route_set), saved.local_cseq)
+        return cls(
+            saved.call_id,
+            parse_name_addr(saved.local),
+            parse_name_addr(saved.remote),
+            parse_uri(saved.remote_target),
+            _routes(saved.route_set),
+            saved.local_cseq,
+        )
 
 
 def _routes(values: object) -> list[NameAddr]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from engine.sip.message import Message
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
-_CHALLENGE_HEADERS = {401: ("WWW-Authenticate", "Authorization"),
-                      407: ("Proxy-Authenticate", "Proxy-Authorization")}
+_CHALLENGE_HEADERS = {
+    401: ("WWW-Authenticate", "Authorization"),
+    407: ("Proxy-Authenticate", "Proxy-Authorization"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,23 @@ def challenges(response: Message) -> list[Challenge]:
         scheme, _, rest = value.partition(" ")
         if scheme.lower() != "digest":
             continue
-        p = {k.lower(): _unquote(v) for k, v in re.findall(r'([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,\s]+)', rest)}
+        p = {
+            k.lower(): _unquote(v) for k, v in re.findall(r'([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,\s]+)', rest)
+        }
         if "realm" not in p or "nonce" not in p:
             continue
         qop = tuple(q.strip().lower() for q in p.get("qop", "").split(",") if q.strip())
-        found.append(Challenge(answer, p["realm"], p["nonce"], p.get("opaque"), p.get("algorithm", "MD5"), qop,
-                               p.get("stale", "").lower() == "true"))
+        found.append(
+            Challenge(
+                answer,
+                p["realm"],
+                p["nonce"],
+                p.get("opaque"),
+                p.get("algorithm", "MD5"),
+                qop,
+                p.get("stale", "").lower() == "true",
+            )
+        )
     return found
 
 
@@ -65,7 +78,9 @@ class Credentials:
     password: str = field(repr=False)
     _counts: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, challenge: Challenge, method: str, uri: str, cnonce: str | None = None) -> tuple[str, str]:
+    def answer(
+        self, challenge: Challenge, method: str, uri: str, cnonce: str | None = None
+    ) -> tuple[str, str]:
         """The header and its value that answer a challenge; `uri` must equal the Request-URI."""
         algorithm = challenge.algorithm.upper()
         name = _HASHES[algorithm.removesuffix("-SESS")]
@@ -78,8 +93,12 @@ class Credentials:
         if algorithm.endswith("-SESS"):
             a1 = h(f"{a1}:{challenge.nonce}:{cnonce}")
         a2 = h(f"{method}:{uri}")
-        parts = [f"username={_quote(self.username)}", f"realm={_quote(challenge.realm)}",
-                 f"nonce={_quote(challenge.nonce)}", f"uri={_quote(uri)}"]
+        parts = [
+            f"username={_quote(self.username)}",
+            f"realm={_quote(challenge.realm)}",
+            f"nonce={_quote(challenge.nonce)}",
+            f"uri={_quote(uri)}",
+        ]
         if challenge.qop:
             if len(self._counts) > 64:  # a registrar that changes its nonce each time must not grow this
                 self._counts.clear()

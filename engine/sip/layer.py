@@ -1,4 +1,4 @@
-"""The transaction layer: matches messages to transactions and hands the rest up (RFC 3261, 17.1.3 and 17.2.3)."""
+"""The transaction layer: matches messages to transactions (RFC 3261, 17.1.3, 17.2.3), hands the rest up."""
 
 from __future__ import annotations
 
@@ -32,8 +32,16 @@ class TransactionLayer:
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
 
+    @property
+    def unanswered(self) -> int:
+        """Client transactions that still wait for their final response."""
+        return sum(t.state in ("calling", "trying", "proceeding") for t in self._clients.values())
+
     def request(
-        self, request: Message, destination: Address, on_response: Callable[[Message], None],
+        self,
+        request: Message,
+        destination: Address,
+        on_response: Callable[[Message], None],
         on_timeout: Callable[[], None],
     ) -> ClientTransaction:
         """Start a client transaction and send its request."""
@@ -42,7 +50,9 @@ class TransactionLayer:
         def ended() -> None:
             self._clients.pop(key, None)
 
-        transaction = ClientTransaction(request, destination, self.clock, self._send, ended, on_response, on_timeout)
+        transaction = ClientTransaction(
+            request, destination, self.clock, self._send, ended, on_response, on_timeout
+        )
         self._clients[key] = transaction
         transaction.start()
         return transaction

@@ -22,30 +22,78 @@ MAX_HEADERS = 128
 MAX_START_LINE = 8192
 
 COMPACT = {
-    "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
-    "f": "From", "s": "Subject", "k": "Supported", "t": "To", "v": "Via", "r": "Refer-To", "b": "Referred-By",
-    "o": "Event", "u": "Allow-Events", "x": "Session-Expires", "a": "Accept-Contact", "j": "Reject-Contact",
+    "i": "Call-ID",
+    "m": "Contact",
+    "e": "Content-Encoding",
+    "l": "Content-Length",
+    "c": "Content-Type",
+    "f": "From",
+    "s": "Subject",
+    "k": "Supported",
+    "t": "To",
+    "v": "Via",
+    "r": "Refer-To",
+    "b": "Referred-By",
+    "o": "Event",
+    "u": "Allow-Events",
+    "x": "Session-Expires",
+    "a": "Accept-Contact",
+    "j": "Reject-Contact",
     "d": "Request-Disposition",
 }
 _CANONICAL = {
     name.lower(): name
     for name in (
-        *COMPACT.values(), "CSeq", "Max-Forwards", "Record-Route", "Route", "WWW-Authenticate", "Authorization",
-        "Proxy-Authenticate", "Proxy-Authorization", "Expires", "Min-Expires", "Allow", "User-Agent", "Server",
-        "Reason", "Retry-After", "Require", "Proxy-Require", "Unsupported", "Accept", "Warning",
-        "P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Date",
+        *COMPACT.values(),
+        "CSeq",
+        "Max-Forwards",
+        "Record-Route",
+        "Route",
+        "WWW-Authenticate",
+        "Authorization",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "Expires",
+        "Min-Expires",
+        "Allow",
+        "User-Agent",
+        "Server",
+        "Reason",
+        "Retry-After",
+        "Require",
+        "Proxy-Require",
+        "Unsupported",
+        "Accept",
+        "Warning",
+        "P-Asserted-Identity",
+        "P-Preferred-Identity",
+        "Privacy",
+        "Date",
     )
 }
-_LISTS = {"via", "contact", "route", "record-route", "allow", "supported", "require", "proxy-require",
-          "unsupported", "accept", "allow-events"}
+_LISTS = {
+    "via",
+    "contact",
+    "route",
+    "record-route",
+    "allow",
+    "supported",
+    "require",
+    "proxy-require",
+    "unsupported",
+    "accept",
+    "allow-events",
+}
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 
 
 def canonical(name: str) -> str:
     """A header name in its usual long form and case."""
     name = name.strip()
-    return COMPACT.get(name.lower()) or _CANONICAL.get(name.lower()) or "-".join(
-        part.capitalize() for part in name.split("-")
+    return (
+        COMPACT.get(name.lower())
+        or _CANONICAL.get(name.lower())
+        or "-".join(part.capitalize() for part in name.split("-"))
     )
 
 
@@ -57,7 +105,9 @@ class Via:
     def __init__(self, text: str) -> None:
         match = re.match(
             r"\s*SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9\-]+)\s+(\[[0-9A-Fa-f:.]+\]|[^\s:;\[\]]+)\s*(?::\s*(\d{1,5}))?\s*(;.*)?$",
-            text, re.I | re.S)
+            text,
+            re.I | re.S,
+        )
         if not match:
             raise SIPParseError(f"not a Via: {text[:80]!r}")
         self.transport = match[1].upper()
@@ -175,8 +225,10 @@ class Message(SIPMessage):  # type: ignore[misc]
         for name, value in self.fields:
             if name == "Via":
                 via = Via(value)
-                entry: dict[str, Any] = {"type": f"SIP/2.0/{via.transport}",
-                                         "address": (via.host, str(via.port or 5060))}
+                entry: dict[str, Any] = {
+                    "type": f"SIP/2.0/{via.transport}",
+                    "address": (via.host, str(via.port or 5060)),
+                }
                 headers["Via"].append(entry | via.params)
             elif name not in headers:
                 headers[name] = self._pyvoip_header(name, value)
@@ -191,8 +243,14 @@ class Message(SIPMessage):  # type: ignore[misc]
         if name in ("From", "To"):
             addr = self.from_ if name == "From" else self.to
             raw = value.split(";tag=")[0]
-            return {"raw": raw, "tag": addr.tag, "address": str(addr.uri).partition(":")[2],
-                    "number": addr.uri.user or None, "caller": addr.display, "host": addr.uri.host}
+            return {
+                "raw": raw,
+                "tag": addr.tag,
+                "address": str(addr.uri).partition(":")[2],
+                "number": addr.uri.user or None,
+                "caller": addr.display,
+                "host": addr.uri.host,
+            }
         if name == "CSeq":
             return {"check": str(self.cseq), "method": self.cseq_method}
         if name in ("Allow", "Supported"):
@@ -205,7 +263,7 @@ class Message(SIPMessage):  # type: ignore[misc]
 
     @property
     def is_request(self) -> bool:
-        return self.type == SIPMessageType.MESSAGE
+        return bool(self.type == SIPMessageType.MESSAGE)
 
     @property
     def uri(self) -> Uri:
@@ -276,7 +334,12 @@ def build(start: str, fields: Iterable[tuple[str, str]], content: bytes = b"") -
 
 
 def response_to(
-    request: Message, code: int, reason: str = "", *, to_tag: str = "", extra: Iterable[tuple[str, str]] = (),
+    request: Message,
+    code: int,
+    reason: str = "",
+    *,
+    to_tag: str = "",
+    extra: Iterable[tuple[str, str]] = (),
     content: bytes = b"",
 ) -> Message:
     """A response with what RFC 3261, 8.2.6.2 has copied from the request."""
@@ -286,6 +349,10 @@ def response_to(
     fields = [("Via", v) for v in request.all("Via")]
     if 100 < code < 300:
         fields += [("Record-Route", v) for v in request.all("Record-Route")]
-    fields += [("From", request.get("From") or ""), ("To", to), ("Call-ID", request.call_id),
-               ("CSeq", request.get("CSeq") or "")]
+    fields += [
+        ("From", request.get("From") or ""),
+        ("To", to),
+        ("Call-ID", request.call_id),
+        ("CSeq", request.get("CSeq") or ""),
+    ]
     return build(f"SIP/2.0 {code} {reason or pyvoip_status(code).phrase}", [*fields, *extra], content)

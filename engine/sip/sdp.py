@@ -13,10 +13,19 @@ from pyVoIP.RTP import RTPProtocol, TransmitType
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 REVERSED: dict[str, Direction] = {
-    "sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive",
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
 }
-STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 13: ("CN", 8000), 9: ("G722", 8000), 18: ("G729", 8000),
-          3: ("GSM", 8000)}
+STATIC = {
+    0: ("PCMU", 8000),
+    8: ("PCMA", 8000),
+    13: ("CN", 8000),
+    9: ("G722", 8000),
+    18: ("G729", 8000),
+    3: ("GSM", 8000),
+}
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
 MAX_LINES = 512
 
@@ -146,7 +155,7 @@ class Negotiated:
 
 
 def negotiate(session: Session, codecs: list[str], local_direction: Direction = "sendrecv") -> Negotiated:
-    """Match a remote description with our codecs, its order first. Raises SdpError with no codec in common."""
+    """Match a remote description with our codecs, its order first. Raises SdpError without one in common."""
     audio = session.audio
     if audio is None:
         raise SdpError("the far end offers no audio stream")
@@ -169,10 +178,20 @@ def negotiate(session: Session, codecs: list[str], local_direction: Direction = 
     ours = REVERSED.get(remote, "sendrecv")
     may_send = ours in ("sendrecv", "sendonly") and local_direction in ("sendrecv", "sendonly")
     may_receive = ours in ("sendrecv", "recvonly") and local_direction in ("sendrecv", "recvonly")
-    direction = {(True, True): "sendrecv", (True, False): "sendonly",
-                 (False, True): "recvonly", (False, False): "inactive"}[may_send, may_receive]
-    return Negotiated(audio.host, audio.port, tuple(found), event, cast(Direction, direction),
-                      on_hold=remote in ("sendonly", "inactive"))
+    direction = {
+        (True, True): "sendrecv",
+        (True, False): "sendonly",
+        (False, True): "recvonly",
+        (False, False): "inactive",
+    }[may_send, may_receive]
+    return Negotiated(
+        audio.host,
+        audio.port,
+        tuple(found),
+        event,
+        cast(Direction, direction),
+        on_hold=remote in ("sendonly", "inactive"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +213,13 @@ class LocalDescription:
 
     def answering(self, negotiated: Negotiated) -> LocalDescription:
         """Our answer: only what the offer had, with its payload types (RFC 3264, 6.1)."""
-        return replace(self, codecs=negotiated.codecs, event_payload_type=negotiated.event_payload_type,
-                       direction=negotiated.direction, version=self.version + 1)
+        return replace(
+            self,
+            codecs=negotiated.codecs,
+            event_payload_type=negotiated.event_payload_type,
+            direction=negotiated.direction,
+            version=self.version + 1,
+        )
 
     def with_direction(self, direction: Direction) -> LocalDescription:
         return replace(self, direction=direction, version=self.version + 1)
@@ -207,14 +231,19 @@ class LocalDescription:
         if self.event_payload_type is not None:
             numbers.append(self.event_payload_type)
         lines = [
-            "v=0", f"o=- {self.session_id} {self.version} IN {family} {self.host}", "s=-",
-            f"c=IN {family} {self.host}", "t=0 0",
+            "v=0",
+            f"o=- {self.session_id} {self.version} IN {family} {self.host}",
+            "s=-",
+            f"c=IN {family} {self.host}",
+            "t=0 0",
             f"m=audio {self.port} RTP/AVP {' '.join(map(str, numbers))}",
             *(f"a=rtpmap:{pt} {name}/8000" for name, pt in self.codecs),
         ]
         if self.event_payload_type is not None:
-            lines += [f"a=rtpmap:{self.event_payload_type} telephone-event/8000",
-                      f"a=fmtp:{self.event_payload_type} 0-15"]
+            lines += [
+                f"a=rtpmap:{self.event_payload_type} telephone-event/8000",
+                f"a=fmtp:{self.event_payload_type} 0-15",
+            ]
         lines += ["a=ptime:20", f"a={self.direction}", *refused]
         return "".join(f"{line}\r\n" for line in lines).encode()
 
@@ -223,7 +252,8 @@ def refused_lines(session: Session) -> tuple[str, ...]:
     """m= lines with port 0 for every stream of an offer but the audio we take (RFC 3264, 6)."""
     return tuple(
         f"m={m.kind} 0 {m.protocol} {' '.join(map(str, m.formats)) or '0'}"
-        for m in session.media if m is not session.audio
+        for m in session.media
+        if m is not session.audio
     )
 
 
@@ -241,14 +271,34 @@ def pyvoip_body(data: bytes) -> dict[str, Any]:
             continue
         attributes: dict[str, Any] = {str(pt): {} for pt in media.formats}
         for pt, (name, rate) in media.rtpmap.items():
-            attributes[str(pt)]["rtpmap"] = {"id": str(pt), "name": name, "frequency": str(rate), "encoding": None}
+            attributes[str(pt)]["rtpmap"] = {
+                "id": str(pt),
+                "name": name,
+                "frequency": str(rate),
+                "encoding": None,
+            }
         for pt, settings in media.fmtp.items():
             attributes[str(pt)]["fmtp"] = {"id": str(pt), "settings": settings.split(" ")}
-        body["m"].append({"type": media.kind, "port": media.port, "port_count": 1, "protocol": protocol,
-                          "methods": [str(pt) for pt in media.formats], "attributes": attributes})
+        body["m"].append(
+            {
+                "type": media.kind,
+                "port": media.port,
+                "port_count": 1,
+                "protocol": protocol,
+                "methods": [str(pt) for pt in media.formats],
+                "attributes": attributes,
+            }
+        )
     if host := (session.host or (session.media[0].host if session.media else "")):
-        body["c"].append({"network_type": "IN", "address_type": "IP6" if ":" in host else "IP4",
-                          "address": host, "ttl": None, "address_count": 1})
+        body["c"].append(
+            {
+                "network_type": "IN",
+                "address_type": "IP6" if ":" in host else "IP4",
+                "address": host,
+                "ttl": None,
+                "address_count": 1,
+            }
+        )
     if session.media:
         body["a"]["transmit_type"] = TransmitType(session.media[0].direction)
     return body

@@ -72,8 +72,14 @@ class ClientTransaction(Transaction):
     """
 
     def __init__(
-        self, request: Message, destination: Address, clock: Clock, send: Send, ended: Callable[[], None],
-        on_response: Callable[[Message], None], on_timeout: Callable[[], None],
+        self,
+        request: Message,
+        destination: Address,
+        clock: Clock,
+        send: Send,
+        ended: Callable[[], None],
+        on_response: Callable[[Message], None],
+        on_timeout: Callable[[], None],
     ) -> None:
         super().__init__(clock, send, destination, ended)
         self.request = request
@@ -139,9 +145,15 @@ class ClientTransaction(Transaction):
 
 def _ack_non_2xx(request: Message, response: Message) -> Message:
     """The ACK that belongs to the INVITE's transaction (17.1.1.3): its branch and Route set."""
-    fields = [("Via", request.get("Via") or ""), ("Max-Forwards", "70"), ("From", request.get("From") or ""),
-              ("To", response.get("To") or ""), ("Call-ID", request.call_id), ("CSeq", f"{request.cseq} ACK"),
-              *(("Route", v) for v in request.all("Route"))]
+    fields = [
+        ("Via", request.get("Via") or ""),
+        ("Max-Forwards", "70"),
+        ("From", request.get("From") or ""),
+        ("To", response.get("To") or ""),
+        ("Call-ID", request.call_id),
+        ("CSeq", f"{request.cseq} ACK"),
+        *(("Route", v) for v in request.all("Route")),
+    ]
     return build(f"ACK {request.uri_text} SIP/2.0", fields)
 
 

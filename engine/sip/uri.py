@@ -150,7 +150,7 @@ def parse_name_addr(text: str) -> NameAddr:
         match = re.match(r'"((?:[^"\\]|\\.)*)"\s*', text, re.S)
         if not match:
             raise ValueError(f"unterminated quote: {text[:80]!r}")
-        display, rest = re.sub(r"\\(.)", r"\1", match[1], flags=re.S), text[match.end():]
+        display, rest = re.sub(r"\\(.)", r"\1", match[1], flags=re.S), text[match.end() :]
         if not rest.startswith("<"):
             raise ValueError(f"no address after the display name: {text[:80]!r}")
     else:

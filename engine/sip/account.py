@@ -1,0 +1,69 @@
+"""An account at a trunk: who we are there, and the addresses and headers that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.sip.digest import Credentials
+from engine.sip.uri import NameAddr, Uri, escape_user
+
+USER_AGENT = "Offhook/0.1"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`host` and `port` are the trunk's; `proxy`, where set, gets every request that starts outside
+    a dialog. `domain` replaces `host` in From, To and the Request-URI. `expires` in seconds.
+    """
+
+    host: str
+    port: int = 5060
+    username: str = ""
+    password: str = field(default="", repr=False)
+    auth_username: str = ""
+    from_user: str = ""
+    display_name: str = ""
+    domain: str = ""
+    proxy: tuple[str, int] | None = None
+    register: bool = True
+    expires: int = 300
+    caller_ids: tuple[str, ...] = ()
+    caller_id: str = ""
+    codecs: tuple[str, ...] = ("PCMA", "PCMU")
+    event_payload_type: int = 101
+    keepalive: float = 25.0
+    inbound: bool = True
+
+    @property
+    def next_hop(self) -> tuple[str, int]:
+        return self.proxy or (self.host, self.port)
+
+    @property
+    def registrar(self) -> Uri:
+        """The Request-URI of REGISTER: the domain without a user (10.2)."""
+        return self._at("")
+
+    @property
+    def address_of_record(self) -> NameAddr:
+        return NameAddr(Uri("sip", escape_user(self.username), self.domain or self.host))
+
+    def target(self, number: str) -> Uri:
+        """The Request-URI for a dialled number."""
+        return self._at(escape_user(number))
+
+    def caller(self, caller_id: str | None) -> NameAddr:
+        """The From of a call. Raises ValueError for a caller ID that is not one of the trunk's own."""
+        if caller_id and caller_id not in self.caller_ids:
+            raise ValueError(f"caller ID {caller_id!r} is not in trunk.caller_ids")
+        user = caller_id or self.caller_id or self.from_user or self.username or "anonymous"
+        return NameAddr(Uri("sip", escape_user(user), self.domain or self.host), self.display_name)
+
+    def credentials(self) -> Credentials | None:
+        user = self.auth_username or self.username
+        return Credentials(user, self.password) if user and self.password else None
+
+    def _at(self, user: str) -> Uri:
+        if self.domain:
+            return Uri("sip", user, self.domain)
+        return Uri("sip", user, self.host, self.port if self.port != 5060 else None)

@@ -1,0 +1,303 @@
+"""The user agent: pyVoIP's `SIPClient` with our layers beneath it.
+
+Sans-IO: datagrams come in by `receive`, leave by the `send` it was given, and time is the clock's.
+`engine.sip.transport` is the socket around it, `engine.sip.phone` the calls above it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyVoIP.VoIP  # noqa: F401  first: see message.py
+from pyVoIP.SIP import SIPClient, SIPParseError
+
+from engine.sip.account import ALLOW, USER_AGENT, Account
+from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
+from engine.sip.digest import Authenticator
+from engine.sip.exchange import cancel_of
+from engine.sip.layer import TransactionLayer
+from engine.sip.message import Message, build, response_to
+from engine.sip.registration import Registration
+from engine.sip.transaction import Address, Clock, Send, ServerTransaction
+from engine.sip.uri import Uri, escape_user
+
+if TYPE_CHECKING:
+    from engine.sip.call import Call
+
+log = logging.getLogger(__name__)
+
+MAX_INBOUND = 16
+"""Inbound calls ringing or up at once; one more is answered 486."""
+
+
+class UserAgent(SIPClient):  # type: ignore[misc]
+    """Registration, dialogs and everything that no call owns.
+
+    `local` is the address that the far end shall see in Via and Contact; `resolve(host)` gives the
+    IP of a name that is resolved already, or the name. `phone` gets inbound calls.
+    """
+
+    def __init__(self, account: Account, clock: Clock, send: Send, local: Address, phone: Any = None) -> None:
+        super().__init__(
+            account.host,
+            account.port,
+            account.username,
+            account.password,
+            phone,
+            myIP=local[0],
+            myPort=local[1],
+        )
+        self.account = account
+        self.clock = clock
+        self.local = local
+        self.public = local
+        self.layer = TransactionLayer(clock, self._send)
+        self.layer.on_request = self._on_request
+        self.layer.on_ack = self._on_ack
+        self.layer.on_cancel = self._on_cancel
+        self.layer.on_stray = self._on_stray
+        self.on_registration: Callable[[], None] = lambda: None
+        self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
+        self.on_inbound: Callable[[Message, ServerTransaction], None] = self._refuse_inbound
+        self.calls: dict[str, Call] = {}
+        self.malformed = 0
+        self._send_datagram = send
+        self.registration = Registration(self, lambda: self.on_registration())
+
+    # --- what every request needs -----------------------------------------------------------
+
+    @property
+    def next_hop(self) -> Address:
+        return self.account.next_hop
+
+    def via(self, branch: str) -> str:
+        """Our Via, asking for rport (RFC 3581)."""
+        return f"SIP/2.0/UDP {_bracket(self.local[0])}:{self.local[1]};rport;branch={branch}"
+
+    @property
+    def contact_uri(self) -> Uri:
+        return Uri("sip", escape_user(self.account.username), self.public[0], self.public[1])
+
+    @property
+    def contact(self) -> str:
+        return f"<{self.contact_uri}>"
+
+    def learn_address(self, response: Message) -> bool:
+        """Take the address that the far end saw us at (received, rport) into Contact; True if it is new."""
+        via = response.via
+        port = via.params.get("rport") or ""
+        host = via.params.get("received") or self.local[0]
+        seen = (host, int(port)) if port.isdigit() and 0 < int(port) < 65536 else self.public
+        if seen == self.public:
+            return False
+        self.public = seen
+        return True
+
+    def authenticator(self) -> Authenticator:
+        return Authenticator(self.account.credentials())
+
+    # --- in and out -------------------------------------------------------------------------
+
+    def _send(self, data: bytes, destination: Address) -> None:
+        try:
+            self.on_message(Message(data), True)
+        except SIPParseError:
+            log.debug("a message of ours does not parse back")
+        self._send_datagram(data, destination)
+
+    def receive(self, data: bytes, source: Address, trusted: bool = True) -> None:
+        """One datagram. From an address that is not the trunk's only what belongs to a transaction
+        or dialog of ours is looked at; everything else is dropped in silence."""
+        if not data.strip(b"\r\n\x00 "):
+            return
+        try:
+            message = Message(data)
+        except SIPParseError as error:
+            self.malformed += 1
+            log.debug("dropped a malformed datagram: %s", error)
+            if trusted:
+                self._answer_malformed(data, source)
+            return
+        if not trusted and message.is_request and not self._is_ours(message):
+            return
+        message = self._stamp_via(message, source)
+        self.on_message(message, False)
+        self.layer.receive(message, source)
+
+    def _is_ours(self, request: Message) -> bool:
+        call = self.calls.get(request.call_id)
+        return call is not None and call.dialog is not None and call.dialog.local.tag == request.to.tag
+
+    def _stamp_via(self, message: Message, source: Address) -> Message:
+        """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""
+        if not message.is_request:
+            return message
+        index = next(i for i, (k, _) in enumerate(message.fields) if k == "Via")
+        value = message.fields[index][1]
+        if "rport" in message.via.params and message.via.params["rport"] is None:
+            value = value.replace(";rport", f";rport={source[1]}", 1)
+        if message.via.host != source[0]:
+            value += f";received={source[0]}"
+        message.fields[index] = ("Via", value)
+        return message
+
+    def _answer_malformed(self, data: bytes, source: Address) -> None:
+        """A request whose version is not ours gets 505; other damage is dropped (RFC 3261, 8.2, 18.3)."""
+        first = data.lstrip(b"\r\n").split(b"\n", 1)[0].strip()
+        if first.startswith(b"SIP/") or b" SIP/" not in first or first.endswith(b"SIP/2.0"):
+            return
+        try:
+            request = Message(data.replace(first, first.rsplit(b" ", 1)[0] + b" SIP/2.0", 1))
+        except SIPParseError:
+            return
+        self._send(response_to(request, 505, to_tag=new_tag()).raw, source)
+
+    # --- requests ---------------------------------------------------------------------------
+
+    def _on_request(self, request: Message, transaction: ServerTransaction) -> None:
+        if request.version != "SIP/2.0":
+            self.respond(transaction, 505)
+            return
+        call = self.calls.get(request.call_id)
+        if call is not None and request.to.tag:
+            if call.matches(request):
+                call.receive_request(request, transaction)
+            else:
+                self.respond(transaction, 481)
+        elif request.to.tag:
+            self.respond(transaction, 481)
+        elif request.method == "OPTIONS":
+            self.respond(transaction, 200, [("Accept", "application/sdp"), ("Supported", "")])
+        elif request.method == "INVITE":
+            self._inbound(request, transaction)
+        elif request.method == "BYE":
+            self.respond(transaction, 481)
+        else:
+            self.respond(transaction, 405 if request.method in _KNOWN else 501)
+
+    def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
+        if required := request.all("Require"):
+            self.respond(transaction, 420, [("Unsupported", ", ".join(required)[:200])])
+        elif request.call_id in self.calls:
+            self.respond(transaction, 482)
+        elif not self.account.inbound:
+            self.respond(transaction, 480)
+        elif (
+            len(self.calls) >= MAX_INBOUND
+            and sum(c.role == "inbound" for c in self.calls.values()) >= MAX_INBOUND
+        ):
+            self.respond(transaction, 486)
+        else:
+            self.on_inbound(request, transaction)
+
+    def _refuse_inbound(self, request: Message, transaction: ServerTransaction) -> None:
+        self.respond(transaction, 480)
+
+    def respond(
+        self, transaction: ServerTransaction, code: int, extra: list[tuple[str, str]] | None = None
+    ) -> None:
+        fields = [("Allow", ALLOW), ("Server", USER_AGENT), *[(k, v) for k, v in (extra or []) if v]]
+        transaction.respond(response_to(transaction.request, code, to_tag=new_tag(), extra=fields))
+
+    def _on_ack(self, ack: Message) -> None:
+        call = self.calls.get(ack.call_id)
+        if call is not None and call.matches(ack):
+            call.receive_ack(ack)
+
+    def _on_cancel(self, transaction: ServerTransaction) -> None:
+        call = self.calls.get(transaction.request.call_id)
+        if call is not None:
+            call.receive_cancel(transaction)
+
+    def _on_stray(self, response: Message, source: Address) -> None:
+        """A 2xx to an INVITE that we no longer know would leave someone on the line: ACK, then BYE."""
+        if response.cseq_method != "INVITE" or not 200 <= response.code < 300 or not response.to.tag:
+            return
+        contact = response.contact
+        if contact is None or response.via.host != self.local[0]:
+            return
+        dialog = Dialog(response.call_id, response.from_, response.to, contact.uri, local_cseq=response.cseq)
+        self.acknowledge(dialog, response.cseq)
+        self.bye(dialog)
+
+    # --- requests of ours within a dialog ----------------------------------------------------
+
+    def acknowledge(self, dialog: Dialog, cseq: int) -> bytes:
+        """Send the ACK of a 2xx: a request of its own branch along the route set (13.2.2.4)."""
+        ack = dialog.request("ACK", self.via(new_branch()), cseq=cseq)
+        self._send(ack.raw, dialog.next_hop())
+        return bytes(ack.raw)
+
+    def bye(
+        self,
+        dialog: Dialog,
+        extra: list[tuple[str, str]] | None = None,
+        done: Callable[[], None] = lambda: None,
+        auth: Authenticator | None = None,
+    ) -> None:
+        """End a dialog; answers a challenge. `done` is called when it is answered or given up."""
+        auth = auth or self.authenticator()
+        request = dialog.request("BYE", self.via(new_branch()), [("User-Agent", USER_AGENT), *(extra or [])])
+
+        def on_response(response: Message) -> None:
+            if response.code < 200:
+                return
+            if response.code in (401, 407) and (headers := auth.retry(response, "BYE", request.uri_text)):
+                self.bye(dialog, [*(extra or []), *headers], done, auth)
+            else:
+                done()
+
+        self.layer.request(request, dialog.next_hop(), on_response, done)
+
+    def hang_up_saved(self, saved: SavedDialog | SavedInvite) -> None:
+        """BYE (or CANCEL) to whoever an engine that died had left on the line.
+
+        Raises ValueError or SIPParseError for what was not saved by us.
+        """
+        if isinstance(saved, SavedInvite):
+            self.layer.request(
+                cancel_of(Message(saved.invite.encode())),
+                (saved.host, saved.port),
+                lambda r: None,
+                lambda: None,
+            )
+            return
+        dialog = Dialog.restore(saved)
+        dialog.local_cseq += 100  # requests sent after the last save may have used the next few
+        self.bye(dialog)
+
+    # --- pyVoIP's own methods ----------------------------------------------------------------
+
+    def gen_call_id(self) -> str:
+        return new_call_id()
+
+    def gen_tag(self) -> str:
+        return new_tag()
+
+    def gen_branch(self, length: int = 32) -> str:
+        return new_branch()
+
+    def register(self) -> bool:
+        """Start registering; True when a binding stands already."""
+        self.registration.start()
+        return self.registration.state == "registered"
+
+    def close(self) -> None:
+        self.layer.close()
+
+    def start(self) -> None:
+        raise NotImplementedError("engine.sip.phone.Phone starts the agent with its socket")
+
+    stop = close
+
+
+_KNOWN = {"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK"}
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+__all__ = ["UserAgent", "build"]

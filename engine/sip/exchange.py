@@ -1,0 +1,131 @@
+"""One INVITE from first send to final answer: challenges answered, forks told apart, CANCEL held back.
+
+Serves the call's first INVITE and every re-INVITE. Nothing here knows of audio or of states that
+users see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.sip.digest import Authenticator
+from engine.sip.layer import TransactionLayer
+from engine.sip.message import Message, build
+from engine.sip.transaction import Address, ClientTransaction
+
+CANCEL_GRACE = 32.0
+"""Seconds after CANCEL in which the final response must come (9.1)."""
+
+
+class ExchangeUser(Protocol):
+    def on_provisional(self, response: Message) -> None: ...
+
+    def on_success(self, request: Message, response: Message) -> None:
+        """A 2xx; called again for every repeat, and for other To tags (forks)."""
+
+    def on_failure(self, request: Message, response: Message | None) -> None:
+        """The final response >= 300, or None when none came in time."""
+
+
+class InviteExchange:
+    """`build(extra headers) -> INVITE` makes each try, with a new branch and a higher CSeq."""
+
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        destination: Callable[[], Address],
+        auth: Authenticator,
+        make: Callable[[list[tuple[str, str]]], Message],
+        user: ExchangeUser,
+    ) -> None:
+        self._layer = layer
+        self._destination = destination
+        self._auth = auth
+        self._make = make
+        self._user = user
+        self._transaction: ClientTransaction | None = None
+        self._cancelled = False
+        self._cancel_sent = False
+        self.request: Message | None = None
+        self.finished = False
+        self.heard_anything = False
+
+    def start(self, extra: list[tuple[str, str]] | None = None) -> Message:
+        request = self._make(extra or [])
+        self.request = request
+        self._transaction = self._layer.request(
+            request,
+            self._destination(),
+            lambda r: self._on_response(request, r),
+            lambda: self._fail(request, None),
+        )
+        return request
+
+    @property
+    def rejected(self) -> bool:
+        """True when our credentials were sent and refused."""
+        return self._auth.rejected
+
+    @property
+    def sent_credentials(self) -> bool:
+        return self.request is not None and any("uthorization" in k for k, _ in self.request.fields)
+
+    def cancel(self) -> None:
+        """Take the INVITE back. CANCEL leaves only after a provisional response (9.1)."""
+        self._cancelled = True
+        if self._transaction is not None and self._transaction.state == "proceeding":
+            self._send_cancel()
+
+    def _send_cancel(self) -> None:
+        request = self.request
+        if self._cancel_sent or request is None:
+            return
+        self._cancel_sent = True
+        self._layer.request(cancel_of(request), self._destination(), lambda r: None, lambda: None)
+        self._layer.clock.call_later(CANCEL_GRACE, lambda: self._give_up(request))
+
+    def _give_up(self, request: Message) -> None:
+        if not self.finished and self._transaction is not None:
+            self._transaction.terminate()
+            self._fail(request, None)
+
+    def _on_response(self, request: Message, response: Message) -> None:
+        self.heard_anything = True
+        if response.code < 200:
+            if self._cancelled:
+                self._send_cancel()
+            if not self.finished:
+                self._user.on_provisional(response)
+        elif response.code < 300:
+            self.finished = True
+            self._user.on_success(request, response)
+        elif (
+            response.code in (401, 407)
+            and not self._cancelled
+            and (headers := self._auth.retry(response, "INVITE", request.uri_text))
+        ):
+            self.start(headers)
+        else:
+            self._fail(request, response)
+
+    def _fail(self, request: Message, response: Message | None) -> None:
+        if not self.finished:
+            self.finished = True
+            self._user.on_failure(request, response)
+
+
+def cancel_of(invite: Message) -> Message:
+    """The CANCEL of an INVITE: its Request-URI, Via, From, To, Call-ID, CSeq number and Route (9.1)."""
+    return build(
+        f"CANCEL {invite.uri_text} SIP/2.0",
+        [
+            ("Via", invite.get("Via") or ""),
+            ("Max-Forwards", "70"),
+            ("From", invite.get("From") or ""),
+            ("To", invite.get("To") or ""),
+            ("Call-ID", invite.call_id),
+            ("CSeq", f"{invite.cseq} CANCEL"),
+            *(("Route", v) for v in invite.all("Route")),
+        ],
+    )

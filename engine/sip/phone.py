@@ -1,0 +1,350 @@
+"""pyVoIP's `VoIPPhone` on our user agent: registers, dials, rings, hangs up.
+
+The engine opens it inside its own loop (`await open()`); code written for pyVoIP calls `start()`
+and gets a loop in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import pyVoIP.VoIP  # noqa: F401  first: see message.py
+from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus, VoIPPhone
+
+from engine.legs import HangupCause, LegState
+from engine.sip.account import ALLOW, USER_AGENT, Account
+from engine.sip.agent import UserAgent
+from engine.sip.call import Call
+from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
+from engine.sip.exchange import InviteExchange
+from engine.sip.message import Message, build
+from engine.sip.registration import RegistrationState
+from engine.sip.sdp import LocalDescription, Negotiated
+from engine.sip.trace import Trace
+from engine.sip.transaction import Address, ServerTransaction
+from engine.sip.transport import ResolveError, UdpTransport, is_ip, local_address_towards, resolve
+from engine.sip.uri import NameAddr
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def new_leg_id() -> str:
+    return secrets.token_hex(4)
+
+
+DEREGISTER_WAIT = 2.0
+"""Longest wait for the answers to BYE, CANCEL and the last REGISTER on the way out, in seconds."""
+
+_STATUS = {
+    RegistrationState.OFF: PhoneStatus.REGISTERED,
+    RegistrationState.REGISTERING: PhoneStatus.REGISTERING,
+    RegistrationState.REGISTERED: PhoneStatus.REGISTERED,
+    RegistrationState.FAILED: PhoneStatus.FAILED,
+    RegistrationState.LOST: PhoneStatus.REGISTERING,
+}
+
+
+class MediaPlane(Protocol):
+    """Where a call's audio goes. `stream` is the call's id."""
+
+    def open(self, stream: str) -> int:
+        """Take a free RTP port. Raises NoPortsAvailableError."""
+
+    def connect(self, stream: str, negotiated: Negotiated) -> None: ...
+
+    def close(self, stream: str) -> None: ...
+
+    def read(self, stream: str, length: int, blocking: bool) -> bytes: ...
+
+    def write(self, stream: str, data: bytes) -> None: ...
+
+
+class Phone(VoIPPhone):  # type: ignore[misc]
+    """A phone at one trunk.
+
+    Set `on_call_change(call)`, `on_inbound(call)`, `on_registration()` and
+    `on_dialog(leg, saved)` before `open`; all are called in the loop. `saved` is what an engine
+    that restarts needs to end the call: an INVITE not yet answered, a dialog, or None once it is over.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        port: int,
+        username: str,
+        password: str,
+        myIP: str = "0.0.0.0",
+        callCallback: Callable[[Call], None] | None = None,
+        sipPort: int = 5060,
+        rtpPortLow: int = 10000,
+        rtpPortHigh: int = 20000,
+        *,
+        account: Account | None = None,
+        media: MediaPlane | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        super().__init__(
+            server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh
+        )
+        self.account = account or Account(server, port, username, password)
+        self._listen = (myIP, sipPort)
+        self._own_media: Any = None
+        self._media = media
+        self._trace = trace
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._transport: UdpTransport | None = None
+        self._closing = False
+        self.agent: UserAgent | None = None
+        self.on_call_change: Callable[[Call], None] = lambda call: None
+        self.on_inbound: Callable[[Call], None] = lambda call: None
+        self.on_registration: Callable[[], None] = lambda: None
+        self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
+        self.on_dialog: Callable[[str, SavedDialog | SavedInvite | None], None] = lambda leg, saved: None
+
+    @property
+    def media(self) -> MediaPlane:
+        assert self._media is not None, "the phone is not open"
+        return self._media
+
+    @property
+    def listening(self) -> Address:
+        """The bound SIP address, once open."""
+        assert self._transport is not None
+        return self._transport.bound
+
+    # --- inside a loop ------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Bind, resolve the trunk, start to register. Raises OSError or ResolveError."""
+        self._loop = asyncio.get_running_loop()
+        hop = await resolve(*self.account.next_hop)
+        self._transport = await UdpTransport.open(self._listen, self._receive)
+        if self._trace is not None:
+            self._transport.on_traffic = self._trace.write
+        bound = self._transport.bound
+        wildcard = bound[0] in ("0.0.0.0", "::")
+        local = (local_address_towards(hop[0]) if wildcard else bound[0], bound[1])
+        self._transport.trusted = {address for address, _ in hop}
+        if not is_ip(self.account.next_hop[0]):
+            self._transport.remember(self.account.next_hop[0], hop[0][0])
+        if self.account.proxy:
+            try:
+                self._transport.trusted |= {a for a, _ in await resolve(self.account.host, self.account.port)}
+            except ResolveError:
+                pass  # behind a proxy the registrar's name need not resolve here
+        self.agent = self.sip = UserAgent(self.account, self._loop, self._transport.send, local, self)
+        self.agent.on_registration = self._registration_changed
+        self.agent.on_inbound = self._inbound
+        self.agent.on_message = self.on_message
+        self.calls = self.agent.calls
+        self.agent.registration.start()
+        self._keep_alive()
+
+    async def close(self) -> None:
+        """Hang up every call, deregister, close; two seconds at most."""
+        agent, transport = self.agent, self._transport
+        if agent is None or transport is None or self._closing:
+            return
+        self._closing = True
+        for call in list(agent.calls.values()):
+            call.hangup_leg()
+        deregistered = asyncio.Event()
+        agent.registration.stop(deregistered.set)
+        try:
+            async with asyncio.timeout(DEREGISTER_WAIT):
+                await deregistered.wait()
+                while agent.layer.unanswered:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            log.info("the trunk did not answer the last requests within %.0f s", DEREGISTER_WAIT)
+        agent.close()
+        transport.close()
+        if self._trace is not None:
+            self._trace.close()
+
+    def dial(self, number: str, caller_id: str | None = None) -> Call:
+        """Place a call. Raises ValueError for a number or caller ID that can't be dialled,
+        NoPortsAvailableError when every RTP port is taken."""
+        agent = self.agent
+        if agent is None:
+            raise InvalidStateError("the phone is not open")
+        account = self.account
+        if not number or not number.isprintable() or len(number) > 64:
+            raise ValueError("a number of 1 to 64 printable characters is needed")
+        target = account.target(number)
+        caller = account.caller(caller_id).with_tag(new_tag())
+        call_id = new_call_id()
+        cseq = 0
+        leg = new_leg_id()
+        local = self._local_description(leg)
+
+        def make(extra: list[tuple[str, str]]) -> Message:
+            nonlocal cseq
+            cseq += 1
+            return build(
+                f"INVITE {target} SIP/2.0",
+                [
+                    ("Via", agent.via(new_branch())),
+                    ("Max-Forwards", "70"),
+                    ("From", str(caller)),
+                    ("To", str(NameAddr(target))),
+                    ("Call-ID", call_id),
+                    ("CSeq", f"{cseq} INVITE"),
+                    ("Contact", agent.contact),
+                    ("Allow", ALLOW),
+                    ("User-Agent", USER_AGENT),
+                    ("Content-Type", "application/sdp"),
+                    *extra,
+                ],
+                local.encode(),
+            )
+
+        def attempt(extra: list[tuple[str, str]]) -> Message:
+            invite = make(extra)
+            self.on_dialog(leg, SavedInvite(invite.raw.decode(), *agent.next_hop))
+            return invite
+
+        call = Call(leg, self, agent, "outbound", number, make([]), local, self._call_changed)
+        cseq = 0
+        agent.calls[call_id] = call
+        call.exchange = InviteExchange(
+            agent.layer, lambda: agent.next_hop, agent.authenticator(), attempt, call
+        )
+        call.request = call.exchange.start()
+        return call
+
+    def _local_description(self, leg: str) -> LocalDescription:
+        assert self.agent is not None
+        return LocalDescription.offer(
+            self.agent.local[0],
+            self.media.open(leg),
+            list(self.account.codecs),
+            self.account.event_payload_type,
+        )
+
+    def save_dialog(self, call: Call) -> None:
+        if call.dialog is not None and self.agent is not None:
+            self.on_dialog(call.id, call.dialog.save(self.agent.local))
+
+    def forget(self, call: Call) -> None:
+        """The call has ended: its port goes back, its dialog need not be remembered."""
+        if self.agent is not None:
+            self.agent.calls.pop(call.call_id, None)
+        self.media.close(call.stream)
+        self.on_dialog(call.id, None)
+
+    def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
+        agent = self.agent
+        assert agent is not None
+        leg = new_leg_id()
+        try:
+            local = self._local_description(leg)
+        except NoPortsAvailableError:
+            agent.respond(transaction, 503)
+            return
+        call = Call(leg, self, agent, "inbound", request.from_.uri.number, request, local, self._call_changed)
+        agent.calls[request.call_id] = call
+        call.ring(transaction)
+        self.on_inbound(call)
+        if self.callCallback is not None:
+            threading.Thread(
+                target=self.callCallback, args=(call,), name=f"call {call.id}", daemon=True
+            ).start()
+
+    def _receive(self, data: bytes, source: Address, trusted: bool) -> None:
+        if self.agent is not None:
+            self.agent.receive(data, source, trusted)
+
+    def _call_changed(self, call: Call) -> None:
+        self.on_call_change(call)
+
+    def _registration_changed(self) -> None:
+        self._status = self.get_status()
+        self.on_registration()
+
+    def _keep_alive(self) -> None:
+        """A double CRLF keeps a NAT's mapping open (RFC 5626, 3.5.1)."""
+        agent, transport = self.agent, self._transport
+        if agent is None or transport is None or self._closing or not self.account.keepalive:
+            return
+        transport.send(b"\r\n\r\n", agent.next_hop)
+        agent.clock.call_later(self.account.keepalive, self._keep_alive)
+
+    # --- pyVoIP's methods, for other threads ------------------------------------------------------
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Call a function in the loop from any thread and give its result."""
+        assert self._loop is not None, "the phone is not started"
+        try:
+            if asyncio.get_running_loop() is self._loop:
+                return function()
+        except RuntimeError:
+            pass
+
+        async def call() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
+
+    def get_status(self) -> PhoneStatus:
+        if self._closing or self.agent is None:
+            return PhoneStatus.INACTIVE
+        return _STATUS[self.agent.registration.state]
+
+    def start(self) -> None:
+        """Open the phone in a thread of its own, as pyVoIP does. Raises what `open` raises."""
+        if self._thread is not None:
+            raise RuntimeError("Attempted to start already started VoIPPhone")
+        if self._media is None:
+            from engine.media.plane import standalone
+
+            self._own_media = standalone(self.myIP, self.rtpPortLow, self.rtpPortHigh, self._digit)
+            self._media = self._own_media
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=loop.run_forever, name="offhook phone", daemon=True)
+        self._thread.start()
+        self.NSD = True
+        try:
+            asyncio.run_coroutine_threadsafe(self.open(), loop).result(10)
+        except Exception:
+            self._stop_thread(loop)
+            raise
+
+    def stop(self, failed: bool = False) -> None:
+        loop = self._loop
+        if loop is None or self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self.close(), loop).result(DEREGISTER_WAIT + 5)
+        self._stop_thread(loop)
+
+    def _stop_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        if self._thread is not None:
+            self._thread.join(5)
+            self._thread = None
+        loop.close()
+        self.NSD = False
+        if self._own_media is not None:
+            self._own_media.stop()
+            self._own_media = self._media = None
+
+    def call(self, number: str) -> Call:
+        return self.run(lambda: self.dial(number))
+
+    def _digit(self, stream: str, digit: str) -> None:
+        for call in list(self.calls.values()):
+            if call.stream == stream:
+                call.receive_digit(digit)
+
+    def release_ports(self, call: Any = None) -> None:
+        """pyVoIP's bookkeeping; ours go back in `forget`."""
+
+
+__all__ = ["HangupCause", "LegState", "Phone"]

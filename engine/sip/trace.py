@@ -1,0 +1,51 @@
+"""A SIP trace file: every message with its time and direction, credentials masked."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+_SECRET = re.compile(rb"^((?:Proxy-)?Authorization[ \t]*:[ \t]*\w+[ \t]).*?$", re.I | re.M)
+_KEEP = re.compile(rb'\b(realm|algorithm|qop|nc|uri)\s*=\s*("[^"]*"|[^,\s]+)', re.I)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def mask(data: bytes) -> bytes:
+    """The message with user, nonce, cnonce and response of its credentials replaced by stars."""
+
+    def line(match: re.Match[bytes]) -> bytes:
+        kept = b", ".join(k + b"=" + v for k, v in _KEEP.findall(match[0][len(match[1]) :]))
+        return match[1] + b"***" + (b", " + kept if kept else b"")
+
+    return _SECRET.sub(line, data)
+
+
+class Trace:
+    """Appends to a file, created readable by its owner alone; stops at 64 MiB or when the disk is full."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        self._file = path.open("a", encoding="utf-8")
+        self._left = MAX_BYTES - self._file.tell()
+
+    def write(self, data: bytes, peer: tuple[str, int], sent: bool) -> None:
+        if self._left <= 0 or not data.strip():
+            return
+        text = _CONTROL.sub(
+            "\N{REPLACEMENT CHARACTER}", mask(data).decode("utf-8", "replace").replace("\r\n", "\n")
+        )
+        arrow = "sent to" if sent else "received from"
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        entry = f"--- {at} {arrow} {peer[0]}:{peer[1]}\n{text}\n"
+        self._left -= len(entry)
+        try:
+            self._file.write(entry)
+            self._file.flush()
+        except OSError:
+            self._left = 0
+
+    def close(self) -> None:
+        self._file.close()

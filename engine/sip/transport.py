@@ -1,0 +1,157 @@
+"""The UDP socket around the user agent: who may speak to us, how often, and names into addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from engine.sip.transaction import Address
+
+log = logging.getLogger(__name__)
+
+TRUNK_RATE, TRUNK_BURST = 2000.0, 500.0
+STRANGER_RATE, STRANGER_BURST = 100.0, 50.0
+"""Datagrams a second (and at once) looked at from the trunk's addresses, and from all others."""
+
+
+class TokenBucket:
+    """Lets `rate` a second through, `burst` at once."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst, self._tokens, self._at = rate, burst, burst, 0.0
+
+    def take(self, now: float) -> bool:
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class ResolveError(Exception):
+    """A host name without an address; the text is one plain sentence."""
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Every address of a host, IPv4 first. Raises ResolveError."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ResolveError(f"{host} has no address ({reason})") from None
+    ordered = sorted(found, key=lambda info: info[0] != socket.AF_INET)
+    return [(str(info[4][0]), int(info[4][1])) for info in ordered]
+
+
+def local_address_towards(remote: Address) -> str:
+    """The address of ours from which packets to `remote` leave. Raises OSError when there is no route."""
+    family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((remote[0], remote[1] or 9))
+        return str(probe.getsockname()[0])
+
+
+class UdpTransport(asyncio.DatagramProtocol):
+    """One UDP socket. `receive(data, source, trusted)` is called for what passes the limits.
+
+    Over-rate datagrams are dropped before anything is parsed and counted in `dropped`.
+    """
+
+    def __init__(self, receive: Callable[[bytes, Address, bool], None]) -> None:
+        self._receive = receive
+        self._transport: asyncio.DatagramTransport | None = None
+        self._trunk = TokenBucket(TRUNK_RATE, TRUNK_BURST)
+        self._strangers = TokenBucket(STRANGER_RATE, STRANGER_BURST)
+        self._names: dict[str, str] = {}
+        self._lookups: set[asyncio.Task[None]] = set()
+        self.trusted: set[str] = set()
+        self.dropped = 0
+        self.on_traffic: Callable[[bytes, Address, bool], None] = lambda data, peer, sent: None
+
+    @classmethod
+    async def open(cls, local: Address, receive: Callable[[bytes, Address, bool], None]) -> UdpTransport:
+        """Raises OSError when the address can't be bound."""
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=local)
+        return protocol
+
+    @property
+    def bound(self) -> Address:
+        assert self._transport is not None
+        name = self._transport.get_extra_info("sockname")
+        return str(name[0]), int(name[1])
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        source = (str(addr[0]), int(addr[1]))
+        trusted = source[0] in self.trusted
+        now = asyncio.get_running_loop().time()
+        if not (self._trunk if trusted else self._strangers).take(now):
+            self.dropped += 1
+            return
+        self.on_traffic(data, source, False)
+        try:
+            self._receive(data, source, trusted)
+        except Exception:  # one bad message must never end the socket
+            log.exception("a SIP message could not be handled")
+
+    def error_received(self, exc: Exception) -> None:
+        log.debug("the network reported: %s", exc)
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Send to an IP at once, to a name once it is resolved; what can't be sent is logged."""
+        host, port = destination
+        if is_ip(host):
+            self._send(data, destination)
+        elif host in self._names:
+            self._send(data, (self._names[host], port))
+        else:
+            task = asyncio.get_running_loop().create_task(self._resolve_and_send(data, host, port))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+
+    def remember(self, host: str, address: str) -> None:
+        if len(self._names) > 256:
+            self._names.clear()
+        self._names[host] = address
+
+    async def _resolve_and_send(self, data: bytes, host: str, port: int) -> None:
+        try:
+            found = await resolve(host, port)
+        except ResolveError as error:
+            log.warning("not sent: %s", error)
+            return
+        self.remember(host, found[0][0])
+        self._send(data, found[0])
+
+    def _send(self, data: bytes, destination: Address) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self.on_traffic(data, destination, True)
+        try:
+            self._transport.sendto(data, destination)
+        except (OSError, ValueError) as error:
+            log.debug("not sent to %s:%d: %s", destination[0], destination[1], error)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        for task in self._lookups:
+            task.cancel()
+
+
+def is_ip(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False
