@@ -189,8 +189,13 @@ class Call(VoIPCall):  # type: ignore[misc]
             self.reason = str(error)
             return False
         self.far_held = self.negotiated.on_hold
-        self.phone.media.connect(self.stream, self.negotiated)
+        self._connect_media(self.negotiated)
         return True
+
+    def _connect_media(self, agreed: Negotiated) -> None:
+        self.phone.media.connect(
+            self.stream, agreed.host, agreed.port, agreed.codecs, agreed.event_payload_type, agreed.direction
+        )
 
     # --- inbound -----------------------------------------------------------------------------
 
@@ -217,7 +222,7 @@ class Call(VoIPCall):  # type: ignore[misc]
                 return
             self.local = self.local.answering(self.negotiated)
             refused = refused_lines(session)
-            self.phone.media.connect(self.stream, self.negotiated)
+            self._connect_media(self.negotiated)
         self._respond(transaction, 200, self.local.encode(refused))
         self.phone.save_dialog(self)
         self._set(LegState.ANSWERED)
@@ -285,7 +290,7 @@ class Call(VoIPCall):  # type: ignore[misc]
             refused = refused_lines(session)
             self.local = self.local.answering(self.negotiated)
             self.far_held = self.negotiated.on_hold
-            self.phone.media.connect(self.stream, self.negotiated)
+            self._connect_media(self.negotiated)
         self.dialog.refresh_target(request)
         self._respond(transaction, 200, self.local.encode(refused))
         self.phone.save_dialog(self)

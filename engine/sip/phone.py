@@ -10,13 +10,15 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus, VoIPPhone
 
 from engine.legs import HangupCause, LegState
+from engine.media.orders import DigitReceived, Fact
+from engine.media.plane import Standalone
 from engine.sip.account import ALLOW, USER_AGENT, Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
@@ -24,7 +26,7 @@ from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id,
 from engine.sip.exchange import InviteExchange
 from engine.sip.message import Message, build
 from engine.sip.registration import RegistrationState
-from engine.sip.sdp import LocalDescription, Negotiated
+from engine.sip.sdp import Direction, LocalDescription
 from engine.sip.trace import Trace
 from engine.sip.transaction import Address, ServerTransaction
 from engine.sip.transport import ResolveError, UdpTransport, is_ip, local_address_towards, resolve
@@ -51,12 +53,20 @@ _STATUS = {
 
 
 class MediaPlane(Protocol):
-    """Where a call's audio goes. `stream` is the call's id."""
+    """Where a call's audio goes; `engine.media.plane` is the real one. `stream` is the call's id."""
 
     def open(self, stream: str) -> int:
         """Take a free RTP port. Raises NoPortsAvailableError."""
 
-    def connect(self, stream: str, negotiated: Negotiated) -> None: ...
+    def connect(
+        self,
+        stream: str,
+        host: str,
+        port: int,
+        codecs: Sequence[tuple[str, int]],
+        event_payload_type: int | None,
+        direction: Direction,
+    ) -> None: ...
 
     def close(self, stream: str) -> None: ...
 
@@ -303,9 +313,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         if self._thread is not None:
             raise RuntimeError("Attempted to start already started VoIPPhone")
         if self._media is None:
-            from engine.media.plane import standalone
-
-            self._own_media = standalone(self.myIP, self.rtpPortLow, self.rtpPortHigh, self._digit)
+            self._own_media = Standalone(self.myIP, self.rtpPortLow, self.rtpPortHigh, self._on_fact)
             self._media = self._own_media
         loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=loop.run_forever, name="offhook phone", daemon=True)
@@ -338,10 +346,11 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def call(self, number: str) -> Call:
         return self.run(lambda: self.dial(number))
 
-    def _digit(self, stream: str, digit: str) -> None:
-        for call in list(self.calls.values()):
-            if call.stream == stream:
-                call.receive_digit(digit)
+    def _on_fact(self, fact: Fact) -> None:
+        if isinstance(fact, DigitReceived):
+            for call in list(self.calls.values()):
+                if call.stream == fact.stream:
+                    call.receive_digit(fact.digit)
 
     def release_ports(self, call: Any = None) -> None:
         """pyVoIP's bookkeeping; ours go back in `forget`."""

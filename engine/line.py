@@ -1,0 +1,206 @@
+"""Calls and their streams joined into legs: what the dialer, the command line and the console act on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
+
+from engine.config import Config
+from engine.detect.plans import plans
+from engine.dialer.ports import Digit, HangupCause, Heard, Leg, LegEvent, LegState, PlaybackEnded, StateChanged
+from engine.media import orders
+from engine.media.engine import MediaEngine
+from engine.sip.call import Call
+from engine.sip.phone import Phone
+from engine.sip.registration import RegistrationState
+
+Role = Literal["callee", "agent", "inbound", "manual"]
+
+MAX_EVENTS = 10_000
+"""Events kept for a reader of a leg that has fallen behind; more are dropped, never its end."""
+
+
+class DialError(Exception):
+    """A call that could not be placed; the text is one plain sentence."""
+
+
+class TrunkLeg:
+    """One call with its stream; the dialer's `Leg`."""
+
+    def __init__(self, call: Call, line: TrunkLine, role: Role) -> None:
+        self.call = call
+        self.id = call.id
+        self.number = call.number
+        self.role: Role = role
+        self.state = LegState.RINGING if call.role == "inbound" else LegState.DIALING
+        self.cause: HangupCause | None = None
+        self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self.bridged_to = ""
+        self.recording = ""
+        self.entry: int | None = None
+        self.changed_at = time.time()
+        self.answered_at: float | None = None
+        self.country = line.country_of(call.number)
+        self._line = line
+
+    def hangup(self, cause: str = "normal") -> None:
+        self.call.hangup_leg(cause)
+
+    def play_wait_tone(self, wait_tone: str) -> None:
+        source: orders.Source
+        if wait_tone == "ringback":
+            source = orders.ToneSource(self.country or "us", "ringback")
+        else:
+            source = orders.WavSource(str(Path(wait_tone).expanduser()))
+        self._line.media.order(orders.Play(self.id, source, loop=True, tag="wait_tone"))
+
+    def play(self, path: str, tag: str) -> None:
+        self._line.media.order(orders.Play(self.id, orders.WavSource(path), tag=tag))
+
+    def stop_playing(self) -> None:
+        self._line.media.order(orders.StopPlay(self.id))
+
+    def send_digits(self, digits: str) -> None:
+        self._line.media.order(orders.SendDigits(self.id, digits))
+
+    def bridge(self, other: Leg | None) -> None:
+        self._line.join(self, other.id if other is not None else orders.SOUND)
+
+    def unbridge(self) -> None:
+        self._line.part(self)
+
+    def listen(self, on: bool) -> None:
+        self._line.media.order(orders.Detect(self.id, on, self.country or None))
+
+    def record(self, path: str | None) -> None:
+        self.recording = path or ""
+        self._line.media.order(orders.Record(self.id, path))
+        self._line.changed(self)
+
+    def hold(self, on: bool) -> None:
+        """Hold or resume by re-INVITE. Raises InvalidStateError where the call is not up."""
+        self.call.hold(on)
+
+    def put(self, event: LegEvent) -> None:
+        if self.events.qsize() < MAX_EVENTS or isinstance(event, StateChanged):
+            self.events.put_nowait(event)
+
+
+class TrunkLine:
+    """The way out, and every leg that is up. `on_leg(leg)` follows each change of a leg."""
+
+    def __init__(self, phone: Phone, media: MediaEngine, config: Config) -> None:
+        self.phone = phone
+        self.media = media
+        self.config = config
+        self.legs: dict[str, TrunkLeg] = {}
+        self.on_leg: Callable[[TrunkLeg], None] = lambda leg: None
+        self.on_inbound: Callable[[TrunkLeg], None] = lambda leg: None
+        self._registered = asyncio.Event()
+        phone.on_call_change = self._call_changed
+        phone.on_inbound = self._inbound
+
+    # --- the dialer's Line ---------------------------------------------------------------------
+
+    def dial(self, number: str, *, caller_id: str | None = None, role: Role = "callee") -> TrunkLeg:
+        """Place a call. Raises DialError with one plain sentence."""
+        try:
+            call = self.phone.dial(number, caller_id)
+        except (ValueError, InvalidStateError, NoPortsAvailableError) as error:
+            raise DialError(str(error)) from None
+        leg = TrunkLeg(call, self, role)
+        self.legs[leg.id] = leg
+        self.on_leg(leg)
+        return leg
+
+    @property
+    def registered(self) -> bool:
+        return self._registered.is_set()
+
+    async def until_registered(self) -> None:
+        await self._registered.wait()
+
+    def registration_changed(self) -> None:
+        agent = self.phone.agent
+        if agent and agent.registration.state in (RegistrationState.OFF, RegistrationState.REGISTERED):
+            self._registered.set()
+        else:
+            self._registered.clear()
+
+    # --- media ----------------------------------------------------------------------------------
+
+    def country_of(self, number: str) -> str:
+        """The tone plan for a number: the trunk's country, where it has a plan."""
+        country = self.config.trunk.country
+        return country if country in plans() else ""
+
+    def join(self, leg: TrunkLeg, other: str) -> None:
+        self.part(leg)
+        if other in self.legs:
+            self.part(self.legs[other])
+            self.legs[other].bridged_to = leg.id
+            self.on_leg(self.legs[other])
+        leg.bridged_to = other
+        self.media.order(orders.Bridge(leg.id, other))
+        self.on_leg(leg)
+
+    def part(self, leg: TrunkLeg) -> None:
+        if not leg.bridged_to:
+            return
+        peer = self.legs.get(leg.bridged_to)
+        self.media.order(orders.Unbridge(leg.id))
+        leg.bridged_to = ""
+        if peer is not None and peer.bridged_to == leg.id:
+            peer.bridged_to = ""
+            self.on_leg(peer)
+        if leg.state is not LegState.ENDED:
+            self.on_leg(leg)
+
+    def changed(self, leg: TrunkLeg) -> None:
+        self.on_leg(leg)
+
+    def on_fact(self, fact: orders.Fact) -> None:
+        """A fact of the media thread, already in the loop."""
+        leg = self.legs.get(getattr(fact, "stream", ""))
+        if leg is None:
+            return
+        if isinstance(fact, orders.DigitReceived):
+            leg.call.receive_digit(fact.digit)
+            leg.put(Digit(fact.digit))
+        elif isinstance(fact, orders.Detected):
+            heard = fact.detection
+            leg.put(Heard(heard.tone.label, heard.begin_ms, heard.end_ms, heard.confidence, heard.why))
+        elif isinstance(fact, orders.PlaybackEnded):
+            leg.put(PlaybackEnded(fact.tag, fact.error))
+        elif isinstance(fact, orders.RtpTimeout):
+            leg.hangup("no_rtp")
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def _inbound(self, call: Call) -> None:
+        leg = TrunkLeg(call, self, "inbound")
+        self.legs[leg.id] = leg
+        self.on_inbound(leg)
+        self.on_leg(leg)
+
+    def _call_changed(self, call: Call) -> None:
+        leg = self.legs.get(call.id)
+        if leg is None:
+            return
+        if call.progress is not leg.state:
+            leg.state, leg.cause, leg.changed_at = call.progress, call.cause, time.time()
+            if leg.state is LegState.ANSWERED:
+                leg.answered_at = leg.changed_at
+            leg.put(StateChanged(leg.state, call.sip_code, call.reason, call.cause))
+        if leg.state is LegState.ANSWERED:
+            timeout = self.config.rtp.timeout if not (call.held or call.far_held) else 0.0
+            self.media.order(orders.SetRtpTimeout(leg.id, timeout or None))
+        elif leg.state is LegState.ENDED:
+            self.part(leg)
+            del self.legs[leg.id]
+        self.on_leg(leg)

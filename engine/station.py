@@ -1,0 +1,132 @@
+"""A phone that works: media thread, RTP ports, the trunk and the line over them, put together.
+
+The engine, `offhook call`, `offhook register` and `offhook check` all stand on one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.config import Config, port_range, split_host_port
+from engine.line import TrunkLine
+from engine.media import orders
+from engine.media.engine import MediaEngine
+from engine.media.plane import MediaPlane
+from engine.sip.account import Account
+from engine.sip.phone import Phone
+from engine.sip.trace import Trace
+from engine.sip.transport import ResolveError
+
+log = logging.getLogger(__name__)
+
+
+class StationError(Exception):
+    """The phone could not be set up; the text is one plain sentence with what to change."""
+
+
+def account_of(config: Config) -> Account:
+    """The SIP account that a configuration describes."""
+    trunk = config.trunk
+    host, port = split_host_port(trunk.server)
+    return Account(
+        host=host,
+        port=port,
+        username=trunk.username,
+        password=trunk.password,
+        auth_username=trunk.auth_username,
+        from_user=trunk.from_user,
+        display_name=trunk.display_name,
+        domain=trunk.domain,
+        proxy=split_host_port(trunk.proxy) if trunk.proxy else None,
+        register=trunk.register,
+        expires=trunk.expires,
+        caller_ids=tuple(trunk.caller_ids),
+        caller_id=trunk.caller_id,
+        codecs=tuple(config.rtp.codecs),
+        event_payload_type=config.rtp.event_payload_type,
+        keepalive=config.sip.keepalive,
+        inbound=config.sip.inbound,
+    )
+
+
+class Station:
+    """Set `on_fact(fact)` and `on_registration()` before `open`; both are called in the loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.on_fact: Callable[[orders.Fact], None] = lambda fact: None
+        self.on_registration: Callable[[], None] = lambda: None
+        self.sound = orders.SoundChanged(0.0, "none", "none", "")
+        self._loop = asyncio.get_running_loop()
+        self._facts: deque[orders.Fact] = deque()
+        self.media = MediaEngine(self._fact, jitter_ms=config.rtp.jitter_ms)
+        host, port = split_host_port(config.sip.listen)
+        low, high = port_range(config.rtp.ports)
+        self.plane = MediaPlane(self.media, host, low, high, send_first=config.rtp.send_first)
+        account = account_of(config)
+        trace = config.sip.trace_file
+        self.phone = Phone(
+            account.host, account.port, account.username, account.password, host, None, port, low, high,
+            account=account, media=self.plane, trace=self._trace(trace) if trace else None,
+        )
+        self.phone.on_registration = self._registration_changed
+        self.line = TrunkLine(self.phone, self.media, config)
+
+    @staticmethod
+    def _trace(path: str) -> Trace:
+        try:
+            return Trace(Path(path).expanduser())
+        except OSError as error:
+            raise StationError(f"sip.trace_file: {path} can't be written ({error.strerror})") from None
+
+    async def open(self, *, sound: bool = True) -> None:
+        """Start the media thread, open the sound card and the trunk. Raises StationError."""
+        self.media.start()
+        audio = self.config.audio
+        if sound and (audio.input != "none" or audio.output != "none"):
+            self.media.order(orders.OpenSound(audio.input, audio.output))
+        listen = self.config.sip.listen
+        try:
+            await self.phone.open()
+        except ResolveError as error:
+            self.media.stop()
+            raise StationError(f"trunk.server: {error}") from None
+        except OSError as error:
+            self.media.stop()
+            why = error.strerror or str(error)
+            raise StationError(
+                f"sip.listen: {listen} can't be used ({why}); another program may hold the port: "
+                "choose another, or port 0 for a free one"
+            ) from None
+        self.line.registration_changed()
+
+    async def close(self) -> None:
+        await self.phone.close()
+        self.media.stop()
+
+    def _fact(self, fact: orders.Fact) -> None:
+        """In the media thread: hand over in batches, one wake-up of the loop each."""
+        self._facts.append(fact)
+        if len(self._facts) == 1:
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                pass  # the loop has closed; nobody is left to tell
+
+    def _drain(self) -> None:
+        for _ in range(len(self._facts)):
+            fact = self._facts.popleft()
+            if isinstance(fact, orders.SoundChanged):
+                self.sound = fact
+            self.line.on_fact(fact)
+            self.on_fact(fact)
+        if self._facts:
+            self._loop.call_soon(self._drain)
+
+    def _registration_changed(self) -> None:
+        self.line.registration_changed()
+        self.on_registration()
