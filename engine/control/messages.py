@@ -399,6 +399,23 @@ class AttemptDone(Up, frozen=True, tag="attempt_done"):
     recording: str = ""
 
 
+class CallResult(Up, frozen=True, tag="call_result"):
+    """The last line of `offhook call --json`: how the call ended.
+
+    `cause` is the leg's hangup cause. `answered_ms` counts from dialling, `duration` (in seconds)
+    from the answer; both are null where it was never answered.
+    """
+
+    number: str
+    answered: bool
+    cause: str
+    sip_code: int | None
+    reason: str
+    digits: str
+    answered_ms: int | None
+    duration: float | None
+
+
 class Meter(Up, frozen=True):
     """Levels in dBm0, -90 for silence; `tone` is what is heard at this moment."""
 
@@ -422,5 +439,5 @@ class Bye(Up, frozen=True, tag="bye"):
 
 Event = (
     Hello | Snapshot | Reply | Trunk | Sound | Flow | Counts | Entry | QueueChanged | Leg | Attempt
-    | LogLine | Detection | Digit | Sip | AttemptDone | Meters | Bye
+    | LogLine | Detection | Digit | Sip | AttemptDone | CallResult | Meters | Bye
 )
