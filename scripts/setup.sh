@@ -109,11 +109,11 @@ import pathlib, re
 lock = pathlib.Path("requirements.lock").read_text("utf-8")
 print(re.search(r"(?ms)^setuptools==.*?(?=^\S|\Z)", lock)[0])
 PY
-pip install -q --require-hashes -r "$venv/.build-requirements" ||
+pip install -qq --require-hashes -r "$venv/.build-requirements" ||
     failed "pip could not install setuptools; its own words are above. Is the network there?"
-pip install -q --no-build-isolation --require-hashes -r requirements.lock ||
+pip install -qq --no-build-isolation --require-hashes -r requirements.lock ||
     failed "pip could not install requirements.lock; its own words are above. PyAudio is built here and needs ${packages[*]}."
-pip install -q --no-build-isolation --no-deps --editable . ||
+pip install -qq --no-build-isolation --no-deps --editable . ||
     failed "pip could not install offhook itself; its own words are above."
 echo "$want" >"$marker"
 say "ready: $venv/bin/offhook"
