@@ -100,7 +100,8 @@ class Directory(Struct, frozen=True):
 
     def find(self, dialled: str) -> Callee | None:
         """The callee of a Request-URI's user part; visual separators don't count (RFC 3966, 5.1.1)."""
-        return self.numbers.get(dialled) or self.numbers.get(re.sub(r"[-.() ]", "", dialled))
+        plain = re.sub(r"[-.() ]", "", dialled)
+        return self.numbers.get(plain) or self.numbers.get("+" + plain)
 
 
 DEFAULT = Path(__file__).with_name("directory.toml")
