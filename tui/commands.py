@@ -1,0 +1,140 @@
+"""What a key means to the engine: id -> command, or one sentence on why there is nothing to do.
+
+Hanging up and stopping everything are sent whatever the console believes: its view may be late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.control import messages as wire
+from tui.calls import Call
+from tui.keymap import DTMF
+from tui.state import ConsoleState
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a key does nothing just now, in one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a key acts on: the state, and the queue's selected entry."""
+
+    state: ConsoleState
+    entry: wire.Entry | None = None
+
+
+Action = Callable[[Context], "wire.Command | Refusal"]
+
+
+def target(state: ConsoleState, call: Call) -> str | None:
+    """The leg to name: none while one call is up (all of it is meant), else that of the call on show."""
+    others = [other for other in state.calls_up if other is not call]
+    return call.leg if others and call.leg else None
+
+
+def hangup(context: Context) -> wire.Command | Refusal:
+    call = context.state.call
+    return wire.Hangup(leg=target(context.state, call) if call is not None and call.up else None)
+
+
+def stop(context: Context) -> wire.Command | Refusal:
+    return wire.StopAll()
+
+
+def accept(context: Context) -> wire.Command | Refusal:
+    return wire.Accept() if context.state.calls_up else Refusal("Nobody is waiting to be bridged.")
+
+
+def answer(context: Context) -> wire.Command | Refusal:
+    leg = context.state.ringing_in
+    return wire.Answer(leg=leg.id) if leg is not None else Refusal("No incoming call is ringing.")
+
+
+def refuse(context: Context) -> wire.Command | Refusal:
+    leg = context.state.ringing_in
+    return wire.Refuse(leg=leg.id) if leg is not None else Refusal("No incoming call is ringing.")
+
+
+def hold(context: Context) -> wire.Command | Refusal:
+    leg = context.state.leg_of(context.state.call)
+    if leg is None or leg.state != "answered":
+        return Refusal("No answered call to hold.")
+    call = context.state.call
+    assert call is not None
+    return wire.Hold(on=not leg.held, leg=target(context.state, call))
+
+
+def mute(context: Context) -> wire.Command | Refusal:
+    flow = context.state.flow
+    return wire.Mute(on=not flow.muted) if flow is not None else Refusal("The engine is not connected yet.")
+
+
+def record(context: Context) -> wire.Command | Refusal:
+    leg = context.state.leg_of(context.state.call)
+    if leg is None or leg.state == "ended":
+        return Refusal("No call to record.")
+    call = context.state.call
+    assert call is not None
+    return wire.Record(on=not leg.recording, leg=target(context.state, call))
+
+
+def next_entry(context: Context) -> wire.Command | Refusal:
+    return wire.Next()
+
+
+def pause(context: Context) -> wire.Command | Refusal:
+    flow = context.state.flow
+    if flow is None:
+        return Refusal("The engine is not connected yet.")
+    return wire.Pause() if flow.running else wire.Resume()
+
+
+def skip(context: Context) -> wire.Command | Refusal:
+    if context.entry is None:
+        return Refusal("No queue entry is selected.")
+    if context.entry.state == "skipped":
+        return Refusal("That entry is skipped already.")
+    return wire.Skip(entry=context.entry.id)
+
+
+def redial(context: Context) -> wire.Command | Refusal:
+    if context.entry is None:
+        return Refusal("No queue entry is selected.")
+    if context.entry.state in ("queued", "active"):
+        return Refusal(f"That entry is {context.entry.state} already.")
+    return wire.Redial(entry=context.entry.id)
+
+
+COMMANDS: dict[str, Action] = {
+    "hangup": hangup, "stop": stop, "accept": accept, "answer": answer, "refuse": refuse, "hold": hold,
+    "mute": mute, "record": record, "next": next_entry, "pause": pause, "skip": skip, "redial": redial,
+}
+
+
+def digit(state: ConsoleState, character: str) -> wire.Command | None:
+    """A digit pressed outside any field: DTMF for the call on show, or None where no call takes it."""
+    call = state.call
+    leg = state.leg_of(call)
+    if character not in DTMF or call is None or leg is None or leg.state not in ("early", "answered"):
+        return None
+    return wire.SendDigits(digits=character, leg=target(state, call))
+
+
+def dial(text: str) -> wire.Command | Refusal:
+    """A number typed into the dial box, its spacing and brackets left out."""
+    number = "".join(c for c in text if c not in " -()./\t")
+    if not number:
+        return Refusal("Type a number to dial.")
+    if len(number) > 64 or not number.isprintable():
+        return Refusal("That is not a number that can be dialled.")
+    return wire.Dial(number=number)
+
+
+TYPED = DTMF | {"+"}
+STARTS_NUMBER = frozenset("0123456789*#+")

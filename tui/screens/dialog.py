@@ -1,0 +1,42 @@
+"""What the dialogs share: a titled box over the screen, Escape to leave, text that is never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.text import clean
+
+Answer = TypeVar("Answer")
+
+
+def plain(text: str, classes: str = "") -> Static:
+    """Text as it is, whatever it holds."""
+    return Static(Content(clean(text)), classes=classes, markup=False)
+
+
+class Dialog(ModalScreen[Answer]):
+    """A box in the middle of the screen. Subclasses give `heading` and `body`."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS = [Binding("escape", "cancel", "Cancel", show=False)]
+    heading = ""
+
+    def body(self) -> Iterable[Widget]:
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield plain(self.heading, "heading")
+            yield from self.body()
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)

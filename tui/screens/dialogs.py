@@ -1,0 +1,81 @@
+"""What the main screen asks in dialogs, and what comes of the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from engine.control import messages as wire
+from tui.screens.help import HelpScreen
+from tui.screens.load_queue import LoadQueueScreen
+from tui.screens.operator import OperatorScreen
+from tui.screens.quit import CANCEL, HANG_UP, quit_screen
+from tui.screens.wrap_up import WrapUpScreen
+
+if TYPE_CHECKING:
+    from tui.app import OffhookApp
+    from tui.screens.main import MainScreen
+
+
+class MainDialogs:
+    """Mixed into the main screen: each method opens a dialog and sends what it returns."""
+
+    @property
+    def _main(self) -> MainScreen:
+        return cast("MainScreen", self)
+
+    @property
+    def _app(self) -> OffhookApp:
+        return cast("OffhookApp", self._main.app)
+
+    def show_help(self) -> None:
+        self._app.push_screen(HelpScreen(self._main.keys))
+
+    def next_theme(self) -> None:
+        self._main.say(f"Theme: {self._app.next_theme()}")
+
+    def ask_load(self) -> None:
+        def answered(path: str | None) -> None:
+            if path:
+                self._main.send(wire.LoadQueue(path=path), f"Read {path}")
+
+        self._app.push_screen(LoadQueueScreen(), answered)
+
+    def ask_operator(self) -> None:
+        def answered(command: wire.SetOperator | None) -> None:
+            if command is not None:
+                self._main.send(command)
+
+        self._app.push_screen(OperatorScreen(self._main.state.flow), answered)
+
+    def ask_wrap_up(self) -> None:
+        call = self._main.state.call
+        if call is None or call.attempt is None:
+            self._main.say("No call of the queue to wrap up.", "warn")
+            return
+        entry = call.attempt.entry
+
+        def answered(answer: tuple[str, str] | None) -> None:
+            if answer is not None:
+                self._main.send(wire.SetDisposition(entry=entry, disposition=answer[0], note=answer[1]))
+
+        self._app.push_screen(WrapUpScreen(call.number, call.name), answered)
+
+    def ask_quit(self) -> None:
+        """Close: at once where nothing is up, else after asking."""
+        flow, counts = self._main.state.flow, self._main.state.counts
+        up = self._main.calls_in_words()
+        working = flow is not None and flow.running and counts is not None and counts.queued > 0
+        if not self._main.connection.up:
+            self._app.leave()
+        elif not up and (self._app.attached or not working):
+            self._app.leave(end_engine=not self._app.attached)
+        else:
+            self._app.push_screen(quit_screen(up, working, self._app.attached), self._quit_answered)
+
+    def _quit_answered(self, answer: str | None) -> None:
+        if answer in (None, CANCEL):
+            return
+        if answer == HANG_UP:
+            self._app.leave(hang_up=True, end_engine=not self._app.attached)
+        else:
+            self._app.leave(message="The calls go on. `offhook attach` shows them again.")

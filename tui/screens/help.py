@@ -1,0 +1,52 @@
+"""Every key, by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.keymap import KEYS, shown
+from tui.screens.dialog import Dialog, plain
+
+FIXED = (
+    ("0-9 * # A-D", "Send DTMF to the call; with no call up, start a number"),
+    ("↑ ↓ PgUp PgDn", "Move in the queue; Home and End go to its ends"),
+    ("Esc", "Leave a field; in the queue, follow the calls again"),
+    ("Tab", "Go to the next pane"),
+    ("^q", "Close the console, also while typing"),
+)
+
+
+class HelpScreen(Dialog[None]):
+    """The keys as they are mapped now. Any of Escape, Enter, q and ? leaves."""
+
+    heading = "Keys"
+    BINDINGS = [Binding("escape,enter,q,question_mark,f1", "cancel", show=False)]
+
+    def __init__(self, keys: dict[str, str]) -> None:
+        super().__init__()
+        self.keys = keys
+
+    def body(self) -> Iterable[Widget]:
+        rows: list[Content] = []
+        for group in dict.fromkeys(key.group for key in KEYS):
+            rows.append(Content.styled(group, "bold $muted"))
+            for key in (k for k in KEYS if k.group == group):
+                always = Content.styled("  (while typing too)", "$muted") if key.always else Content()
+                rows.append(_row(shown(self.keys[key.id]), key.help) + always)
+                if key.id not in key.label.lower():
+                    rows[-1] += Content.styled(f"  {key.id}", "$faint")
+            rows.append(Content())
+        rows.append(Content.styled("Always", "bold $muted"))
+        rows += [_row(keys, words) for keys, words in FIXED]
+        yield VerticalScroll(Static(Content("\n").join(rows), markup=False))
+        yield plain("Remap any key by its id: [ui.keys] in config.toml.", "hint")
+
+
+def _row(keys: str, words: str) -> Content:
+    return Content.assemble((f"{keys:>14}  ", "bold $primary"), words)

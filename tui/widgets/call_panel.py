@@ -1,0 +1,160 @@
+"""The call on show: who, for how long, which step, and its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.control.messages import Leg
+from tui.calls import Call, Step
+from tui.draw import Row, justify
+from tui.keymap import shown
+from tui.state import ConsoleState
+from tui.text import clip, count, duration, width
+from tui.tracks import SILENCE_DBM0
+from tui.widgets.glyphs import big
+from tui.widgets.meter import draw_meter, draw_scale
+from tui.widgets.pane import Pane, heading
+from tui.widgets.steps import draw_present, draw_steps
+
+PEAK_HOLD_S = 1.5
+STATE_ROLES = {"bridged": "badge", "wait tone": "badge-warn", "connecting": "badge-warn", "answered": "badge"}
+
+
+def state_badge(call: Call, leg: Leg | None) -> Row:
+    """The state in a word, then what is special about it."""
+    if not call.up:
+        word, role = call.outcome, "active"
+    else:
+        word, role = call.word, STATE_ROLES.get(call.word, "active")
+    row: Row = [(f" {clip(word, 20).upper()} ", role)]
+    if leg is None or not call.up:
+        return row
+    if leg.bridged_to:
+        row.append((" ⇄ headset" if leg.bridged_to == "sound" else " ⇄ agent", "good"))
+    if leg.held:
+        row.append((" ‖ held", "warn"))
+    if leg.far_held:
+        row.append((" ‖ held by far end", "warn"))
+    if leg.recording:
+        row.append((" ● REC", "bad"))
+    return row
+
+
+def detail(call: Call, leg: Leg | None) -> Row:
+    """Name, codec, attempt, last SIP response."""
+    parts: list[str] = []
+    if leg is not None and leg.codec:
+        parts.append(leg.codec)
+    if call.attempt is not None and call.attempt.attempt > 1:
+        parts.append(f"attempt {call.attempt.attempt}")
+    if leg is not None and leg.sip_code:
+        parts.append(f"{leg.sip_code} {leg.reason}".strip())
+    if leg is not None and leg.state == "ended" and leg.cause:
+        parts.append(leg.cause.replace("_", " "))
+    return [(" · ".join(clip(part, 32) for part in parts), "dim")]
+
+
+def title_rows(call: Call, leg: Leg | None, now: float, cells: int, tall: bool) -> list[Row]:
+    """Number and running time, three rows tall where there is room; then state and name."""
+    elapsed = duration((call.over_at or now) - call.started)
+    name = call.name or ("incoming call" if call.inbound else "")
+    timer = big(elapsed, cells // 2)
+    digits = big(call.number, cells - len(timer[0]) - 4) if timer is not None else None
+    if tall and digits is not None and timer is not None:
+        role = "big" if call.up else "dim"
+        rows = [justify([(a, role)], [(b, role)], cells) for a, b in zip(digits, timer, strict=True)]
+        left: Row = [*state_badge(call, leg), ("  ", "text"), (clip(name, cells // 2), "strong")]
+        return [*rows, justify(left, detail(call, leg), cells)]
+    room = max(4, cells - width(elapsed) - 2)
+    number = clip(call.number, room)
+    first: Row = [(number, "big"), ("  ", "text"), (clip(name, max(0, room - width(number) - 2)), "strong")]
+    return [justify(first, [(elapsed, "big")], cells), justify(state_badge(call, leg), detail(call, leg), cells)]
+
+
+def prompt(call: Call, key: str) -> Row:
+    """What the operator is asked to do, where that is anything."""
+    if call.waiting:
+        return [(" The callee is waiting ", "badge-warn"), (" press ", "text"), (key, "key"), (" to bridge", "text")]
+    return []
+
+
+def draw_meters(state: ConsoleState, call: Call, now: float, cells: int, scale: bool) -> list[Row]:
+    meter = state.meters.get(call.leg) if call.up else None
+    track = state.track_of(call)
+    label_received, label_sent = ("received", "sent    ") if cells >= 60 else ("rx", "tx")
+    hold = now - PEAK_HOLD_S
+    received_peak = track.received.peak_since(hold) if track is not None else SILENCE_DBM0
+    sent_peak = track.sent.peak_since(hold) if track is not None else SILENCE_DBM0
+    rows = [
+        draw_meter(label_received, meter.received if meter else None, received_peak, cells),
+        draw_meter(label_sent, meter.sent if meter else None, sent_peak, cells),
+    ]
+    return [*rows, draw_scale(label_received, cells)] if scale else rows
+
+
+def draw_call(state: ConsoleState, call: Call, now: float, cells: int, rows: int, accept_key: str) -> list[Row]:
+    """Everything about the call in at most `rows`, the important first."""
+    leg = state.leg_of(call)
+    out = title_rows(call, leg, now, cells, tall=rows >= 11)
+    spare = rows - len(out) - 2 - 1 - 2
+    asked = prompt(call, accept_key)
+    present = asked if asked and spare < 1 else draw_present(call, now, cells)
+    gap = spare >= 2
+    out += [[]] if gap else []
+    steps = draw_steps(call, now, cells, times=spare >= 1)
+    out += steps
+    out.append(present)
+    if asked and present is not asked and rows - len(out) >= 3:
+        out.append(asked)
+    elif rows - len(out) >= 4:
+        out.append([])
+    out += draw_meters(state, call, now, cells, scale=rows - len(out) >= 3)
+    return out[:rows]
+
+
+def draw_idle(state: ConsoleState, keys: dict[str, str], cells: int) -> list[Row]:
+    """No call: what can be started, and how the queue stands."""
+    counts, flow = state.counts, state.flow
+    rows: list[Row] = [[], [("No call", "big")], []]
+    if flow is not None and flow.running and counts is not None and counts.queued:
+        rows.append([("The queue is running: the next number is dialled by itself.", "text")])
+    elif counts is not None and counts.queued:
+        rows.append([(shown(keys["next"]), "key"), (" dials the next number, ", "text"), (shown(keys["pause"]), "key"),
+                     (" works the queue", "text")])
+    else:
+        rows.append([(shown(keys["load"]), "key"), (" loads a queue from a CSV file", "text")])
+    rows.append([(shown(keys["dial"]), "key"), (" or any digit dials by hand", "text")])
+    if counts is not None and counts.total:
+        rows += [[], [(f"{counts.queued:,}", "strong"), (" to call   ", "dim"), (f"{counts.done:,}", "strong"),
+                      (" done   ", "dim"), (f"{counts.answered:,}", "strong"), (" answered   ", "dim"),
+                      *abandoned(counts.answered, counts.abandoned)]]
+        if counts.interrupted or counts.blocked:
+            rows.append([(count(counts.interrupted, "entry", "entries") + " interrupted", "warn"),
+                         (f", {counts.blocked:,} blocked", "dim")])
+    return [[(" ", "text"), *row] for row in rows]
+
+
+def abandoned(answered: int, lost: int) -> Row:
+    """Answered calls that got no operator, with their share."""
+    share = f" ({100 * lost / answered:.1f} %)" if answered else ""
+    return [(f"{lost:,}", "bad" if lost else "strong"), (f" abandoned{share}", "dim")]
+
+
+class CallPanel(Pane):
+    """The call on show, or what can be done without one."""
+
+    def __init__(self, state: ConsoleState, clock: Callable[[], float], keys: dict[str, str], **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.state = state
+        self.clock = clock
+        self.keys = keys
+
+    def draw(self, cells: int, rows: int) -> list[Row]:
+        call = self.state.call
+        up = len(self.state.calls_up)
+        info: Row = [(f"{count(up, 'call')} up", "text")] if up > 1 else []
+        head = heading("INCOMING" if call is not None and call.inbound and call.step is Step.RING else "CALL", info, cells)
+        if call is None:
+            return [head, *draw_idle(self.state, self.keys, cells)]
+        body = draw_call(self.state, call, self.clock(), cells - 2, rows - 1, shown(self.keys["accept"]))
+        return [head, *([(" ", "text"), *row] for row in body)]

@@ -1,0 +1,48 @@
+"""The dial box, and beside it the answer to what was last asked."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+from textual.message import Message
+from textual.widgets import Input
+
+from tui.draw import Row
+from tui.widgets.pane import Pane
+
+
+class DialBox(Input):
+    """A field for a number. Enter dials it, Escape leaves it."""
+
+    BINDINGS = [Binding("escape", "leave", show=False)]
+
+    class Left(Message):
+        """The user is done with the field."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(placeholder="number to dial", compact=True, max_length=64, select_on_focus=False, **kwargs)
+        self.cursor_blink = False
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+    def begin(self, character: str) -> None:
+        """Start a number with a digit that was typed elsewhere."""
+        self.value = character
+        self.cursor_position = len(character)
+        self.focus()
+
+
+class SayLine(Pane):
+    """One line that says what came of the last key: plain text, a role for its tone."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.text = ""
+        self.role = "dim"
+
+    def say(self, text: str, role: str = "text") -> None:
+        self.text, self.role = text, role
+        self.redraw()
+
+    def draw(self, cells: int, rows: int) -> list[Row]:
+        return [[(" " + self.text, self.role)]] if self.text else []

@@ -1,0 +1,195 @@
+"""The call on one time axis: received level, what was heard, DTMF, SIP messages, the flow's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tui.calls import STEP_NAMES, Call, Step
+from tui.draw import Canvas, Row
+from tui.state import ConsoleState
+from tui.text import clean, clip, count, duration, width
+from tui.tracks import Stretch, Track
+from tui.widgets.meter import HIGH, LOW, zone
+from tui.widgets.pane import Pane, heading
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds a column."""
+AUTO_LIMIT = 0.5
+LABEL = 7
+BARS = "▁▂▃▄▅▆▇█"
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800)
+TONE_ROLES = {
+    "ringback": "span-ring", "colorringback": "span-ring", "dial": "span-tone", "busy": "span-bad",
+    "congestion": "span-bad", "sit": "span-bad", "silence": "span-quiet", "prompt": "span-voice",
+    "sample": "span-voice", "speech": "span-voice", "voice": "span-voice",
+}
+STEP_ROLES = {step: "span-flow" for step in Step} | {Step.BRIDGE: "span-voice", Step.WAIT_TONE: "span-ring"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The stretch of time on show: `columns` of `step` seconds from `start` (UNIX seconds)."""
+
+    origin: float
+    start: float
+    step: float
+    columns: int
+
+    def column(self, at: float) -> int:
+        return int((at - self.start) // self.step)
+
+
+def window(call: Call, now: float, columns: int, zoom: int = 0) -> Window:
+    """Fit the whole call while it is short, then follow its end. `zoom` steps away from that."""
+    end = max(now if call.over_at is None else call.over_at, call.started)
+    elapsed = end - call.started
+    limit = SCALES.index(AUTO_LIMIT)
+    auto = next((i for i, s in enumerate(SCALES[: limit + 1]) if elapsed / s < columns), limit)
+    step = SCALES[min(max(auto - zoom, 0), len(SCALES) - 1)]
+    beyond = max(0, int(elapsed / step) - columns + 1)
+    return Window(call.started, call.started + beyond * step, step, columns)
+
+
+def draw_levels(track: Track, view: Window, rows: int) -> list[Row]:
+    """The received level as bars `rows` tall."""
+    lanes = [Canvas(view.columns) for _ in range(rows)]
+    for column, level in enumerate(track.received.peaks(view.start, view.step, view.columns)):
+        if level is None:
+            continue
+        eighths = round((min(max(level, LOW), HIGH) - LOW) / (HIGH - LOW) * rows * 8)
+        for lane in range(rows):
+            part = eighths - (rows - 1 - lane) * 8
+            if part > 0:
+                lanes[lane].put(column, BARS[min(part, 8) - 1], zone(level))
+            elif lane == rows - 1:
+                lanes[lane].put(column, "▁", "level-off")
+    return [lane.row() for lane in lanes]
+
+
+def draw_stretches(canvas: Canvas, view: Window, stretches: Iterable[tuple[Stretch, str]]) -> None:
+    """Each stretch as a bar in its role's ground with its label at the visible start."""
+    for stretch, role in stretches:
+        first = view.column(stretch.start)
+        last = max(view.column(stretch.end), first)
+        if last < 0 or first >= view.columns:
+            continue
+        first, last = max(first, 0), min(last, view.columns - 1)
+        size = last - first + 1
+        label = clip(stretch.label, size - 1) if size > 2 else ""
+        canvas.put(first, "▎" + label + " " * (size - 1 - width(label)), role)
+
+
+def draw_heard(track: Track, view: Window) -> Row:
+    canvas = Canvas(view.columns)
+    sounds = [(s, TONE_ROLES.get(s.label, "span-tone")) for s in track.tones]
+    verdicts = [(s, TONE_ROLES.get(s.label, "span-tone")) for s in track.heard]
+    draw_stretches(canvas, view, sounds)
+    draw_stretches(canvas, view, verdicts)
+    return canvas.row()
+
+
+def draw_digits(track: Track, view: Window) -> Row:
+    """Received digits as they are, sent ones after ▸; a digit that finds its place taken moves right."""
+    canvas = Canvas(view.columns)
+    for event in track.digits:
+        text = clip(event.digit, 2) if event.received else "▸" + clip(event.digit, 2)
+        column = view.column(event.at)
+        if column < 0:
+            continue
+        while column < view.columns and not canvas.free(column, column + len(text)):
+            column += 1
+        canvas.put(column, text, "digit" if event.received else "sip-sent")
+    return canvas.row()
+
+
+def draw_sip(track: Track, view: Window, rows: int) -> list[Row]:
+    """Messages where they happened, ▸ sent and ◂ received; labels give way to each other."""
+    lanes = [Canvas(view.columns) for _ in range(rows)]
+    places = [(view.column(event.at), event) for event in track.sip]
+    for column, event in places:
+        if not 0 <= column < view.columns:
+            continue
+        text = ("▸" if event.sent else "◂") + clip(event.text, 24)
+        role = "sip-sent" if event.sent else "sip-received"
+        tight = ("▸" if event.sent else "◂") + clean(event.text).split(" ")[0][:12]
+        for candidate in (text, tight, text[0]):
+            lane = next((c for c in lanes if c.free(column - 1, column + width(candidate) + 1)), None)
+            if lane is not None:
+                lane.put(min(column, view.columns - width(candidate)), candidate, role)
+                break
+    return [lane.row() for lane in lanes]
+
+
+def draw_flow(call: Call, view: Window, now: float) -> Row:
+    canvas = Canvas(view.columns)
+    reached = sorted(call.reached.items(), key=lambda item: item[1])
+    ends = [at for _, at in reached[1:]] + [call.over_at or now]
+    draw_stretches(canvas, view, [
+        (Stretch(at, max(at, end - view.step), STEP_NAMES[step].lower()), STEP_ROLES[step])
+        for (step, at), end in zip(reached, ends, strict=True)
+    ])
+    return canvas.row()
+
+
+def draw_axis(view: Window) -> Row:
+    """Seconds from the start of the call."""
+    canvas = Canvas(view.columns)
+    tick = next((t for t in TICKS if t / view.step >= 8), TICKS[-1])
+    first = int((view.start - view.origin) // tick) * tick
+    for second in range(first, first + int(view.columns * view.step) + 2 * tick, tick):
+        column = round((view.origin + second - view.start) / view.step)
+        if 0 <= column < view.columns:
+            text = f"{second}s" if second < 60 else duration(second)
+            canvas.put(column, f"╵{text}", "faint-text")
+    return canvas.row()
+
+
+def draw_timeline(call: Call, track: Track, now: float, cells: int, rows: int, zoom: int = 0) -> list[Row]:
+    """The lanes that `rows` has room for, the axis last."""
+    view = window(call, now, max(1, cells - LABEL - 1), zoom)
+    spare = rows - 5
+    levels = 1 + (spare >= 1) + (spare >= 4)
+    sip = 1 + (spare >= 2)
+    flow = spare >= 3
+    lanes: list[tuple[str, list[Row]]] = [("level", draw_levels(track, view, levels))]
+    lanes.append(("heard", [draw_heard(track, view)]))
+    lanes.append(("DTMF", [draw_digits(track, view)]))
+    lanes.append(("SIP", draw_sip(track, view, sip)))
+    if flow:
+        lanes.append(("flow", [draw_flow(call, view, now)]))
+    out: list[Row] = []
+    for name, drawn in lanes:
+        for index, row in enumerate(drawn):
+            named = index == len(drawn) - 1 if name == "level" else index == 0
+            out.append([(f" {name if named else '':<{LABEL - 2}} ", "dim"), *row])
+    axis: Row = [(" " * LABEL, "dim"), *draw_axis(view)]
+    return [*out[: max(0, rows - 1)], axis]
+
+
+class Timeline(Pane):
+    """The timeline of the call on show."""
+
+    def __init__(self, state: ConsoleState, clock: Callable[[], float], **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.state = state
+        self.clock = clock
+        self.zoom = 0
+
+    def zoom_by(self, steps: int) -> None:
+        """Show less time (positive) or more; the automatic scale is at 0."""
+        self.zoom = min(max(self.zoom + steps, -len(SCALES)), len(SCALES))
+        self.redraw()
+
+    def draw(self, cells: int, rows: int) -> list[Row]:
+        call = self.state.call
+        track = self.state.track_of(call)
+        if call is None or track is None:
+            quiet: Row = [(" Nothing on the line. Levels, tones, digits and SIP messages appear here.", "dim")]
+            return [heading("TIMELINE", [], cells), quiet]
+        scale = window(call, self.clock(), max(1, cells - LABEL - 1), self.zoom).step
+        info: Row = [(f"{scale:g} s a column", "dim")]
+        if track.digits:
+            info = [(count(len(track.digits), "digit"), "dim"), (" · ", "faint"), *info]
+        return [heading("TIMELINE", info, cells),
+                *draw_timeline(call, track, self.clock(), cells, rows - 1, self.zoom)]
