@@ -54,7 +54,8 @@ def _encode_ulaw() -> npt.NDArray[np.uint8]:
     level = np.minimum((np.where(linear < 0, ~linear, linear) >> 2) + 33, 0x1FFF)
     segment = np.floor(np.log2(level)).astype(np.int32) - 5
     code = ~((segment << 4) | ((level >> (segment + 1)) & 15)) & 0x7F
-    return (code | np.where(linear >= 0, 0x80, 0)).astype(np.uint8)
+    table: npt.NDArray[np.uint8] = (code | np.where(linear >= 0, 0x80, 0)).astype(np.uint8)
+    return table
 
 
 DECODE: dict[str, Pcm] = {"PCMA": _decode_alaw(), "PCMU": _decode_ulaw()}
@@ -74,9 +75,11 @@ SILENT_PCM.flags.writeable = False
 
 def decode(law: str, payload: bytes) -> Pcm:
     """G.711 octets to int16 samples, one each."""
-    return DECODE[law][np.frombuffer(payload, np.uint8)]
+    pcm: Pcm = DECODE[law][np.frombuffer(payload, np.uint8)]
+    return pcm
 
 
 def encode(law: str, pcm: Pcm) -> bytes:
     """int16 samples to G.711 octets, one each."""
-    return ENCODE[law][pcm.view(np.uint16)].tobytes()
+    octets: bytes = ENCODE[law][pcm.view(np.uint16)].tobytes()
+    return octets

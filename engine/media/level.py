@@ -16,11 +16,13 @@ MILLIWATT_POWER = (32768 / math.sqrt(2) / 10 ** (3.17 / 20)) ** 2
 
 
 def power(pcm: Pcm) -> float:
-    """Mean square of int16 samples; 0.0 for none."""
-    if not len(pcm):
+    """Mean square of int16 samples about their mean, which A-law's silence (+8) has; 0.0 for none."""
+    count = len(pcm)
+    if not count:
         return 0.0
     x = pcm.astype(np.float32)
-    return float(x.dot(x)) / len(x)
+    mean = float(x.sum()) / count
+    return max(0.0, float(x.dot(x)) / count - mean * mean)
 
 
 def dbm0(mean_square: float) -> float:

@@ -16,7 +16,8 @@ from engine.media.rtp import MAX_PACKET
 
 _libc = ctypes.PyDLL(None)
 _sendto = _libc.sendto
-_sendto.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+_sendto.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p,
+                    ctypes.c_uint]
 _sendto.restype = ctypes.c_ssize_t
 _recvfrom = _libc.recvfrom
 _recvfrom.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p,

@@ -1,0 +1,43 @@
+"""Silence: a level below the threshold for long enough."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.detect.types import FRAME_SAMPLES
+
+SILENCE_DBM0 = -45.0
+SILENCE_MS = 2000
+
+_MILLIWATT_POWER = (32768 / math.sqrt(2) / 10 ** (3.17 / 20)) ** 2
+
+
+def level_dbm0(frame: npt.NDArray[np.float32]) -> float:
+    """A frame's level; -90 for digital silence. A constant offset does not count."""
+    mean = float(frame.sum()) / FRAME_SAMPLES
+    power = float(frame.dot(frame)) / FRAME_SAMPLES - mean * mean
+    return max(-90.0, 10 * math.log10(power / _MILLIWATT_POWER)) if power > 1e-3 else -90.0
+
+
+class SilenceTimer:
+    """Counts how long it has been silent; fed once a frame."""
+
+    def __init__(self) -> None:
+        self.since_ms: int | None = None
+        self.loudest = -90.0
+
+    def feed(self, level: float, begin_ms: int) -> None:
+        """A frame's level in dBm0 and when it began."""
+        if level >= SILENCE_DBM0:
+            self.since_ms = None
+        elif self.since_ms is None:
+            self.since_ms, self.loudest = begin_ms, level
+        else:
+            self.loudest = max(self.loudest, level)
+
+    def lasted(self, now_ms: int) -> int:
+        """Milliseconds of silence up to now; 0 while there is none."""
+        return 0 if self.since_ms is None else now_ms - self.since_ms

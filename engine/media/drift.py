@@ -1,0 +1,81 @@
+"""Keeps a sound card's clock and the RTP clock together: neither growing delay nor underruns.
+
+Both run "at 8 kHz" and differ by up to some hundred ppm. What waits between them is measured where it is
+lowest, just after each reading, and the speed is trimmed by at most 0.5 % (9 cents: inaudible) to
+hold that at a margin. A card that delivers in big lumps gets as much buffer as its lumps need, no more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.media.codec import Pcm
+
+MAX_TRIM = 0.005
+TAPS = 16
+PHASES = 256
+
+_Float = npt.NDArray[np.float32]
+
+
+def _table() -> _Float:
+    """Windowed-sinc interpolation, one row a phase; every row sums to 1."""
+    offset = np.arange(TAPS) - (TAPS // 2 - 1)
+    rows = []
+    for phase in range(PHASES + 1):
+        x = offset - phase / PHASES
+        window = np.cos(np.pi * x / (TAPS + 1)) ** 2
+        row = np.sinc(x) * window
+        rows.append(row / row.sum())
+    return np.array(rows, np.float32)
+
+
+_ROWS = _table()
+_SPAN = np.arange(TAPS)
+
+
+class Stretcher:
+    """Changes speed by a fraction: `ratio` input samples for one output sample. Delays by 8 samples."""
+
+    def __init__(self) -> None:
+        self._held: _Float = np.zeros(TAPS, np.float32)
+        self._at = 0.0
+        self.ratio = 1.0
+
+    def process(self, pcm: Pcm) -> Pcm:
+        """Any number of samples in; about as many out."""
+        x = np.concatenate((self._held, pcm.astype(np.float32)))
+        count = max(0, int((len(x) - TAPS - self._at) / self.ratio) + 1)
+        places = self._at + self.ratio * np.arange(count)
+        whole = places.astype(np.intp)
+        usable = whole + TAPS <= len(x)
+        whole, places = whole[usable], places[usable]
+        phases = np.rint((places - whole) * PHASES).astype(np.intp)
+        out = np.einsum("ij,ij->i", x[whole[:, None] + _SPAN], _ROWS[phases])
+        after = (places[-1] + self.ratio) if len(places) else self._at
+        used = min(int(after), len(x))
+        self._held = x[used:]
+        self._at = after - used
+        stretched: Pcm = np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+        return stretched
+
+
+class DriftControl:
+    """Tells how fast a queue should be read from the least that was left in it each second.
+
+    `margin` and what `update` is given are samples at 8 kHz.
+    """
+
+    def __init__(self, margin: int, excess: int) -> None:
+        self._margin = margin
+        self._excess = excess
+
+    def update(self, least: int) -> tuple[float, int]:
+        """Once a second: the speed to read at (above 1 empties), and samples to throw away at once."""
+        over = least - self._margin
+        if over > self._excess:
+            return 1.0, over
+        if abs(over) <= 16:
+            return 1.0, 0
+        return 1.0 + max(-MAX_TRIM, min(MAX_TRIM, over / 16000)), 0

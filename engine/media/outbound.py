@@ -1,0 +1,104 @@
+"""The sending half of a stream: one RTP session's own numbers, and the address they go to."""
+
+from __future__ import annotations
+
+import secrets
+
+from engine.media import codec, udp
+from engine.media.bridge import Forwarder
+from engine.media.codec import FRAME, TRANSCODE
+from engine.media.rtp import Packet, plain
+
+_M16, _M32 = 0xFFFF, 0xFFFFFFFF
+
+
+class Outbound:
+    """Everything sent on a stream passes here, so that its numbers never jump by mistake.
+
+    `timestamp` is the present tick's. SSRC, first sequence number and first timestamp are random
+    (RFC 3550 section 5.1).
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.address: bytes | None = None
+        self.ssrc = secrets.randbits(32)
+        self.sequence = secrets.randbits(15)  # of the next packet, counted on past 2**16
+        self.timestamp = secrets.randbits(32)
+        self.payload_type = 0
+        self.law = "PCMU"
+        self.event_payload_type: int | None = None
+        self.sent = 0
+        self.failed = 0
+        self._marker = True
+        self._forwarder = Forwarder()
+        self._forwarding = False
+        self._end = self.timestamp  # where the audio sent so far ends
+
+    def _put(self, payload_type: int, marker: bool, sequence: int, timestamp: int, payload: bytes) -> None:
+        if self.address is None:
+            return
+        data = plain(payload_type, marker, sequence & _M16, timestamp & _M32, self.ssrc, payload)
+        if udp.send(self.fd, data, self.address):
+            self.sent += 1
+        else:
+            self.failed += 1
+
+    def own(self) -> None:
+        """What follows is generated here: leave the bridged sender's time axis."""
+        if self._forwarding:
+            self._forwarding = False
+            self._forwarder.reset()
+            behind = (self._end - self.timestamp) & _M32
+            if 0 < behind < 0x80000000:
+                self.timestamp = self._end
+            self._marker = True
+
+    def audio(self, payload: bytes) -> None:
+        """Send this tick's 160 octets of `law`."""
+        if self._forwarding:
+            self.own()
+        self._put(self.payload_type, self._marker, self.sequence, self.timestamp, payload)
+        self.sequence += 1
+        self._marker = False
+
+    def event(self, payload: bytes, timestamp: int, marker: bool) -> None:
+        """Send a telephone-event packet (RFC 4733) in this tick."""
+        if self.event_payload_type is None:
+            return
+        self._put(self.event_payload_type, marker, self.sequence, timestamp, payload)
+        self.sequence += 1
+        self._marker = True
+
+    def forward(self, packet: Packet, law: str | None) -> bool:
+        """Send a bridged stream's packet now; `law` is its codec, None for a telephone-event.
+
+        False where nothing was sent: no telephone-event negotiated here, or a packet too late.
+        """
+        payload_type = self.payload_type if law is not None else self.event_payload_type
+        if payload_type is None or self.address is None:
+            return False
+        mapped = self._forwarder.map(packet, self.sequence, self.timestamp)
+        if mapped is None:
+            return False
+        sequence, timestamp, marker = mapped
+        payload = packet.payload
+        if law is not None and law != self.law:
+            payload = payload.translate(TRANSCODE[law, self.law])
+        self._forwarding = True
+        self._put(payload_type, marker, sequence, timestamp, payload)
+        self.sequence = max(self.sequence, sequence + 1)
+        if law is not None:
+            end = (timestamp + len(payload)) & _M32
+            if (end - self._end) & _M32 < 0x80000000:
+                self._end = end
+        return True
+
+    def advance(self, ticks: int = 1) -> None:
+        """On to the next tick, whether this one sent anything or not."""
+        self.timestamp = (self.timestamp + FRAME * ticks) & _M32
+        if not self._forwarding:
+            self._end = self.timestamp
+
+    def silence(self) -> bytes:
+        return codec.SILENCE[self.law]
