@@ -191,6 +191,18 @@ def runtime_dir() -> Path:
     return Path(platformdirs.user_runtime_dir("offhook"))
 
 
+def control_socket(config: Config) -> Path:
+    """Where the engine's control socket is."""
+    if config.control.socket:
+        return Path(config.control.socket).expanduser()
+    return runtime_dir() / "control.sock"
+
+
+def store_url(config: Config) -> str:
+    """The store's SQLAlchemy URL; by default a SQLite file in the state directory."""
+    return config.store.url or f"sqlite:///{state_dir() / 'offhook.db'}"
+
+
 def split_host_port(text: str, default: int = 5060) -> tuple[str, int]:
     """`host`, `host:port`, `[v6]:port` or a bare IPv6 address. Raises ValueError for a bad port."""
     text = text.strip()

@@ -12,11 +12,20 @@ from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.config import Config
 from engine.detect.plans import plans
-from engine.dialer.ports import Digit, HangupCause, Heard, Leg, LegEvent, LegState, PlaybackEnded, StateChanged
+from engine.dialer.ports import (
+    Digit,
+    HangupCause,
+    Heard,
+    Leg,
+    LegEvent,
+    LegState,
+    PlaybackEnded,
+    StateChanged,
+)
 from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.sip.call import Call
-from engine.sip.phone import Phone
+from engine.sip.phone import Phone, new_leg_id
 from engine.sip.registration import RegistrationState
 
 Role = Literal["callee", "agent", "inbound", "manual"]
@@ -25,8 +34,32 @@ MAX_EVENTS = 10_000
 """Events kept for a reader of a leg that has fallen behind; more are dropped, never its end."""
 
 
-class DialError(Exception):
-    """A call that could not be placed; the text is one plain sentence."""
+class UnplacedLeg:
+    """A call that could not be placed: ended from the start, with cause `failed`."""
+
+    def __init__(self, number: str, why: str) -> None:
+        self.id = new_leg_id()
+        self.number = number
+        self.state = LegState.ENDED
+        self.cause: HangupCause | None = HangupCause("failed", "us", None, why)
+        self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self.events.put_nowait(StateChanged(self.state, None, why, self.cause))
+
+    def hangup(self, cause: str = "normal") -> None: ...
+
+    def play_wait_tone(self, wait_tone: str) -> None: ...
+
+    def play(self, path: str, tag: str) -> None: ...
+
+    def stop_playing(self) -> None: ...
+
+    def bridge(self, other: Leg | None) -> None: ...
+
+    def unbridge(self) -> None: ...
+
+    def listen(self, on: bool) -> None: ...
+
+    def record(self, path: str | None) -> None: ...
 
 
 class TrunkLeg:
@@ -107,13 +140,16 @@ class TrunkLine:
 
     # --- the dialer's Line ---------------------------------------------------------------------
 
-    def dial(self, number: str, *, caller_id: str | None = None, role: Role = "callee") -> TrunkLeg:
-        """Place a call. Raises DialError with one plain sentence."""
+    def dial(
+        self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None
+    ) -> TrunkLeg | UnplacedLeg:
+        """Place a call; one that can't be placed has ended already, with cause `failed`."""
         try:
             call = self.phone.dial(number, caller_id)
         except (ValueError, InvalidStateError, NoPortsAvailableError) as error:
-            raise DialError(str(error)) from None
+            return UnplacedLeg(number, str(error))
         leg = TrunkLeg(call, self, role)
+        leg.entry = entry
         self.legs[leg.id] = leg
         self.on_leg(leg)
         return leg

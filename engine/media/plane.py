@@ -16,7 +16,9 @@ from engine.media.orders import CloseStream, Codec, Direction, Fact, OpenStream,
 class MediaPlane:
     """Binds a port of `low`-`high` on `host` for each stream and tells the media thread of it."""
 
-    def __init__(self, media: MediaEngine, host: str, low: int, high: int, *, send_first: bool = True) -> None:
+    def __init__(
+        self, media: MediaEngine, host: str, low: int, high: int, *, send_first: bool = True
+    ) -> None:
         self._media = media
         self._host = host
         self._ports = range(low, high + 1)
@@ -68,11 +70,15 @@ class MediaPlane:
 
     def read(self, stream: str, length: int, blocking: bool) -> bytes:
         """Received audio as pyVoIP gives it: 8-bit unsigned linear, 8 kHz."""
-        return self._media.read(stream, length, blocking)
+        found = self._media.stream(stream)
+        audio: bytes = found.read(length, blocking) if found is not None else b"\x80" * length
+        return audio
 
     def write(self, stream: str, data: bytes) -> None:
         """Queue 8-bit unsigned linear audio, 8 kHz, to be sent."""
-        self._media.write(stream, data)
+        found = self._media.stream(stream)
+        if found is not None:
+            found.write(data)
 
 
 class Standalone(MediaPlane):
@@ -85,6 +91,3 @@ class Standalone(MediaPlane):
 
     def stop(self) -> None:
         self._engine.stop()
-
-
-

@@ -1,0 +1,256 @@
+"""`offhook call`: one call with no queue, its events as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine import wire
+from engine.cli.common import (
+    EXIT_NO_TRUNK,
+    EXIT_NOT_ANSWERED,
+    EXIT_OK,
+    Usage,
+    emit,
+    guarded,
+    load_config,
+    on_signals,
+    say,
+    set_up_logging,
+)
+from engine.cli.register import describe, exit_status, until_settled
+from engine.config import Config
+from engine.control import messages
+from engine.dialer.compliance import Compliance
+from engine.dialer.ports import LegState
+from engine.line import TrunkLeg
+from engine.media import orders
+from engine.sip.message import Message
+from engine.station import Station
+
+REGISTER_WAIT = 32.0
+"""64*T1: when REGISTER counts as unanswered (RFC 3261, timer F)."""
+
+DIGITS = frozenset("0123456789*#ABCDabcd")
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What the command line asks for; times in seconds."""
+
+    number: str
+    cancel_after: float | None
+    hangup_after: float | None
+    timeout: float | None
+    dtmf: str
+    record: Path | None
+    play: Path | None
+    as_json: bool
+
+
+class OneCall:
+    """Follows one leg from dialling to its end."""
+
+    def __init__(self, station: Station, options: CallOptions) -> None:
+        self.station = station
+        self.options = options
+        self.leg: TrunkLeg | None = None
+        self.ended = asyncio.Event()
+        self.started = 0.0
+        self.answered_after: float | None = None
+        self.duration: float | None = None
+        self.digits = ""
+        self.stopped = False
+        self._recording = False
+        self._media_started = False
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def begin(self) -> None:
+        """Dial. Raises Usage where the number can't be dialled."""
+        station, options = self.station, self.options
+        station.line.on_leg = self._changed
+        station.on_fact = self._fact
+        station.phone.on_message = self._sip
+        if station.phone.agent is not None:
+            station.phone.agent.on_message = self._sip
+        self.started = time.monotonic()
+        leg = station.line.dial(options.number, role="manual")
+        if not isinstance(leg, TrunkLeg):
+            raise Usage(leg.cause.reason if leg.cause else "the call could not be placed")
+        self.leg = leg
+        patience = options.timeout if options.timeout is not None else station.config.dialer.ring_timeout
+        self._later(patience, lambda: self._give_up("timeout"))
+        if options.cancel_after is not None:
+            self._later(options.cancel_after, lambda: self._give_up("cancelled"))
+
+    def stop(self) -> None:
+        """Hang up, on a signal."""
+        self.stopped = True
+        if self.leg is None or self.leg.state is LegState.ENDED:
+            self.ended.set()
+        else:
+            self.leg.hangup()
+
+    def _later(self, seconds: float, action: object) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(seconds, action))  # type: ignore[arg-type]
+
+    def _give_up(self, cause: str) -> None:
+        if self.leg is not None and self.answered_after is None:
+            self.leg.hangup(cause)
+
+    def _changed(self, leg: TrunkLeg) -> None:
+        if self.leg is not None and leg is not self.leg:
+            return
+        message = wire.leg(leg)
+        if self.options.as_json:
+            emit(message)
+        else:
+            say(f"{leg.state.value} {message.sip_code or ''} {message.reason}".rstrip())
+        if leg.state in (LegState.EARLY, LegState.ANSWERED) and not self._media_started:
+            self._media_started = True
+            leg.listen(True)
+            if self.options.record is not None:
+                leg.record(str(self.options.record))
+        if leg.state is LegState.ANSWERED and self.answered_after is None:
+            self.answered_after = time.monotonic() - self.started
+            self._answered(leg)
+        elif leg.state is LegState.ENDED:
+            if self.answered_after is not None:
+                self.duration = time.monotonic() - self.started - self.answered_after
+            for timer in self._timers:
+                timer.cancel()
+            self.ended.set()
+
+    def _answered(self, leg: TrunkLeg) -> None:
+        options = self.options
+        audio = self.station.config.audio
+        if options.play is not None:
+            leg.play(str(options.play), "play")
+        elif audio.input != "none" or audio.output != "none":
+            leg.bridge(None)
+        if options.dtmf:
+            leg.send_digits(options.dtmf.upper())
+        if options.hangup_after is not None:
+            self._later(options.hangup_after, leg.hangup)
+        self._later(self.station.config.call.max_duration, lambda: leg.hangup("max_duration"))
+
+    def _fact(self, fact: orders.Fact) -> None:
+        leg = self.leg
+        if isinstance(fact, orders.SoundChanged):
+            if fact.problem:
+                say(f"no sound: {fact.problem}")
+            if self.options.as_json:
+                emit(wire.sound(fact))
+        if leg is None or getattr(fact, "stream", "") != leg.id:
+            return
+        at = wire.wall(fact.at)
+        if isinstance(fact, orders.DigitReceived):
+            self.digits += fact.digit
+            self._event(messages.Digit(at=at, leg=leg.id, digit=fact.digit), f"digit {fact.digit}")
+        elif isinstance(fact, orders.DigitsSent):
+            for digit in fact.digits:
+                self._event(messages.Digit(at=at, leg=leg.id, digit=digit, received=False), f"sent {digit}")
+        elif isinstance(fact, orders.Detected):
+            heard = wire.detection(leg.id, at, fact)
+            self._event(heard, f"heard {heard.tone}: {heard.why}")
+        elif isinstance(fact, orders.PlaybackEnded | orders.RecordingEnded) and fact.error:
+            line = messages.LogLine(at=at, level="error", text=wire.safe(fact.error), leg=leg.id)
+            self._event(line, fact.error)
+
+    def _event(self, event: messages.Event, words: str) -> None:
+        if self.options.as_json:
+            emit(event)
+        else:
+            say(words)
+
+    def _sip(self, message: Message, sent: bool) -> None:
+        leg = self.leg
+        if self.options.as_json and (leg is None or message.call_id == leg.call.call_id):
+            emit(
+                messages.Sip(
+                    at=time.time(),
+                    leg=leg.id if leg else "",
+                    sent=sent,
+                    text=wire.safe(message.summary_line, 80),
+                )
+            )
+
+    def result(self) -> messages.CallResult:
+        """How it ended."""
+        leg = self.leg
+        cause = leg.cause if leg else None
+        return messages.CallResult(
+            number=self.options.number,
+            answered=self.answered_after is not None,
+            cause=cause.name if cause else "cancelled",
+            sip_code=cause.sip_code if cause and cause.sip_code else (leg.call.sip_code if leg else None),
+            reason=wire.safe(cause.reason if cause else ""),
+            digits=self.digits,
+            answered_ms=None if self.answered_after is None else round(self.answered_after * 1000),
+            duration=None if self.duration is None else round(self.duration, 3),
+        )
+
+
+def _validate(options: CallOptions, config: Config) -> None:
+    for name in ("cancel_after", "hangup_after", "timeout"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value <= 86400:
+            raise Usage(f"--{name.replace('_', '-')}: found {value:g}; seconds from 0 to 86400 are allowed")
+    if bad := sorted(set(options.dtmf) - DIGITS):
+        raise Usage(f"--dtmf: found {bad[0]!r}; the digits 0-9 * # A-D are allowed")
+    if options.play is not None and not options.play.is_file():
+        raise Usage(f"--play: {options.play} is not a readable file")
+    verdict = Compliance(config, lambda: datetime.now(UTC)).check(options.number, manual=True)
+    if verdict.kind != "allow":
+        raise Usage(verdict.reason)
+    if verdict.warning:
+        say(f"warning: {verdict.warning}")
+
+
+def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> int:
+    async def main() -> int:
+        config = load_config(path, overrides)
+        set_up_logging(config, stderr=True)
+        _validate(options, config)
+        station = Station(config)
+        await station.open(sound=options.play is None)
+        call = OneCall(station, options)
+        try:
+            on_signals(call.stop)
+            say(describe(station))
+            patience = min(REGISTER_WAIT, options.timeout if options.timeout else REGISTER_WAIT)
+            registration = await until_settled(station, patience)
+            say(describe(station))
+            status = exit_status(registration)
+            if status == EXIT_OK and not call.stopped:
+                call.begin()
+                await call.ended.wait()
+                status = _status(call)
+                if options.as_json:
+                    emit(call.result())
+                else:
+                    say(_in_words(call.result()))
+            elif options.as_json:
+                emit(wire.trunk(station.phone))
+            return status
+        finally:
+            await station.close()
+
+    return guarded(main)
+
+
+def _status(call: OneCall) -> int:
+    result = call.result()
+    if result.answered:
+        return EXIT_OK
+    return EXIT_NO_TRUNK if result.cause in ("no_response", "unauthorized") else EXIT_NOT_ANSWERED
+
+
+def _in_words(result: messages.CallResult) -> str:
+    code = f"{result.sip_code} " if result.sip_code else ""
+    lasted = f", {result.duration:.1f} s" if result.duration is not None else ""
+    return f"ended: {result.cause} ({code}{result.reason})".replace(" ()", "").replace("( ", "(") + lasted

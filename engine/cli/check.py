@@ -1,0 +1,98 @@
+"""`offhook check`: each step to a working phone, tried and told in plain words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
+from engine.cli.register import exit_status, until_settled
+from engine.config import Config
+from engine.dialer.compliance import exemptions
+from engine.media.sound import list_devices
+from engine.sip.registration import RegistrationState
+from engine.station import Station, StationError
+
+REGISTER_WAIT = 8.0
+"""Seconds to wait for the registrar; a healthy one answers within two retransmissions."""
+
+
+def run_check(path: Path | None, overrides: list[str]) -> int:
+    async def main() -> int:
+        try:
+            config = load_config(path, overrides)
+        except Usage as error:
+            print(f"configuration: NOT OK\n{error}")
+            return EXIT_USAGE
+        set_up_logging(config, stderr=False)
+        print("configuration: OK")
+        for off in exemptions(config):
+            print(f"  note: {off}")
+        good = _sound(config)
+        status = await _trunk(config)
+        return status if status or good else EXIT_USAGE
+
+    return guarded(main)
+
+
+def _sound(config: Config) -> bool:
+    """List the devices; false only where one that was asked for by name is missing."""
+    devices = list_devices()
+    if not devices:
+        print("sound: no device on this machine; calls can be bridged to an agent's phone")
+    else:
+        print("sound: these devices can be named in audio.input and audio.output")
+    for device in devices:
+        sides = [
+            side for side, channels in (("input", device.inputs), ("output", device.outputs)) if channels
+        ]
+        print(f"  {device.name}  ({' and '.join(sides)})")
+    good = True
+    names = {device.name for device in devices}
+    for side in ("input", "output"):
+        wanted = getattr(config.audio, side)
+        if wanted not in ("default", "none") and not any(wanted in name for name in names):
+            print(f"sound: NOT OK: audio.{side} asks for {wanted!r}, which is none of them")
+            good = False
+    return good
+
+
+async def _trunk(config: Config) -> int:
+    try:
+        station = Station(config)
+        await station.open(sound=False)
+    except StationError as error:
+        print(f"trunk: NOT OK: {error}")
+        return EXIT_USAGE
+    try:
+        host, port = station.phone.listening
+        print(
+            f"network: OK: SIP at {host}:{port}, seen by the trunk as {station.phone.agent.local[0]}"
+            if station.phone.agent
+            else "network: OK"
+        )
+        registration = await until_settled(station, REGISTER_WAIT)
+        server = config.trunk.server
+        if registration.state is RegistrationState.OFF:
+            print(f"trunk: {server} knows us by address: nothing to register (trunk.register = false)")
+            return EXIT_OK
+        if registration.state is RegistrationState.REGISTERED:
+            clock = station.phone.agent.clock if station.phone.agent else None
+            left = round(registration.expires_at - clock.time()) if registration.expires_at and clock else 0
+            print(f"trunk: OK: registered as {config.trunk.username} at {server} for {left} s")
+            return EXIT_OK
+        print(f"trunk: NOT OK: {_why(registration.answered, registration.code, registration.detail, config)}")
+        return exit_status(registration)
+    finally:
+        await station.close()
+
+
+def _why(answered: bool, code: int, detail: str, config: Config) -> str:
+    server = config.trunk.server
+    if not answered:
+        return (
+            f"nothing answered at {server} within {REGISTER_WAIT:g} s: "
+            "check trunk.server, the network and a firewall's UDP rules"
+        )
+    if code in (401, 403, 407):
+        return f"{server} refused the credentials ({detail}): check trunk.username and trunk.password"
+    return f"{server} answered {detail}"

@@ -1,0 +1,87 @@
+"""What the commands share: settings from the command line, JSON lines, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine import config as settings
+from engine.config import Config, ConfigError
+from engine.control.messages import Event
+from engine.station import StationError
+
+EXIT_OK, EXIT_USAGE, EXIT_NOT_ANSWERED, EXIT_NO_TRUNK = 0, 2, 3, 4
+
+
+class Usage(Exception):
+    """Bad use or configuration; the text is what to print, and the exit status is 2."""
+
+
+def load_config(path: Path | None, overrides: list[str], *, need_trunk: bool = True) -> Config:
+    """The configuration from a file, the user's own where it exists, and overrides. Raises Usage."""
+    if path is None and settings.default_path().is_file():
+        path = settings.default_path()
+    try:
+        return settings.load(path, overrides, need_trunk=need_trunk)
+    except ConfigError as error:
+        hint = ""
+        if path is None:
+            hint = f"\n(no configuration file: write {settings.default_path()} or give --config FILE)"
+        raise Usage(f"{error}{hint}") from None
+
+
+def set_up_logging(config: Config, *, stderr: bool) -> None:
+    """The engine's log goes to `log.file` or, where there is none, to standard error at warning level."""
+    level = getattr(logging, config.log.level.upper())
+    handler: logging.Handler = logging.NullHandler()
+    if config.log.file:
+        handler = logging.FileHandler(Path(config.log.file).expanduser(), encoding="utf-8", delay=True)
+    elif stderr:
+        handler = logging.StreamHandler(sys.stderr)
+        level = max(level, logging.WARNING)
+    logging.basicConfig(
+        level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def say(text: str) -> None:
+    """Progress: one line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def emit(event: Event) -> None:
+    """Data: one JSON line on standard output."""
+    sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def on_signals(action: Callable[[], None]) -> None:
+    """Call `action` in the running loop on SIGINT, SIGTERM and SIGHUP; a second one exits at once."""
+    loop = asyncio.get_running_loop()
+    seen = False
+
+    def once() -> None:
+        nonlocal seen
+        if seen:
+            sys.exit(130)
+        seen = True
+        action()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, once)
+
+
+def guarded(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a command's coroutine; what its user can mend is one sentence and status 2."""
+    try:
+        return asyncio.run(main())
+    except (Usage, StationError) as error:
+        say(f"offhook: {error}")
+        return EXIT_USAGE

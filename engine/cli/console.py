@@ -1,0 +1,143 @@
+"""`offhook`, `offhook engine`, `offhook attach`: an engine in its own process, the console by exec."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from engine.cli.common import (
+    EXIT_OK,
+    EXIT_USAGE,
+    Usage,
+    guarded,
+    load_config,
+    on_signals,
+    say,
+    set_up_logging,
+)
+from engine.config import Config, control_socket
+from engine.control.endpoint import EndpointError
+
+READY = "ready"
+START_WAIT = 30.0
+"""Seconds that an engine may take until it listens."""
+
+
+def run_engine(path: Path | None, overrides: list[str], queue: Path | None) -> int:
+    """Run an engine until it is told to end; its first line on standard output says that it is ready."""
+
+    async def main() -> int:
+        from engine.dialer.ports import StoreError
+        from engine.service import Engine
+
+        config = load_config(path, overrides)
+        set_up_logging(config, stderr=True)
+        engine = Engine(config)
+        try:
+            await engine.start(queue)
+        except (EndpointError, StoreError) as error:
+            await engine.close()
+            raise Usage(str(error)) from None
+        except BaseException:
+            await engine.close()
+            raise
+        on_signals(engine.stopping.set)
+        print(f"{READY} {engine.socket}", flush=True)
+        try:
+            await engine.stopping.wait()
+        finally:
+            await engine.close()
+        return EXIT_OK
+
+    return guarded(main)
+
+
+def spawn_engine(arguments: list[str], log: Path | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start an engine in a session of its own and wait until it listens.
+
+    Returns the process and its socket's path. Raises Usage with what it said, when it ended instead.
+    """
+    with log.open("ab") if log else tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli", "engine", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline().decode().strip()
+        if line.startswith(READY):
+            return process, line.removeprefix(READY).strip()
+        process.wait(START_WAIT)
+        said = ""
+        if not log:
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace").strip().removeprefix("offhook: ")
+        raise Usage(said or f"the engine ended before it was ready; see {log}")
+
+
+def show_console(socket: str, config: Config, *, attached: bool) -> NoReturn:
+    """Become the console: exec, so that the screen is a process of its own."""
+    arguments = ["--socket", socket, "--theme", config.ui.theme]
+    if config.ui.keys:
+        arguments += ["--keys", json.dumps(config.ui.keys)]
+    if attached:
+        arguments.append("--attached")
+    os.execv(sys.executable, [sys.executable, "-m", "tui", *arguments])
+
+
+def start_console(path: Path | None, overrides: list[str], queue: Path | None) -> None:
+    """`offhook`: start the engine and show the console."""
+    try:
+        config = load_config(path, overrides)
+        arguments = passed_on(path, overrides)
+        if queue is not None:
+            arguments += ["--queue", str(queue)]
+        need_terminal()
+        _, socket = spawn_engine(arguments)
+    except Usage as error:
+        say(f"offhook: {error}")
+        sys.exit(EXIT_USAGE)
+    show_console(socket, config, attached=False)
+
+
+def attach_console(path: Path | None, overrides: list[str]) -> None:
+    """`offhook attach`: show the console on the engine that runs."""
+    from engine.control.client import ControlClient, ControlError
+
+    async def reachable(socket: Path) -> None:
+        client = await ControlClient.connect(socket)
+        await client.close()
+
+    try:
+        config = load_config(path, overrides, need_trunk=False)
+        need_terminal()
+        socket = control_socket(config)
+        asyncio.run(reachable(socket))
+    except (Usage, ControlError) as error:
+        say(f"offhook: {error}")
+        sys.exit(EXIT_USAGE)
+    show_console(str(socket), config, attached=True)
+
+
+def passed_on(path: Path | None, overrides: list[str]) -> list[str]:
+    """The settings as arguments for an engine of its own process."""
+    arguments = ["--config", str(path)] if path else []
+    for item in overrides:
+        arguments += ["--set", item]
+    return arguments
+
+
+def need_terminal() -> None:
+    """Raises Usage where there is no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Usage(
+            "the console needs a terminal; `offhook engine` runs without one, and `offhook run` works a queue"
+        )

@@ -1,0 +1,101 @@
+"""`offhook ctl`: one command to a running engine, or its events as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from engine.cli.common import EXIT_OK, Usage, emit, guarded, load_config, say
+from engine.config import control_socket
+from engine.control import messages
+from engine.control.client import ControlClient, ControlError
+
+EXIT_REFUSED = 1
+
+COMMANDS: dict[str, type[msgspec.Struct]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(messages.Command)
+}
+
+
+def parse_command(name: str, arguments: list[str]) -> messages.Command:
+    """A command from its name and key=value pairs. Raises Usage with what is allowed."""
+    kind = COMMANDS.get(name.replace("-", "_"))
+    if kind is None:
+        raise Usage(f"ctl: {name!r} is not a command; allowed: events, list, {', '.join(sorted(COMMANDS))}")
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, object] = {"type": kind.__struct_config__.tag}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or key not in fields:
+            takes = ", ".join(f"{f}=..." for f in fields) or "nothing"
+            raise Usage(f"ctl {name}: found {argument!r}; it takes {takes}")
+        values[key] = text.split(",") if fields[key].type == list[str] else text
+    try:
+        command: messages.Command = msgspec.convert(values, messages.Command, strict=False)  # type: ignore[call-overload]
+    except msgspec.ValidationError as error:
+        raise Usage(f"ctl {name}: {error}") from None
+    return command
+
+
+def _list() -> int:
+    for name, kind in sorted(COMMANDS.items()):
+        takes = " ".join(f"{f.name}=..." for f in msgspec.structs.fields(kind))
+        first = (kind.__doc__ or "").strip().split("\n")[0]
+        print(f"{name} {takes}".strip().ljust(44), first)
+    return EXIT_OK
+
+
+def run_ctl(name: str, arguments: list[str], path: Path | None, overrides: list[str]) -> int:
+    if name == "list":
+        return _list()
+
+    async def main() -> int:
+        config = load_config(path, overrides, need_trunk=False)
+        command = None if name == "events" else parse_command(name, arguments)
+        if command is None and arguments:
+            raise Usage("ctl events takes nothing")
+        try:
+            client = await ControlClient.connect(control_socket(config))
+        except ControlError as error:
+            say(f"offhook: {error}")
+            return EXIT_REFUSED
+        try:
+            return await (_stream(client) if command is None else _send(client, command))
+        except ControlError as error:
+            say(f"offhook: {error}")
+            return EXIT_REFUSED
+        finally:
+            await client.close()
+
+    return guarded(main)
+
+
+async def _stream(client: ControlClient) -> int:
+    try:
+        async for event in client.events():
+            emit(event)
+    except (asyncio.CancelledError, BrokenPipeError):
+        sys.stdout = None  # type: ignore[assignment]  # nobody reads: don't flush at exit
+    return EXIT_OK
+
+
+async def _send(client: ControlClient, command: messages.Command) -> int:
+    reply = await client.send(command)
+    if isinstance(command, messages.GetSnapshot):
+        latest = None
+        async for event in client.events():
+            if isinstance(event, messages.Snapshot):
+                latest = event
+                break
+        if latest is not None:
+            emit(latest)
+            return EXIT_OK
+    if reply.ok:
+        emit(reply)
+        return EXIT_OK
+    say(f"offhook: {reply.error}")
+    return EXIT_REFUSED

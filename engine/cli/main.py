@@ -1,0 +1,198 @@
+"""The command line: options that every command shares, and the commands' table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="offhook",
+    help="A terminal softphone and dialer console that registers straight to a SIP trunk.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="The configuration file; without it the user's config.toml."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be given again."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print events as JSON lines on standard output.")]
+
+
+@app.callback(invoke_without_command=True)
+def console(
+    context: typer.Context,
+    config: ConfigOption = None,
+    override: SetOption = None,
+    queue: Annotated[
+        Path | None, typer.Option("--queue", "-q", help="A CSV file to load as the queue.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Start the engine and show the console."""
+    if version:
+        from engine.version import VERSION
+
+        print(f"offhook {VERSION}")
+        raise typer.Exit
+    if context.invoked_subcommand is not None:
+        if config is not None or override or queue is not None:
+            fail(
+                "give --config, --set and --queue after the command, as in "
+                f"offhook {context.invoked_subcommand} --config FILE"
+            )
+        return
+    from engine.cli.console import start_console
+
+    start_console(config, override or [], queue)
+
+
+@app.command()
+def engine(
+    config: ConfigOption = None,
+    override: SetOption = None,
+    queue: Annotated[Path | None, typer.Option("--queue", "-q", help="A CSV file to load.")] = None,
+) -> None:
+    """Run the engine alone, without a screen; `offhook attach` shows it."""
+    from engine.cli.console import run_engine
+
+    raise typer.Exit(run_engine(config, override or [], queue))
+
+
+@app.command()
+def attach(config: ConfigOption = None, override: SetOption = None) -> None:
+    """Show the console on a running engine."""
+    from engine.cli.console import attach_console
+
+    attach_console(config, override or [])
+
+
+@app.command()
+def ctl(
+    command: Annotated[str, typer.Argument(help="A command's name, or `events` to stream them, or `list`.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    config: ConfigOption = None,
+    override: SetOption = None,
+) -> None:
+    """Send one command to a running engine, or stream its events as JSON lines."""
+    from engine.cli.ctl import run_ctl
+
+    raise typer.Exit(run_ctl(command, arguments or [], config, override or []))
+
+
+@app.command()
+def check(config: ConfigOption = None, override: SetOption = None) -> None:
+    """Validate the configuration, list the sound devices, register, and say how each step went."""
+    from engine.cli.check import run_check
+
+    raise typer.Exit(run_check(config, override or []))
+
+
+@app.command()
+def register(
+    seconds: Annotated[
+        float, typer.Option("--for", metavar="S", help="Stay registered this long; 0: until stopped.")
+    ] = 0,
+    config: ConfigOption = None,
+    override: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register at the trunk and stay."""
+    from engine.cli.register import run_register
+
+    raise typer.Exit(run_register(seconds, config, override or [], as_json))
+
+
+@app.command()
+def call(
+    number: Annotated[str, typer.Argument(help="The number to dial.")],
+    config: ConfigOption = None,
+    override: SetOption = None,
+    cancel_after: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Take the call back S seconds after dialling, unless answered."),
+    ] = None,
+    hangup_after: Annotated[
+        float | None, typer.Option(metavar="S", help="Hang up S seconds after the answer.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="Give up when not answered within S seconds.")
+    ] = None,
+    dtmf: Annotated[
+        str, typer.Option(metavar="DIGITS", help="Send these after the answer (0-9 * # A-D).")
+    ] = "",
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Record to a stereo WAV: left received, right sent.")
+    ] = None,
+    play: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Play a WAV file after the answer.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Place one call with no queue. Exit status: 0 answered, 3 not, 4 no SIP response or bad credentials."""
+    from engine.cli.call import CallOptions, run_call
+
+    options = CallOptions(number, cancel_after, hangup_after, timeout, dtmf, record, play, as_json)
+    raise typer.Exit(run_call(options, config, override or []))
+
+
+@app.command()
+def run(
+    queue: Annotated[Path, typer.Argument(metavar="QUEUE.csv", help="The queue: a CSV file.")],
+    config: ConfigOption = None,
+    override: SetOption = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start the campaign anew instead of resuming it.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Work a queue without a screen; one JSON object per finished attempt with --json."""
+    from engine.cli.run import run_queue
+
+    raise typer.Exit(run_queue(queue, config, override or [], fresh, as_json))
+
+
+@app.command()
+def demo(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Another configuration than the demo's own.")
+    ] = None,
+    override: SetOption = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Run carrier and engine without the console.")
+    ] = False,
+) -> None:
+    """Show it all on this machine: a loopback carrier, the engine, the console and a sample queue."""
+    from engine.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(config, override or [], headless))
+
+
+def fail(sentence: str, status: int = EXIT_USAGE) -> None:
+    """Print one sentence on standard error and exit."""
+    print(f"offhook: {sentence}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """The entry point: no traceback for what a user can mend or has interrupted."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

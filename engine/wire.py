@@ -1,0 +1,92 @@
+"""The engine's state as messages of the wire; text from the network is made safe here."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from engine.control import messages
+from engine.line import TrunkLeg
+from engine.media import orders
+from engine.sip.phone import Phone
+from engine.sip.registration import RegistrationState
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+MAX_TEXT = 200
+
+
+def safe(text: str, limit: int = MAX_TEXT) -> str:
+    """Text from outside with control and direction characters made visible, cut to `limit`."""
+    text = _UNSAFE.sub(
+        lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text[: limit * 2]
+    )
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def leg(of: TrunkLeg) -> messages.Leg:
+    """A leg as it stands."""
+    call = of.call
+    codec = call.negotiated.codecs[0][0] if call.negotiated else ""
+    remote = call.dialog.remote if call.dialog is not None and call.role == "inbound" else None
+    return messages.Leg(
+        id=of.id,
+        role=of.role,
+        number=safe(of.number, 64),
+        state=of.state.value,
+        at=of.changed_at,
+        remote=safe(remote.display or remote.uri.number, 80) if remote else "",
+        sip_code=call.sip_code,
+        reason=safe(call.reason),
+        cause=of.cause.name if of.cause else "",
+        entry=of.entry,
+        held=call.held,
+        far_held=call.far_held,
+        recording=of.recording,
+        bridged_to=of.bridged_to,
+        codec=codec,
+        answered_at=of.answered_at,
+    )
+
+
+def trunk(phone: Phone) -> messages.Trunk:
+    """The registration as it stands; the expiry as UNIX time."""
+    account = phone.account
+    agent = phone.agent
+    server = account.host if account.port == 5060 else f"{account.host}:{account.port}"
+    if agent is None:
+        return messages.Trunk(server=server, user=account.username, state="registering")
+    registration = agent.registration
+    expires = registration.expires_at
+    return messages.Trunk(
+        server=server,
+        user=account.username,
+        state=registration.state.value,
+        detail=safe(registration.detail),
+        expires_at=None if expires is None else time.time() + expires - agent.clock.time(),
+    )
+
+
+def sound(fact: orders.SoundChanged) -> messages.Sound:
+    return messages.Sound(input=fact.input, output=fact.output, problem=safe(fact.problem))
+
+
+def detection(of: str, at: float, heard: orders.Detected) -> messages.Detection:
+    found = heard.detection
+    return messages.Detection(
+        at=at,
+        leg=of,
+        tone=found.tone.label,
+        begin_ms=found.begin_ms,
+        end_ms=found.end_ms,
+        confidence=round(found.confidence, 3),
+        why=found.why,
+    )
+
+
+def wall(monotonic: float) -> float:
+    """A `time.monotonic()` reading as UNIX seconds."""
+    return time.time() + monotonic - time.monotonic()
+
+
+def registered_state(phone: Phone) -> RegistrationState:
+    return phone.agent.registration.state if phone.agent else RegistrationState.REGISTERING
