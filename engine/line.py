@@ -12,6 +12,7 @@ from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.config import Config
 from engine.detect.plans import plans
+from engine.dialer.numbers import NumberError, parse
 from engine.dialer.ports import (
     Digit,
     HangupCause,
@@ -171,9 +172,16 @@ class TrunkLine:
     # --- media ----------------------------------------------------------------------------------
 
     def country_of(self, number: str) -> str:
-        """The tone plan for a number: the trunk's country, where it has a plan."""
-        country = self.config.trunk.country
-        return country if country in plans() else ""
+        """The tone plan for a number: its own country's, else the trunk's; empty where none is known."""
+        trunk = self.config.trunk.country
+        try:
+            region = parse(number, trunk).region.lower()
+        except NumberError:
+            region = ""
+        for country in ({"gb": "uk"}.get(region, region), {"gb": "uk"}.get(trunk, trunk)):
+            if country in plans():
+                return country
+        return ""
 
     def join(self, leg: TrunkLeg, other: str) -> None:
         self.part(leg)

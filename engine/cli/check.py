@@ -8,7 +8,7 @@ from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, 
 from engine.cli.register import exit_status, until_settled
 from engine.config import Config
 from engine.dialer.compliance import exemptions
-from engine.media.sound import list_devices
+from engine.media.devices import list_devices
 from engine.sip.registration import RegistrationState
 from engine.station import Station, StationError
 

@@ -1,0 +1,97 @@
+"""`offhook run`: work a queue without a screen, one JSON object per finished attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from engine.cli.common import (
+    EXIT_OK,
+    Usage,
+    emit,
+    guarded,
+    load_config,
+    on_signals,
+    say,
+    set_up_logging,
+)
+from engine.control import messages
+from engine.dialer.ports import StoreError
+from engine.dialer.queue_csv import QueueError
+from engine.service import Engine
+
+
+class Reporter:
+    """Events as progress on standard error, finished attempts as data on standard output."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._trunk = ""
+        self.finished = 0
+
+    def __call__(self, event: messages.Event) -> None:
+        if isinstance(event, messages.AttemptDone):
+            self.finished += 1
+            if self._as_json:
+                emit(event)
+            else:
+                print(_line(event), flush=True)
+        elif isinstance(event, messages.Attempt) and event.state != "done":
+            say(f"{event.number}: {event.state.replace('_', ' ')}")
+        elif isinstance(event, messages.LogLine) and event.level in ("warning", "error"):
+            say(f"{event.level}: {event.text}")
+        elif isinstance(event, messages.Trunk) and event.state != self._trunk:
+            self._trunk = event.state
+            say(f"trunk {event.server}: {event.state} {event.detail}".rstrip())
+        elif isinstance(event, messages.Flow) and event.notice:
+            say(event.notice)
+
+
+def _line(done: messages.AttemptDone) -> str:
+    code = str(done.sip_code or "")
+    heard = " ".join(dict.fromkeys(d.tone for d in done.detections))
+    digits = f" digits {done.digits}" if done.digits else ""
+    return (
+        f"{done.number:<18} {done.disposition:<16} {code:<4} {done.duration:6.1f} s  {heard}{digits}".rstrip()
+    )
+
+
+def run_queue(queue: Path, path: Path | None, overrides: list[str], fresh: bool, as_json: bool) -> int:
+    async def main() -> int:
+        config = load_config(path, overrides)
+        config = msgspec.structs.replace(
+            config, dialer=msgspec.structs.replace(config.dialer, autostart=True)
+        )
+        set_up_logging(config, stderr=False)
+        engine = Engine(config, serve=False, on_event=Reporter(as_json))
+        try:
+            file = await engine.start(queue, fresh=fresh)
+            on_signals(engine.stopping.set)
+            if file is not None:
+                say(f"{len(file.rows)} numbers in {queue}, {len(file.problems)} bad rows")
+            if engine.dialer.campaign is not None and engine.dialer.campaign.resumed:
+                say("resuming this queue's campaign; --fresh starts it anew")
+            await _until_worked(engine)
+            counts = engine.dialer.counts
+            if counts.interrupted:
+                say(
+                    f"{counts.interrupted} calls were cut off by a crash and are not redialled: --fresh would"
+                )
+            left = f"{counts.queued} still queued, {counts.blocked} blocked"
+            say(f"{counts.done} of {counts.total} done, {left}")
+            return EXIT_OK
+        except (StoreError, QueueError) as error:
+            raise Usage(str(error)) from None
+        finally:
+            await engine.close()
+
+    return guarded(main)
+
+
+async def _until_worked(engine: Engine) -> None:
+    tasks = [asyncio.ensure_future(engine.dialer.worked()), asyncio.ensure_future(engine.stopping.wait())]
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()

@@ -1,0 +1,244 @@
+"""The engine put together: station, store, dialer and control server; the only place that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from engine import projection, wire
+from engine.config import Config, control_socket, state_dir, store_url
+from engine.control import messages
+from engine.control.server import ControlServer
+from engine.desk import Desk
+from engine.dialer import ports
+from engine.dialer.dialer import Dialer
+from engine.dialer.queue_csv import QueueFile
+from engine.dialer.seats import HeadsetPrompt
+from engine.legs import LegState
+from engine.line import TrunkLeg
+from engine.media import orders
+from engine.sip.dialog import SavedDialog, SavedInvite
+from engine.sip.message import Message
+from engine.sip.registration import RegistrationState
+from engine.station import Station
+from engine.store.store import SqlStore
+from engine.version import VERSION
+
+log = logging.getLogger(__name__)
+
+METER_PERIOD = 0.1
+LOG_LINES = 200
+SOUND_WAIT = 5.0
+"""Seconds to wait for the sound card's first word before the dialer starts."""
+
+
+class Engine:
+    """A running engine. `on_event(event)` gets every event that consoles get.
+
+    `start` raises StationError, StoreError, EndpointError or QueueError with one plain sentence.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        serve: bool = True,
+        on_event: Callable[[messages.Event], None] = lambda event: None,
+    ) -> None:
+        self.config = config
+        self.stopping = asyncio.Event()
+        self.socket = control_socket(config)
+        self.station = Station(config)
+        self.line = self.station.line
+        self.store = SqlStore(store_url(config))
+        self.prompt = HeadsetPrompt(config.operator.accept_after, lambda: self.sound_works)
+        self.dialer = Dialer(
+            config, self.line, self.prompt, self.store, lambda: datetime.now(UTC), self._notice
+        )
+        self.desk = Desk(self)
+        self.server = ControlServer(self.socket, self.desk, version=VERSION) if serve else None
+        self.log: deque[messages.LogLine] = deque(maxlen=LOG_LINES)
+        self._on_event = on_event
+        self._meters: asyncio.Task[None] | None = None
+        self._writes: set[asyncio.Task[None]] = set()
+        self._sound_known = asyncio.Event()
+        self._sip_legs: dict[str, str] = {}
+        self._closed = False
+        self._opened = False
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def start(self, queue: Path | None = None, *, fresh: bool = False) -> QueueFile | None:
+        """Open everything, hang up on whom a dead engine left on the line, begin to work."""
+        if self.server is not None:
+            await self.server.start()
+        await self.store.open()
+        station = self.station
+        station.on_fact = self._fact
+        station.on_registration = self._registration
+        station.phone.on_dialog = self._save_dialog
+        station.phone.on_message = self._sip
+        self.line.on_leg = self._leg
+        self.line.on_inbound = self._inbound
+        await station.open()
+        self._opened = True
+        await self._hang_up_leftovers()
+        if self.config.dialer.wait_tone == "ringback":
+            for country in {self.line.country_of(""), "us"}:
+                station.media.preload(orders.ToneSource(country or "us"))
+        await self._sound_settled()
+        file = await self.dialer.start(queue, fresh=fresh)
+        self._meters = asyncio.get_running_loop().create_task(self._tell_meters())
+        return file
+
+    async def close(self, reason: str = "the engine is ending") -> None:
+        """Hang up, write every record, deregister, close; safe to call at any point of `start`."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._meters is not None:
+            self._meters.cancel()
+        with contextlib.suppress(ports.StoreError):
+            await self.dialer.close()
+        if self._opened:
+            await self.station.close()
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=2)
+        await self.store.close()
+        if self.server is not None:
+            await self.server.close(reason)
+
+    async def _sound_settled(self) -> None:
+        audio = self.config.audio
+        if audio.input == audio.output == "none":
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOUND_WAIT):
+                await self._sound_known.wait()
+
+    async def _hang_up_leftovers(self) -> None:
+        """BYE or CANCEL to whoever was on the line when the last engine died."""
+        agent = self.station.phone.agent
+        assert agent is not None
+        for leg, blob in (await self.store.dialogs()).items():
+            try:
+                agent.hang_up_saved(msgspec.json.decode(blob, type=SavedDialog | SavedInvite))
+                self.tell("warning", f"leg {leg} was left up by an engine that died: hanging up")
+            except Exception as error:  # whatever the file holds, the engine starts
+                self.tell("error", f"the saved dialog of leg {leg} can't be used: {error}")
+            await self.store.drop_dialog(leg)
+
+    # --- what others may ask ---------------------------------------------------------------------
+
+    @property
+    def sound_works(self) -> bool:
+        sound = self.station.sound
+        return not sound.problem and sound.input != "none" and sound.output != "none"
+
+    def recording_path(self, leg: TrunkLeg) -> Path:
+        """Where a recording that is switched on by hand goes: date, leg and the number's digits."""
+        folder = self.config.call.record_dir
+        directory = Path(folder).expanduser() if folder else state_dir() / "recordings"
+        digits = "".join(c for c in leg.number if c.isdigit())[:32] or "unknown"
+        return directory / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{leg.id}-{digits}.wav"
+
+    def publish(self, event: messages.Event) -> None:
+        if isinstance(event, messages.LogLine):
+            self.log.append(event)
+            log.log(getattr(logging, event.level.upper()), "%s", event.text)
+        self._on_event(event)
+        if self.server is not None:
+            self.server.publish(event)
+
+    def tell(self, level: str, text: str, leg: str = "") -> None:
+        line = ports.LogLine(level, text, leg)  # type: ignore[arg-type]
+        self.publish(projection.log_line(line))
+
+    # --- what the parts say -----------------------------------------------------------------------
+
+    def _notice(self, notice: ports.Notice) -> None:
+        self.publish(projection.notice(notice, self.desk.muted))
+
+    def _registration(self) -> None:
+        message = wire.trunk(self.station.phone)
+        self.publish(message)
+        agent = self.station.phone.agent
+        state = agent.registration.state if agent else None
+        if state is RegistrationState.FAILED or state is RegistrationState.LOST:
+            self.tell("warning", f"not registered at {message.server}: {message.detail}")
+        self.dialer.wake()
+
+    def _fact(self, fact: orders.Fact) -> None:
+        at = wire.wall(fact.at)
+        if isinstance(fact, orders.SoundChanged):
+            self._sound_known.set()
+            self.publish(wire.sound(fact))
+            if fact.problem:
+                self.tell("warning", f"no sound: {fact.problem}")
+            self.dialer.wake()
+        elif isinstance(fact, orders.Detected):
+            self.publish(wire.detection(fact.stream, at, fact))
+        elif isinstance(fact, orders.DigitReceived):
+            self.publish(messages.Digit(at=at, leg=fact.stream, digit=fact.digit))
+        elif isinstance(fact, orders.DigitsSent):
+            for digit in fact.digits:
+                self.publish(messages.Digit(at=at, leg=fact.stream, digit=digit, received=False))
+        elif isinstance(fact, orders.PlaybackEnded | orders.RecordingEnded) and fact.error:
+            self.tell("error", fact.error, fact.stream)
+
+    def _leg(self, leg: TrunkLeg) -> None:
+        if leg.state is LegState.ENDED:
+            self._sip_legs.pop(leg.call.call_id, None)
+        else:
+            self._sip_legs[leg.call.call_id] = leg.id
+        if failed := leg.call.reinvite_failed:
+            leg.call.reinvite_failed = ""
+            self.tell("warning", f"the far end refused the change: {failed}", leg.id)
+        self.publish(wire.leg(leg))
+
+    def _inbound(self, leg: TrunkLeg) -> None:
+        self.tell("info", f"{leg.number} is calling", leg.id)
+
+    def _sip(self, message: Message, sent: bool) -> None:
+        leg = self._sip_legs.get(message.call_id)
+        if leg is not None:
+            text = wire.safe(message.summary_line, 80)
+            self.publish(messages.Sip(at=time.time(), leg=leg, sent=sent, text=text))
+
+    def _save_dialog(self, leg: str, saved: SavedDialog | SavedInvite | None) -> None:
+        if saved is None:
+            self._write(self.store.drop_dialog(leg))
+        else:
+            self._write(self.store.save_dialog(leg, msgspec.json.encode(saved)))
+
+    def _write(self, work: object) -> None:
+        async def run() -> None:
+            try:
+                await work  # type: ignore[misc]
+            except ports.StoreError as error:
+                self.tell("error", str(error))
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _tell_meters(self) -> None:
+        while True:
+            await asyncio.sleep(METER_PERIOD)
+            if self.server is None or not self.server.clients or not self.line.legs:
+                continue
+            levels = {
+                name: messages.Meter(
+                    received=round(m.received_dbm0, 1), sent=round(m.sent_dbm0, 1), tone=m.tone
+                )
+                for name, m in self.station.media.meters().items()
+            }
+            self.server.publish(messages.Meters(at=time.time(), legs=levels))
