@@ -122,13 +122,14 @@ class Bindings:
 
     def set(self, user: str, url: Any, seconds: int) -> bool:
         """Bind a Contact for `seconds` (0: unbind it). False where the user has too many already."""
-        bindings = self._users.setdefault(user, {})
+        bindings = self._live(user)
         key = str(url)
         if seconds == 0:
             bindings.pop(key, None)
             return True
-        if key not in bindings and len(self.of(user)) >= MAX_BINDINGS:
+        if key not in bindings and len(bindings) >= MAX_BINDINGS:
             return False
+        bindings.pop(key, None)
         bindings[key] = Binding(url, time.monotonic() + seconds)
         return True
 
@@ -137,7 +138,11 @@ class Bindings:
 
     def of(self, user: str) -> list[Binding]:
         """The bindings that have not expired; the latest comes last."""
+        return list(self._live(user).values())
+
+    def _live(self, user: str) -> dict[str, Binding]:
+        bindings = self._users.setdefault(user, {})
         now = time.monotonic()
-        bindings = {k: b for k, b in self._users.get(user, {}).items() if b.expires_at > now}
-        self._users[user] = bindings
-        return list(bindings.values())
+        for key in [k for k, b in bindings.items() if b.expires_at <= now]:
+            del bindings[key]
+        return bindings
