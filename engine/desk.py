@@ -82,8 +82,8 @@ class Desk:
         if leg is not None:
             return legs.get(leg)
         callees = [found for found in legs.values() if found.role != "agent"]
-        answered = [found for found in callees if found.state is LegState.ANSWERED]
-        return (answered or callees or [None])[-1]
+        choice = [found for found in callees if found.state is LegState.ANSWERED] or callees
+        return choice[-1] if choice else None
 
     def _answered(self, leg: str | None) -> TrunkLeg | str:
         found = self._current(leg)

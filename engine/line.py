@@ -146,13 +146,14 @@ class TrunkLine:
     ) -> TrunkLeg | UnplacedLeg:
         """Place a call; one that can't be placed has ended already, with cause `failed`."""
         try:
-            call = self.phone.dial(number, caller_id)
+            call = self.phone.prepare(number, caller_id)
         except (ValueError, InvalidStateError, NoPortsAvailableError) as error:
             return UnplacedLeg(number, str(error))
         leg = TrunkLeg(call, self, role)
         leg.entry = entry
         self.legs[leg.id] = leg
         self.on_leg(leg)
+        call.begin()
         return leg
 
     @property

@@ -103,7 +103,8 @@ class OneCall:
             self.leg.hangup(cause)
 
     def _changed(self, leg: TrunkLeg) -> None:
-        if self.leg is not None and leg is not self.leg:
+        self.leg = self.leg or leg
+        if leg is not self.leg:
             return
         message = wire.leg(leg)
         if self.options.as_json:

@@ -29,19 +29,20 @@ START_WAIT = 30.0
 """Seconds that an engine may take until it listens."""
 
 
-def run_engine(path: Path | None, overrides: list[str], queue: Path | None) -> int:
+def run_engine(path: Path | None, overrides: list[str], queue: Path | None, fresh: bool) -> int:
     """Run an engine until it is told to end; its first line on standard output says that it is ready."""
 
     async def main() -> int:
         from engine.dialer.ports import StoreError
+        from engine.dialer.queue_csv import QueueError
         from engine.service import Engine
 
         config = load_config(path, overrides)
         set_up_logging(config, stderr=True)
         engine = Engine(config)
         try:
-            await engine.start(queue)
-        except (EndpointError, StoreError) as error:
+            await engine.start(queue, fresh=fresh)
+        except (EndpointError, StoreError, QueueError) as error:
             await engine.close()
             raise Usage(str(error)) from None
         except BaseException:

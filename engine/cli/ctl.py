@@ -35,7 +35,7 @@ def parse_command(name: str, arguments: list[str]) -> messages.Command:
             raise Usage(f"ctl {name}: found {argument!r}; it takes {takes}")
         values[key] = text.split(",") if fields[key].type == list[str] else text
     try:
-        command: messages.Command = msgspec.convert(values, messages.Command, strict=False)  # type: ignore[call-overload]
+        command: messages.Command = msgspec.convert(values, messages.Command, strict=False)
     except msgspec.ValidationError as error:
         raise Usage(f"ctl {name}: {error}") from None
     return command
@@ -79,7 +79,7 @@ async def _stream(client: ControlClient) -> int:
         async for event in client.events():
             emit(event)
     except (asyncio.CancelledError, BrokenPipeError):
-        sys.stdout = None  # type: ignore[assignment]  # nobody reads: don't flush at exit
+        sys.stdout = None  # nobody reads: don't flush at exit
     return EXIT_OK
 
 

@@ -64,11 +64,12 @@ def engine(
     config: ConfigOption = None,
     override: SetOption = None,
     queue: Annotated[Path | None, typer.Option("--queue", "-q", help="A CSV file to load.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start the queue's campaign anew.")] = False,
 ) -> None:
     """Run the engine alone, without a screen; `offhook attach` shows it."""
     from engine.cli.console import run_engine
 
-    raise typer.Exit(run_engine(config, override or [], queue))
+    raise typer.Exit(run_engine(config, override or [], queue, fresh))
 
 
 @app.command()

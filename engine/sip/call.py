@@ -123,6 +123,11 @@ class Call(VoIPCall):  # type: ignore[misc]
 
     # --- outbound ----------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Send the INVITE."""
+        if self.exchange is not None and self.exchange.request is None:
+            self.request = self.exchange.start()
+
     def on_provisional(self, response: Message) -> None:
         if self._progress is LegState.ENDED:
             return

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
+from pyVoIP.SIP import SIPParseError
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus, VoIPPhone
 
 from engine.legs import HangupCause, LegState
@@ -180,8 +181,17 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             self._trace.close()
 
     def dial(self, number: str, caller_id: str | None = None) -> Call:
-        """Place a call. Raises ValueError for a number or caller ID that can't be dialled,
-        NoPortsAvailableError when every RTP port is taken."""
+        """Place a call. Raises what `prepare` raises."""
+        call = self.prepare(number, caller_id)
+        call.begin()
+        return call
+
+    def prepare(self, number: str, caller_id: str | None = None) -> Call:
+        """A call whose INVITE leaves with its `begin`.
+
+        Raises ValueError for a number or caller ID that can't be dialled, NoPortsAvailableError
+        when every RTP port is taken.
+        """
         agent = self.agent
         if agent is None:
             raise InvalidStateError("the phone is not open")
@@ -221,13 +231,16 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             self.on_dialog(leg, SavedInvite(invite.raw.decode(), *agent.next_hop))
             return invite
 
-        call = Call(leg, self, agent, "outbound", number, make([]), local, self._call_changed)
+        try:
+            call = Call(leg, self, agent, "outbound", number, make([]), local, self._call_changed)
+        except SIPParseError as error:
+            self.media.close(leg)
+            raise ValueError(str(error)) from None
         cseq = 0
         agent.calls[call_id] = call
         call.exchange = InviteExchange(
             agent.layer, lambda: agent.next_hop, agent.authenticator(), attempt, call
         )
-        call.request = call.exchange.start()
         return call
 
     def _local_description(self, leg: str) -> LocalDescription:

@@ -1,0 +1,123 @@
+"""`offhook demo`: a loopback carrier, the engine, the console and a sample queue, all on this machine.
+
+The carrier and the engine run under a supervisor of their own, so that calls outlive the console.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, load_config, say
+from engine.cli.console import READY, need_terminal, passed_on, show_console, spawn_engine
+from engine.config import state_dir
+from engine.media.devices import list_devices
+
+FOLDER = Path(__file__).parents[1] / "demo"
+CONFIG = FOLDER / "demo.toml"
+QUEUE = FOLDER / "queue.csv"
+
+
+def run_demo(path: Path | None, overrides: list[str], headless: bool) -> int:
+    """Show the demo's console, or with `headless` supervise carrier and engine until they end."""
+    config_path = path or CONFIG
+    try:
+        if importlib.util.find_spec("sippy") is None:
+            raise Usage(
+                "the demo's carrier needs the package sippy: pip install 'offhook[demo]', or `make setup`"
+            )
+        config = load_config(config_path, overrides)
+        if headless:
+            return _supervise(config_path, overrides)
+        need_terminal()
+        say("starting the demo: a carrier on loopback, the engine, a queue of numbers with different fates")
+        socket = _spawn_supervisor(passed_on(config_path, overrides))
+    except Usage as error:
+        say(f"offhook: {error}")
+        return EXIT_USAGE
+    show_console(socket, config, attached=False)
+
+
+def _spawn_supervisor(arguments: list[str]) -> str:
+    """Start `offhook demo --headless` in a session of its own; the socket once it is ready."""
+    log = state_dir() / "demo.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli", "demo", "--headless", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline().decode().strip()
+    if not line.startswith(READY):
+        process.wait()
+        said = log.read_text("utf-8", "replace").strip().removeprefix("offhook: ")
+        raise Usage(said or f"the demo ended before it was ready; see {log}")
+    return line.removeprefix(READY).strip()
+
+
+def _supervise(config_path: Path, overrides: list[str]) -> int:
+    """Run a carrier, then an engine against it, until the engine ends or a signal comes."""
+    carrier, address = _start_carrier()
+    try:
+        database = state_dir() / "demo.db"
+        database.parent.mkdir(parents=True, exist_ok=True)
+        settings = [f"trunk.server={address}", f"store.url=sqlite:///{database}", *_operator(), *overrides]
+        arguments = [*passed_on(config_path, settings), "--queue", str(QUEUE), "--fresh"]
+        engine, socket = spawn_engine(arguments, state_dir() / "demo-engine.log")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: engine.terminate())
+        print(f"{READY} {socket}", flush=True)
+        engine.wait()
+    finally:
+        if carrier.stdin is not None:
+            carrier.stdin.close()  # its parent has gone: it ends
+        try:
+            carrier.wait(5)
+        except subprocess.TimeoutExpired:
+            carrier.kill()
+    return EXIT_OK
+
+
+def _start_carrier() -> tuple[subprocess.Popen[bytes], str]:
+    """The demo carrier on a free loopback port. Raises Usage with what it said when it does not start."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.demo", "--listen", "127.0.0.1:0", "--with-parent"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline()
+    if not line:
+        process.wait()
+        raise Usage(
+            process.stderr.read().decode("utf-8", "replace").strip() or "the demo carrier did not start"
+        )
+    for pipe in (process.stdout, process.stderr):
+        threading.Thread(target=_drain, args=(pipe.fileno(),), daemon=True).start()
+    return process, str(json.loads(line)["sip"])
+
+
+def _drain(fd: int) -> None:
+    """Read a pipe to its end, so that its writer never waits."""
+    while os.read(fd, 65536):
+        pass
+
+
+def _operator() -> list[str]:
+    """With a sound card, the operator is whoever sits here; without one, the carrier's agent who talks."""
+    devices = list_devices()
+    if any(d.inputs for d in devices) and any(d.outputs for d in devices):
+        return ["operator.mode=headset", "audio.input=default", "audio.output=default"]
+    return []
