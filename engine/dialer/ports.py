@@ -6,13 +6,21 @@ Times are seconds. Everything runs in one asyncio loop, so nothing here locks.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from engine.legs import HangupCause, LegState
 
 __all__ = ["HangupCause", "LegState"]
+
+AttemptState = Literal[
+    "queued", "dialing", "listening", "answered", "wait_tone", "connecting", "bridged", "wrap_up", "done"
+]
+EntryState = Literal["queued", "active", "done", "interrupted", "blocked", "skipped"]
+OperatorMode = Literal["headset", "standing", "cold"]
+Role = Literal["callee", "agent", "manual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,14 @@ class Leg(Protocol):
 class Line(Protocol):
     """The way out: the trunk."""
 
-    def dial(self, number: str, *, caller_id: str | None = None) -> Leg:
-        """Place a call; returns at once with a leg in state DIALING."""
+    def dial(
+        self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None
+    ) -> Leg:
+        """Place a call; returns at once with a leg in state DIALING.
+
+        A call that can't be placed ends with cause `failed`; nothing is raised. `entry` is the
+        queue entry that the call is for.
+        """
 
     @property
     def registered(self) -> bool:
@@ -98,19 +112,89 @@ class OperatorPrompt(Protocol):
     async def accept(self, leg: Leg) -> None:
         """Returns once the operator has accepted (by key, or by `operator.accept_after`)."""
 
+    def take(self) -> bool:
+        """The operator pressed the key; False when no callee waits."""
+
     @property
     def available(self) -> bool:
         """False while there is no sound device to talk through."""
 
 
+# --- the queue as the store keeps it ----------------------------------------------------------
+
 @dataclass(slots=True)
 class QueueEntry:
+    """An entry that may be dialled. `key` is the number's E.164 form, or its digits where it has none."""
+
     id: int
     number: str
     name: str = ""
     note: str = ""
     attempts: int = 0
+    key: str = ""
+    manual: bool = False
     options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to be added to the queue."""
+
+    number: str
+    name: str = ""
+    note: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One queue entry as it stands, in the terms of the wire's `Entry`. `at` is UNIX seconds."""
+
+    id: int
+    position: int
+    number: str
+    name: str
+    note: str
+    state: EntryState
+    attempts: int
+    disposition: str = ""
+    heard: str = ""
+    reason: str = ""
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """The queue in figures. `answered` and `abandoned` count attempts, the rest entries."""
+
+    total: int = 0
+    queued: int = 0
+    active: int = 0
+    done: int = 0
+    interrupted: int = 0
+    blocked: int = 0
+    skipped: int = 0
+    answered: int = 0
+    abandoned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A queue with its history. `path` is the queue file's absolute path, empty for none."""
+
+    id: int
+    path: str
+    created_at: datetime
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An entry that must not be dialled before `until` (UNIX seconds; infinity: not by itself)."""
+
+    entry: int
+    until: float
+    reason: str
 
 
 @dataclass(slots=True)
@@ -118,6 +202,7 @@ class AttemptRecord:
     """One finished attempt, as stored and as `offhook run` prints it.
 
     `states` maps each state's name to when it was first entered, in ms from `started_at` (UTC).
+    `duration_s` runs from `started_at` to the end of the callee's call.
     """
 
     attempt_id: int
@@ -133,3 +218,129 @@ class AttemptRecord:
     duration_s: float = 0.0
     agent: str = ""
     recording: str = ""
+    name: str = ""
+    leg: str = ""
+
+
+class StoreError(Exception):
+    """The store can't be opened, read or written: one plain sentence."""
+
+
+class Store(Protocol):
+    """What the dialer keeps. Every method may raise StoreError."""
+
+    async def open_campaign(self, path: str, *, fresh: bool = False) -> Campaign:
+        """The latest campaign of this queue file, or a new one."""
+
+    async def add_rows(self, campaign: int, rows: Sequence[NewRow]) -> int:
+        """Append the rows that are not there yet, counting how often each number is; how many came."""
+
+    async def add_manual(self, campaign: int, row: NewRow) -> QueueEntry:
+        """A number dialled by hand, as an entry in front."""
+
+    async def candidates(self, campaign: int, now: float, limit: int) -> list[QueueEntry]:
+        """The next queued entries that are not held at `now` (UNIX seconds), in order."""
+
+    async def hold(self, holds: Sequence[Hold]) -> None: ...
+
+    async def release_holds(self, campaign: int) -> None: ...
+
+    async def next_release(self, campaign: int) -> float | None:
+        """When the first held entry may be dialled, UNIX seconds; None where none is held."""
+
+    async def attempts_of(self, campaign: int, key: str) -> int:
+        """How many attempts the number has had in this campaign."""
+
+    async def begin(self, entry: int, started_at: datetime) -> int | None:
+        """Make a queued entry active and begin an attempt, durably; its id, or None if it is not queued."""
+
+    async def finish(self, record: AttemptRecord, state: EntryState) -> EntryRow:
+        """Write an attempt's end and its entry's state; the same attempt may be written again."""
+
+    async def settle(
+        self, entry: int, state: EntryState, disposition: str, reason: str = ""
+    ) -> EntryRow | None:
+        """Give a queued entry its state without an attempt; None if it is not queued."""
+
+    async def requeue(self, entry: int) -> EntryRow | None:
+        """Put an entry that is neither queued nor active in front; None where that can't be done."""
+
+    async def label(self, entry: int, disposition: str, note: str) -> EntryRow | None:
+        """Write the operator's own word on a finished entry; None where it is not finished."""
+
+    async def entry(self, entry: int) -> EntryRow | None: ...
+
+    async def counts(self, campaign: int) -> QueueCounts: ...
+
+    async def page(self, campaign: int, offset: int, limit: int) -> list[EntryRow]: ...
+
+    async def recovered(self, campaign: int) -> list[AttemptRecord]:
+        """Attempts that were up when the last engine died, found when the store was opened."""
+
+
+# --- what the dialer tells --------------------------------------------------------------------
+
+@dataclass(frozen=True, slots=True)
+class AttemptChanged:
+    """An attempt entered a state. `at` and `deadline` are UNIX seconds."""
+
+    entry: int
+    attempt: int
+    number: str
+    name: str
+    state: AttemptState
+    at: float
+    leg: str = ""
+    agent_leg: str = ""
+    deadline: float | None = None
+    disposition: str = ""
+    waiting_for_operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    entry: EntryRow
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDone:
+    """An attempt is over, whole; a blocked entry gets one too, with attempt id 0."""
+
+    record: AttemptRecord
+
+
+@dataclass(frozen=True, slots=True)
+class FlowChanged:
+    """What the dialer does. `agent_state`: none, dialing, ready, busy, failed."""
+
+    running: bool
+    operator: OperatorMode
+    agents: tuple[str, ...]
+    agent_state: str
+    campaign: str
+    exemptions: tuple[str, ...]
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountsChanged:
+    counts: QueueCounts
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Rows were added or reordered."""
+
+    counts: QueueCounts
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line for the log. `text` may hold what came from the network: escape it for display."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+    leg: str = ""
+
+
+Notice = AttemptChanged | EntryChanged | AttemptDone | FlowChanged | CountsChanged | QueueChanged | LogLine

@@ -1,0 +1,371 @@
+"""One attempt: a number is called, listened to, answered, given the wait tone and bridged.
+
+Every state has a deadline, and whatever happens to either leg, or to the operator's will, leads out of
+it: `run` always returns with a disposition, also when a leg never says a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from engine.config import Config, state_dir
+from engine.dialer.dispositions import TONES, after_answer, before_answer
+from engine.dialer.ports import (
+    AttemptRecord,
+    AttemptState,
+    Digit,
+    HangupCause,
+    Heard,
+    Leg,
+    LegEvent,
+    LegState,
+    Line,
+    LogLine,
+    PlaybackEnded,
+    QueueEntry,
+    StateChanged,
+)
+from engine.dialer.seats import Seat, SeatFailed
+
+log = logging.getLogger(__name__)
+
+END_GRACE = 5.0
+"""Seconds that a leg which was hung up has to say that it has ended."""
+
+MAX_DETECTIONS = 500
+MAX_DIGITS = 200
+"""Bounds on what a far end can make one record hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The operator ends the call: `cancelled` (hung up) or `skipped`."""
+
+    why: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _SeatGone:
+    reason: str
+
+
+_Message = LegEvent | Stop | _Connected | _SeatGone
+
+
+class Attempt:
+    """One call to one queue entry. `changed` is told of every state; `wall` gives aware datetimes."""
+
+    def __init__(
+        self, entry: QueueEntry, *, seat: Seat, line: Line, config: Config, wall: Callable[[], datetime],
+        changed: Callable[[Attempt], None], tell: Callable[[LogLine], None],
+    ) -> None:
+        self.entry = entry
+        self.seat = seat
+        self.leg: Leg | None = None
+        self.state: AttemptState = "queued"
+        self.deadline: float | None = None
+        """When the present state times out, on the loop's clock."""
+        self.record = AttemptRecord(0, entry.id, entry.number, wall(), {"queued": 0}, name=entry.name)
+        self._line = line
+        self._config = config
+        self._changed = changed
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._answered = False
+        self._hung_up = False
+        self._listening_in = False
+        self._labelled = asyncio.Event()
+        self._early = "operator" if entry.manual else config.dialer.early_media
+
+    @property
+    def waiting_for_operator(self) -> bool:
+        """A callee waits until the operator accepts."""
+        return self.state == "wait_tone" and self.seat.asks and not self.entry.manual
+
+    @property
+    def over(self) -> bool:
+        """The call is over, though its wrap-up may not be."""
+        return bool(self.record.disposition)
+
+    def stop(self, why: str, reason: str = "hung up by the operator") -> None:
+        """End the call from whatever state it is in; in wrap-up, end that."""
+        self._inbox.put_nowait(Stop(why, reason))
+        self._labelled.set()
+
+    def end_wrap_up(self) -> None:
+        self._labelled.set()
+
+    async def run(self) -> AttemptRecord:
+        """Make the call, to its end. When cancelled, hangs up and still completes the record."""
+        try:
+            disposition, reason = await self._call()
+        except asyncio.CancelledError:
+            disposition, reason = self._cut_off("cancelled"), "the engine ended"
+        except Exception:
+            log.exception("the attempt at %s failed", self.entry.number)
+            disposition, reason = self._cut_off("failed"), "an error in the engine; its log says more"
+        finally:
+            self._release_legs()
+        self.record.disposition = disposition
+        self.record.reason = self.record.reason or reason
+        self.record.duration_s = round(self._loop.time() - self._began, 3)
+        return self.record
+
+    async def wrap_up(self) -> None:
+        """The time after a bridged call in which the operator can write it up."""
+        seconds = self._config.operator.wrap_up
+        if self.record.disposition in ("bridged", "no_rtp") and "bridged" in self.record.states:
+            self._enter("wrap_up", seconds)
+            if seconds:
+                try:
+                    async with asyncio.timeout(seconds):
+                        await self._labelled.wait()
+                except TimeoutError:
+                    pass
+        self._enter("done")
+
+    # the call
+
+    async def _call(self) -> tuple[str, str]:
+        if not self._inbox.empty():  # stopped before it began
+            return self._stopped(self._inbox.get_nowait())
+        ring = self._config.dialer.ring_timeout
+        self._enter("dialing", ring)
+        leg = self.leg = self._line.dial(
+            self.entry.number, caller_id=self.entry.options.get("caller_id"),
+            role="manual" if self.entry.manual else "callee", entry=self.entry.id,
+        )
+        self.record.leg = leg.id
+        leg.listen(self._early != "ignore")
+        self._spawn(self._pump(leg))
+        if ended := await self._until_answered(leg, ring):
+            return ended
+        if ended := await self._until_connected(leg):
+            return ended
+        return await self._until_ended(leg)
+
+    async def _until_answered(self, leg: Leg, ring: float) -> tuple[str, str] | None:
+        while True:
+            message = await self._next()
+            if message is None:
+                await self._hang_up("timeout")
+                return "no_answer", f"no answer within {ring:g} s"
+            if isinstance(message, Stop):
+                await self._hang_up("cancelled")
+                return self._stopped(message)
+            if isinstance(message, Heard) and self._early != "ignore" and message.tone in TONES:
+                await self._hang_up("cancelled")
+                return TONES[message.tone], f"{message.tone} tone heard before the answer"
+            if isinstance(message, StateChanged):
+                if message.state is LegState.ANSWERED:
+                    return None
+                if message.state is LegState.ENDED:
+                    cause = self._cause(message)
+                    return before_answer(cause), _reason(cause)
+                if message.state in (LegState.RINGING, LegState.EARLY):
+                    if self.state == "dialing":
+                        self._enter("listening", None, keep_deadline=True)
+                    if message.state is LegState.EARLY and self._early == "operator":
+                        self._listening_in = True
+                        self.seat.listen_in(leg)
+
+    async def _until_connected(self, leg: Leg) -> tuple[str, str] | None:
+        limit = self._config.operator.connect_timeout
+        self._enter("answered", limit)
+        self._enter("wait_tone", limit)
+        self._record_leg(leg, "callee")
+        self._spawn(self._connect(leg))
+        if not self.seat.asks:
+            self._enter("connecting", None, keep_deadline=True)
+        while True:
+            message = await self._next()
+            if message is None:
+                await self._hang_up("normal")
+                return "abandoned", f"no operator within {limit:g} s of the answer"
+            if isinstance(message, Stop):
+                await self._hang_up("normal")
+                return "abandoned", f"{message.reason} between the answer and the bridge"
+            if isinstance(message, _SeatGone):
+                await self._hang_up("normal")
+                return "abandoned", message.reason
+            if isinstance(message, _Connected):
+                if self.seat.asks or self.seat.leg is not None:
+                    return None
+                self._spawn(self._connect(leg))  # gone again in that very moment
+            if isinstance(message, PlaybackEnded) and message.error:
+                self._tell(LogLine("warning", f"the wait tone could not be played: {message.error}", leg.id))
+                leg.play_wait_tone("ringback")
+            if isinstance(message, StateChanged) and message.state is LegState.ENDED:
+                cause = self._cause(message)
+                return after_answer(cause, bridged=False), _reason(cause)
+
+    async def _until_ended(self, leg: Leg) -> tuple[str, str]:
+        agent = self.seat.leg
+        if self.seat.asks:
+            self._enter("connecting", None, keep_deadline=True)
+        self.record.agent = self.seat.agent
+        leg.bridge(agent)
+        self._enter("bridged", self._config.call.max_duration)
+        if agent is not None:
+            self._record_leg(agent, "agent")
+        self._spawn(self._watch_seat())
+        while True:
+            message = await self._next()
+            if message is None:
+                await self._hang_up("max_duration")
+                return "bridged", f"ended at call.max_duration, {self._config.call.max_duration:g} s"
+            if isinstance(message, Stop):
+                await self._hang_up("normal")
+                return "bridged", message.reason
+            if isinstance(message, _SeatGone):
+                await self._hang_up("normal")
+                return "bridged", message.reason
+            if isinstance(message, StateChanged) and message.state is LegState.ENDED:
+                cause = self._cause(message)
+                return after_answer(cause, bridged=True), _reason(cause)
+
+    # its parts
+
+    async def _pump(self, leg: Leg) -> None:
+        """Take the leg's events. The wait tone starts here, in the step that sees the answer."""
+        while True:
+            event = await leg.events.get()
+            if isinstance(event, StateChanged):
+                if event.state is LegState.ANSWERED and not self._hung_up:
+                    self._seen_answer(leg, event)
+            elif isinstance(event, Heard) and len(self.record.detections) < MAX_DETECTIONS:
+                self.record.detections.append(event)
+            elif isinstance(event, Digit) and len(self.record.digits) < MAX_DIGITS:
+                self.record.digits += event.digit
+            self._inbox.put_nowait(event)
+            if isinstance(event, StateChanged) and event.state is LegState.ENDED:
+                return
+
+    def _seen_answer(self, leg: Leg, event: StateChanged) -> None:
+        self._answered = True
+        self.record.sip_code = event.sip_code or 200
+        there = self.seat.asks or self.seat.leg is not None
+        if not (self.entry.manual and there):  # who dialled by hand hears the callee at once
+            if self._listening_in:
+                leg.unbridge()
+            leg.play_wait_tone(self._config.dialer.wait_tone)
+        if self._early == "ignore":
+            leg.listen(True)
+
+    async def _connect(self, leg: Leg) -> None:
+        try:
+            await self.seat.connect(leg, manual=self.entry.manual)
+        except SeatFailed as error:
+            self._inbox.put_nowait(_SeatGone(str(error)))
+        else:
+            self._inbox.put_nowait(_Connected())
+
+    async def _watch_seat(self) -> None:
+        self._inbox.put_nowait(_SeatGone(await self.seat.lost()))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        self._tasks.append(self._loop.create_task(work))
+
+    async def _next(self) -> _Message | None:
+        """The next thing that happens, or None once the state's deadline has passed."""
+        if not self._inbox.empty():
+            return self._inbox.get_nowait()
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                return await self._inbox.get()
+        except TimeoutError:
+            # What came in the same moment as the deadline was in time.
+            return None if self._inbox.empty() else self._inbox.get_nowait()
+
+    async def _hang_up(self, cause: str) -> None:
+        """Hang up the callee and wait a little for the end, whose response is worth recording."""
+        leg = self.leg
+        self._hung_up = True
+        self.seat.clear()
+        if leg is None or leg.state is LegState.ENDED:
+            return
+        leg.hangup(cause)
+        try:
+            async with asyncio.timeout(END_GRACE):
+                while True:
+                    message = await self._inbox.get()
+                    if isinstance(message, StateChanged) and message.state is LegState.ENDED:
+                        if not self._answered:
+                            self._cause(message)
+                        return
+        except TimeoutError:
+            self._tell(LogLine("warning", f"the call to {self.entry.number} did not confirm its end", leg.id))
+
+    def _release_legs(self) -> None:
+        """Whatever happened: no leg stays up, nothing runs on, and the operator's end is free."""
+        self._hung_up = True
+        if self.leg is not None and self.leg.state is not LegState.ENDED:
+            self.leg.hangup()
+        for task in self._tasks:
+            task.cancel()
+        self.seat.clear()
+
+    def _stopped(self, message: _Message) -> tuple[str, str]:
+        stop = message if isinstance(message, Stop) else Stop("cancelled", "")
+        return self._cut_off(stop.why), stop.reason
+
+    def _cut_off(self, why: str) -> str:
+        """What a call cut off by our side was: to a callee who had answered, more than cancelled."""
+        if "bridged" in self.record.states:
+            return "bridged"
+        return "abandoned" if self._answered else why
+
+    def _cause(self, message: StateChanged) -> HangupCause:
+        leg_cause = self.leg.cause if self.leg is not None else None
+        cause = message.cause or leg_cause or HangupCause("failed", "network", None, "ended without a cause")
+        if not self._answered:
+            self.record.sip_code = cause.sip_code
+        return cause
+
+    def _record_leg(self, leg: Leg, which: str) -> None:
+        if self._config.call.record not in (which, "both"):
+            return
+        directory = self._config.call.record_dir
+        folder = Path(directory).expanduser() if directory else state_dir() / "recordings"
+        digits = "".join(c for c in leg.number if c.isalnum() or c == "+")
+        when = f"{self.record.started_at:%Y%m%d-%H%M%S}"
+        path = str(folder / f"{when}-{self.record.attempt_id}-{which}-{digits}.wav")
+        leg.record(path)
+        self.record.recording = self.record.recording or path
+
+    def _enter(
+        self, state: AttemptState, seconds: float | None = None, *, keep_deadline: bool = False
+    ) -> None:
+        now = self._loop.time()
+        self.state = state
+        self.record.states.setdefault(state, round((now - self._began) * 1000))
+        if not keep_deadline:
+            self.deadline = None if seconds is None else now + seconds
+        self._changed(self)
+
+
+def _reason(cause: HangupCause) -> str:
+    words = {
+        "normal": "hung up by the far end" if cause.by == "far" else "hung up",
+        "no_response": "no SIP response at all",
+        "no_rtp": "no RTP came any more",
+        "unauthorized": "the trunk refused our credentials",
+        "timeout": "timed out",
+    }
+    if cause.reason or cause.sip_code is not None:
+        return f"{cause.sip_code or ''} {cause.reason}".strip()
+    return words.get(cause.name, cause.name.replace("_", " "))

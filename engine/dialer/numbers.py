@@ -1,0 +1,111 @@
+"""Telephone numbers: what a list or an operator wrote, what is dialled, and what is known of it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import PhoneNumber, PhoneNumberType, timezone
+
+MAX_LENGTH = 32
+"""Longest number that is dialled, in characters; E.164 allows 15 digits and prefixes come on top."""
+
+_SEPARATORS = re.compile(r"[\s\-‐-―−().·/  ]+|^tel:", re.IGNORECASE)
+_TRUNK_ZERO = re.compile(r"^(\+\d[\d\s\-.]*?)\s*\(0\)")
+_DIALABLE = re.compile(r"\+?[0-9*#]+")
+_EXPONENT = re.compile(r"[+\-]?\d+([.,]\d+)?[eE][+\-]?\d+")
+
+_UNKNOWN_ZONE = "Etc/Unknown"
+
+
+class NumberError(ValueError):
+    """A text that is no telephone number; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number: `dialable` goes to the trunk as the list wrote it, without separators.
+
+    `e164` is empty where the country can't be told or the number is not one of its plan. `zones`
+    are all time zones that the callee may be in, empty where they can't be told. `national` is
+    the number within its country, without trunk prefix.
+    """
+
+    dialable: str
+    e164: str = ""
+    region: str = ""
+    national: str = ""
+    zones: tuple[str, ...] = ()
+    kind: int = PhoneNumberType.UNKNOWN
+
+    @property
+    def key(self) -> str:
+        """The same for every way to write the same number."""
+        return self.e164 or self.dialable
+
+
+def clean(text: str) -> str:
+    """The number without separators, full-width digits made plain. Raises NumberError."""
+    shown = text if len(text) <= 40 else text[:37] + "..."
+    if _EXPONENT.fullmatch(text.strip()):
+        raise NumberError(
+            f"{shown} is how a spreadsheet abbreviates a long number, and its last digits are lost: "
+            "format the column as text and export it again"
+        )
+    plain = unicodedata.normalize("NFKC", text).strip().strip("'\"").strip()
+    plain = _TRUNK_ZERO.sub(r"\1", plain)
+    plain = _SEPARATORS.sub("", plain)
+    if not plain:
+        raise NumberError("the number is empty")
+    if len(plain) > MAX_LENGTH:
+        raise NumberError(f"{shown} is longer than {MAX_LENGTH} characters")
+    if not _DIALABLE.fullmatch(plain) or not plain.isascii():
+        raise NumberError(f"{shown!r} is not a number: digits, a leading +, * and # are allowed")
+    if not any(c.isdigit() for c in plain):
+        raise NumberError(f"{shown!r} has no digit")
+    return plain
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str, country: str = "") -> Number:
+    """What can be known of a number written in `country` (two letters, empty: unknown).
+
+    Raises NumberError for what can't be dialled at all. A short or unassigned number is no error:
+    it has no `e164`.
+    """
+    dialable = clean(text)
+    region = country.upper() or None
+    if "*" in dialable or "#" in dialable or (region is None and not dialable.startswith("+")):
+        return Number(dialable)
+    try:
+        parsed = phonenumbers.parse(dialable, region)
+    except phonenumbers.NumberParseException:
+        return Number(dialable)
+    national = phonenumbers.national_significant_number(parsed)
+    valid = phonenumbers.is_valid_number(parsed)
+    where = phonenumbers.region_code_for_number(parsed) if valid else region
+    if not where or (not valid and dialable.startswith("+")):
+        where = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    possible = phonenumbers.is_possible_number(parsed)
+    return Number(
+        dialable,
+        e164=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if possible else "",
+        region="" if where == "ZZ" else where,
+        national=national,
+        zones=_zones(parsed, valid),
+        kind=phonenumbers.number_type(parsed),
+    )
+
+
+def key_of(text: str, country: str = "") -> str:
+    """`Number.key` alone, for comparing the numbers of a long list. Raises NumberError."""
+    return parse(text, country).key
+
+
+def _zones(parsed: PhoneNumber, valid: bool) -> tuple[str, ...]:
+    # A number that is not of the plan still begins with digits that say where it would be.
+    find = timezone.time_zones_for_number if valid else timezone.time_zones_for_geographical_number
+    return tuple(zone for zone in find(parsed) if zone != _UNKNOWN_ZONE)
