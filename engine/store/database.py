@@ -27,14 +27,17 @@ class Database:
     """An SQLite database in WAL mode. Every access runs in one thread, so none blocks the loop."""
 
     def __init__(self, url: str = "") -> None:
-        self.path: Path | None
-        self._url, self.path = _locate(url)
+        self.path: Path | None = None
+        self._url = url
         self._executor = ThreadPoolExecutor(1, "offhook-store")
+        self._closed = False
         self._engine: Engine | None = None
         self._lock: FileLock | None = None
 
     async def open(self) -> None:
-        """Lock and open, making what is not there yet. Raises StoreError."""
+        """Lock and open, making what is not there yet; once only. Raises StoreError."""
+        if self._closed:
+            raise StoreError("The queue database is not open.")
         try:
             await self._in_thread(self._open)
         except StoreError:
@@ -43,18 +46,22 @@ class Database:
 
     async def close(self) -> None:
         """Finish what is being written, close, unlock."""
-        await self._in_thread(self._close)
-        self._executor.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            await self._in_thread(self._close)
+            self._executor.shutdown(wait=False)
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction: all of it is durable when this returns, or none. Raises StoreError."""
 
         def transaction() -> Result:
             if self._engine is None:
-                raise StoreError("The queue database is closed.")
+                raise StoreError("The queue database is not open.")
             with self._engine.begin() as connection:
                 return work(connection)
 
+        if self._closed:
+            raise StoreError("The queue database is not open.")
         return await self._in_thread(transaction)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
@@ -62,10 +69,9 @@ class Database:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(self._sentence(error)) from None
-        except RuntimeError:
-            raise StoreError("The queue database is closed.") from None
 
     def _open(self) -> None:
+        url, self.path = _locate(self._url)
         options: dict[str, Any] = {}
         if self.path is None:
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
@@ -74,7 +80,7 @@ class Database:
             self._lock = FileLock(self.path)
             # Telephone numbers and names of people: for their operator's eyes alone.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        engine = create_engine(self._url, **options)
+        engine = create_engine(url, **options)
         event.listen(engine, "connect", _pragmas)
         self._engine = engine
         with engine.begin() as connection:

@@ -28,7 +28,7 @@ class Dialogs:
         """Forget a dialog; one that is not kept is no error."""
         await self._db.run(lambda db: db.execute(delete(dialogs).where(dialogs.c.leg == leg)))
 
-    async def dialogs(self) -> list[tuple[str, bytes]]:
-        """Every dialog kept, oldest first: right after opening, those that a dead engine left."""
+    async def dialogs(self) -> dict[str, bytes]:
+        """Every dialog kept, by leg, oldest first: right after opening, those that a dead engine left."""
         query = select(dialogs.c.leg, dialogs.c.state).order_by(dialogs.c.saved_at)
-        return await self._db.run(lambda db: [(row.leg, bytes(row.state)) for row in db.execute(query)])
+        return await self._db.run(lambda db: {row.leg: bytes(row.state) for row in db.execute(query)})

@@ -33,26 +33,23 @@ CHUNK = 2000
 """Rows added in one go: some 20 ms, after which other work gets its turn."""
 
 
-class QueueStore(Dialogs):
-    """Open with `await QueueStore.open(url)`; an empty `url` is the user's own database.
+class SqlStore(Dialogs):
+    """The store at an SQLAlchemy URL; an empty `url` is the user's own database.
 
-    Every method may raise StoreError.
+    Every method may raise StoreError, and does before `open` and after `close`.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, url: str = "") -> None:
+        super().__init__(Database(url))
         self._recovered: list[tuple[int, AttemptRecord]] = []
 
-    @classmethod
-    async def open(cls, url: str = "") -> QueueStore:
+    async def open(self) -> None:
         """Lock and open the database, and mark as interrupted what the last engine left active."""
-        database = Database(url)
-        await database.open()
-        store = cls(database)
-        store._recovered = await database.run(_recover)
-        return store
+        await self._db.open()
+        self._recovered = await self._db.run(_recover)
 
     async def close(self) -> None:
+        """Finish what is being written, close and unlock; a store that is not open is no error."""
         await self._db.close()
 
     async def open_campaign(self, path: str, *, fresh: bool = False) -> Campaign:
