@@ -1,0 +1,199 @@
+"""The configuration is validated as a whole, and the example explains every key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+import tomli
+
+from engine.config import Config, ConfigError, load, port_range, split_host_port
+
+EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+GOOD = ["trunk.server=127.0.0.1:5070", "trunk.username=1001", "trunk.password=x"]
+
+
+def problems(*overrides: str, **kwargs: object) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load(None, overrides, {}, **kwargs)
+    return {p.key: str(p) for p in caught.value.problems}
+
+
+def test_the_example_is_valid() -> None:
+    config = load(EXAMPLE, environ={})
+    assert config.trunk.server == "sip.example.com"
+
+
+def uncommented_example() -> dict[str, dict[str, object]]:
+    text = re.sub(r"^# (?=[a-z_]+ = |\[ui)", "", EXAMPLE.read_text("utf-8"), flags=re.M)
+    return tomli.loads(text)
+
+
+def test_the_example_explains_every_key_with_its_default() -> None:
+    shown = uncommented_example()
+    defaults = msgspec.to_builtins(Config())
+    assert shown.keys() == defaults.keys()
+    for section, keys in defaults.items():
+        assert shown[section].keys() == keys.keys(), section
+        for key, value in keys.items():
+            if (section, key) not in {
+                ("trunk", "server"),
+                ("trunk", "username"),
+                ("trunk", "password"),
+                ("trunk", "password_file"),
+                ("ui", "keys"),
+            }:
+                assert shown[section][key] == value, f"{section}.{key}"
+
+
+def test_every_mistake_is_in_one_report_with_what_is_allowed() -> None:
+    found = problems(
+        "trunk.serve=a",
+        "trunk.transport=tls",
+        "rtp.ports=9",
+        "dialer.max_channels=0",
+        "audi.x=1",
+        "rtp.codecs=G729",
+        "trunk.register=maybe",
+    )
+    assert "did you mean server?" in found["trunk.serve"]
+    assert found["trunk.transport"] == "trunk.transport: found 'tls'; allowed: udp"
+    assert "low-high" in found["rtp.ports"]
+    assert "from 1 to 1000" in found["dialer.max_channels"]
+    assert "did you mean audio?" in found["audi"]
+    assert "PCMA, PCMU" in found["rtp.codecs"]
+    assert "true or false" in found["trunk.register"]
+    assert "trunk.server" in found
+    assert "trunk.username" in found
+
+
+def test_a_mistake_in_one_place_hides_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[trunk]\nserver = 5\nusername = "a"\n[sip]\nlisten = "nowhere"\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+    assert {p.key for p in caught.value.problems} == {"trunk.server", "sip.listen"}
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[trunk\n", b"\xff\xfe[trunk]", b"trunk = 3\n", b'[trunk]\nserver = "a"\nserver = "b"\n']
+)
+def test_a_file_that_is_not_toml_is_one_clear_sentence(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+    assert all(p.allowed for p in caught.value.problems)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load(Path("nowhere.toml"), environ={})
+
+
+def test_overrides_take_the_type_of_their_key() -> None:
+    config = load(
+        None,
+        [
+            *GOOD,
+            "operator.agents=8001,8002",
+            "rtp.codecs=['PCMU']",
+            "rtp.timeout=5",
+            "trunk.caller_ids=['12']",
+            "trunk.caller_id=12",
+            "ui.keys.pause=f3",
+        ],
+        {},
+    )
+    assert config.operator.agents == ["8001", "8002"]
+    assert config.rtp.codecs == ["PCMU"]
+    assert config.rtp.timeout == 5.0
+    assert config.trunk.caller_id == "12"
+    assert config.ui.keys == {"pause": "f3"}
+
+
+def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[trunk]\nserver = "a.example"\nusername = "u"\n')
+    assert load(file, ["trunk.server=b.example"], {}).trunk.server == "b.example"
+
+
+def test_a_malformed_override_says_its_form() -> None:
+    assert "section.key=value" in problems("trunk", *GOOD)["--set trunk"]
+
+
+def test_the_password_may_come_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    without = GOOD[:2]
+    assert load(None, without, {"OFFHOOK_PASSWORD": "from env"}).trunk.password == "from env"
+    secret = tmp_path / "s"
+    secret.write_text("from file\n")
+    assert (
+        load(None, [*without, f"trunk.password_file={secret}"], {"OFFHOOK_PASSWORD": "x"}).trunk.password
+        == "from file"
+    )
+    assert "trunk.password_file" in problems(*without, "trunk.password_file=/nowhere")
+
+
+def test_a_wrong_password_is_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[trunk]\nserver = "a"\nusername = "u"\npassword = ["hunter2"]\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_caller_id_is_one_of_the_trunks_own() -> None:
+    assert "12, 34" in problems(*GOOD, "trunk.caller_ids=12,34", "trunk.caller_id=56")["trunk.caller_id"]
+
+
+def test_an_operator_by_phone_needs_an_agent() -> None:
+    assert "operator.agents" in problems(*GOOD, "operator.mode=cold")
+
+
+def test_calling_hours_run_forward() -> None:
+    assert "before" in problems(*GOOD, "compliance.calling_hours=20:00-09:00")["compliance.calling_hours"]
+
+
+@pytest.mark.parametrize(
+    ("server", "exempt"),
+    [
+        ("127.0.0.1:5070", True),
+        ("localhost", True),
+        ("[::1]:5060", True),
+        ("sip.example.com", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_only_a_loopback_trunk_is_exempt_from_calling_hours(server: str, exempt: bool) -> None:
+    config = load(None, [*GOOD, f"trunk.server={server}"], {})
+    assert config.hours_enforced is not exempt
+    strict = load(None, [*GOOD, f"trunk.server={server}", "compliance.loopback_exempt=false"], {})
+    assert strict.hours_enforced
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.example", ("a.example", 5060)),
+        ("1.2.3.4:99", ("1.2.3.4", 99)),
+        ("[::1]:7", ("::1", 7)),
+        ("::1", ("::1", 5060)),
+    ],
+)
+def test_host_and_port(text: str, expected: tuple[str, int]) -> None:
+    assert split_host_port(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1.2.3.4:", "a:b", "a:70000"])
+def test_a_bad_port_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="port"):
+        split_host_port(text)
+
+
+@pytest.mark.parametrize("text", ["", "1-2", "20000", "30000-20000", "16384-70000"])
+def test_a_bad_port_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        port_range(text)
