@@ -1,6 +1,6 @@
 """An SVG of the console, made from a live run: waits for a bridged call, then saves the screen.
 
-    python scripts/screenshot.py SOCKET OUT.svg [--size 120x36] [--theme NAME] [--settle 4] [--timeout 60]
+python scripts/screenshot.py SOCKET OUT.svg [--size 120x36] [--theme NAME] [--settle 4] [--timeout 60]
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tui.app import OffhookApp
 from tui.calls import Step
 
 
-async def capture(options: argparse.Namespace) -> str:
-    """Empty when the screenshot is saved, else why not."""
+async def capture(options: argparse.Namespace) -> tuple[str, str]:
+    """The SVG, or nothing and why not."""
     width, height = (int(part) for part in options.size.split("x"))
     app = OffhookApp(options.socket, theme=options.theme, attached=True)
     async with app.run_test(size=(width, height)) as pilot:
@@ -31,10 +31,9 @@ async def capture(options: argparse.Namespace) -> str:
             if call is None or not call.up or call.step is not Step.BRIDGE:
                 bridged = 0.0
             elif time.monotonic() - (bridged := bridged or time.monotonic()) >= options.settle:
-                Path(options.out).write_text(app.export_screenshot(title="Offhook", simplify=True), "utf-8")
-                return ""
+                return app.export_screenshot(title="Offhook", simplify=True), ""
     state = "no call was bridged" if app.state.hello else "the engine could not be reached"
-    return f"Nothing was saved: {state} within {options.timeout:g} seconds at {options.socket}."
+    return "", f"Nothing was saved: {state} within {options.timeout:g} seconds at {options.socket}."
 
 
 def size(text: str) -> str:
@@ -49,11 +48,16 @@ def main() -> int:
     parser.add_argument("out", help="where to save the SVG")
     parser.add_argument("--size", type=size, default="120x36", metavar="COLUMNSxROWS")
     parser.add_argument("--theme", default="offhook")
-    parser.add_argument("--settle", type=float, default=4.0, help="seconds that the call must have been bridged")
+    parser.add_argument(
+        "--settle", type=float, default=4.0, help="seconds that the call must have been bridged"
+    )
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for a bridged call")
-    problem = asyncio.run(capture(parser.parse_args()))
+    options = parser.parse_args()
+    svg, problem = asyncio.run(capture(options))
     if problem:
         print(problem, file=sys.stderr)
+    else:
+        Path(options.out).write_text(svg, "utf-8")
     return 1 if problem else 0
 
 

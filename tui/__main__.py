@@ -15,10 +15,12 @@ BAD_USE = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tui", description="The console of a running Offhook engine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tui", description="The console of a running Offhook engine."
+    )
     parser.add_argument("--socket", required=True, metavar="PATH", help="the engine's control socket")
     parser.add_argument("--theme", default=DEFAULT, metavar="NAME", help="a theme's name, or a .toml file")
-    parser.add_argument("--keys", default="{}", metavar="JSON", help="remapped keys: {\"dial\": \"f2\"}")
+    parser.add_argument("--keys", default="{}", metavar="JSON", help='remapped keys: {"dial": "f2"}')
     parser.add_argument("--attached", action="store_true", help="the engine was running before: never end it")
     options = parser.parse_args(argv)
     try:
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return BAD_USE
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("The console needs a terminal; `offhook run` and `offhook ctl` work without one.", file=sys.stderr)
+        print("The console needs a terminal; `offhook run` and `offhook ctl` need none.", file=sys.stderr)
         return BAD_USE
     app.run()
     return app.return_code or 0

@@ -36,8 +36,13 @@ class OffhookApp(App[None]):
     BINDINGS = bindings(always=True)
 
     def __init__(
-        self, socket: str, *, keys: Mapping[str, str] | None = None, theme: str = themes.DEFAULT,
-        attached: bool = False, clock: Callable[[], float] = time.time,
+        self,
+        socket: str,
+        *,
+        keys: Mapping[str, str] | None = None,
+        theme: str = themes.DEFAULT,
+        attached: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.attached = attached

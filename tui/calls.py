@@ -20,17 +20,31 @@ class Step(IntEnum):
 
 
 STEP_NAMES = {
-    Step.DIAL: "Dial", Step.RING: "Ring", Step.ANSWER: "Answer",
-    Step.WAIT_TONE: "Wait tone", Step.BRIDGE: "Bridge", Step.WRAP_UP: "Wrap-up",
+    Step.DIAL: "Dial",
+    Step.RING: "Ring",
+    Step.ANSWER: "Answer",
+    Step.WAIT_TONE: "Wait tone",
+    Step.BRIDGE: "Bridge",
+    Step.WRAP_UP: "Wrap-up",
 }
 
 ATTEMPT_STEPS = {
-    "queued": Step.DIAL, "dialing": Step.DIAL, "listening": Step.RING, "answered": Step.ANSWER,
-    "wait_tone": Step.WAIT_TONE, "connecting": Step.WAIT_TONE, "bridged": Step.BRIDGE, "wrap_up": Step.WRAP_UP,
+    "queued": Step.DIAL,
+    "dialing": Step.DIAL,
+    "listening": Step.RING,
+    "answered": Step.ANSWER,
+    "wait_tone": Step.WAIT_TONE,
+    "connecting": Step.WAIT_TONE,
+    "bridged": Step.BRIDGE,
+    "wrap_up": Step.WRAP_UP,
 }
 
 LEG_STEPS = {
-    "dialing": Step.DIAL, "trying": Step.DIAL, "ringing": Step.RING, "early": Step.RING, "answered": Step.ANSWER,
+    "dialing": Step.DIAL,
+    "trying": Step.DIAL,
+    "ringing": Step.RING,
+    "early": Step.RING,
+    "answered": Step.ANSWER,
 }
 
 

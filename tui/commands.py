@@ -112,8 +112,18 @@ def redial(context: Context) -> wire.Command | Refusal:
 
 
 COMMANDS: dict[str, Action] = {
-    "hangup": hangup, "stop": stop, "accept": accept, "answer": answer, "refuse": refuse, "hold": hold,
-    "mute": mute, "record": record, "next": next_entry, "pause": pause, "skip": skip, "redial": redial,
+    "hangup": hangup,
+    "stop": stop,
+    "accept": accept,
+    "answer": answer,
+    "refuse": refuse,
+    "hold": hold,
+    "mute": mute,
+    "record": record,
+    "next": next_entry,
+    "pause": pause,
+    "skip": skip,
+    "redial": redial,
 }
 
 

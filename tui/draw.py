@@ -14,12 +14,54 @@ Piece = tuple[str, str]
 Row = list[Piece]
 
 ROLES = (
-    "text", "dim", "faint", "faint-text", "strong", "title", "accent", "good", "warn", "bad", "key", "active", "big",
-    "cursor-text", "cursor-dim", "cursor-accent", "cursor-good", "cursor-warn", "cursor-bad",
-    "cursor-off-text", "cursor-off-dim", "cursor-off-accent", "cursor-off-good", "cursor-off-warn",
-    "cursor-off-bad", "rail", "rail-now", "rail-off", "level", "level-low", "level-hot", "level-clip", "level-off",
-    "span-ring", "span-voice", "span-bad", "span-tone", "span-quiet", "span-flow", "digit", "sip-sent",
-    "sip-received", "badge", "badge-warn", "brand", "notice", "notice-warn", "notice-bad",
+    "text",
+    "dim",
+    "faint",
+    "faint-text",
+    "strong",
+    "title",
+    "accent",
+    "good",
+    "warn",
+    "bad",
+    "key",
+    "active",
+    "big",
+    "cursor-text",
+    "cursor-dim",
+    "cursor-accent",
+    "cursor-good",
+    "cursor-warn",
+    "cursor-bad",
+    "cursor-off-text",
+    "cursor-off-dim",
+    "cursor-off-accent",
+    "cursor-off-good",
+    "cursor-off-warn",
+    "cursor-off-bad",
+    "rail",
+    "rail-now",
+    "rail-off",
+    "level",
+    "level-low",
+    "level-hot",
+    "level-clip",
+    "level-off",
+    "span-ring",
+    "span-voice",
+    "span-bad",
+    "span-tone",
+    "span-quiet",
+    "span-flow",
+    "digit",
+    "sip-sent",
+    "sip-received",
+    "badge",
+    "badge-warn",
+    "brand",
+    "notice",
+    "notice-warn",
+    "notice-bad",
 )
 
 
@@ -59,7 +101,7 @@ class Canvas:
 
     def free(self, start: int, end: int) -> bool:
         """Whether nothing was put on the columns from `start` up to `end`."""
-        return all(text == " " for text in self._text[max(0, start):max(0, end)])
+        return all(text == " " for text in self._text[max(0, start) : max(0, end)])
 
     def put(self, column: int, text: str, role: str) -> int:
         """Write `text` at `column`; returns the column after it."""

@@ -26,7 +26,7 @@ class Key:
 
 KEYS: tuple[Key, ...] = (
     Key("hangup", "f8", "Hang up", "Hang up the call on show, every leg of it", "Call", always=True),
-    Key("stop", "f9", "Stop all", "Stop everything: pause the queue and hang up every call", "Call", always=True),
+    Key("stop", "f9", "Stop all", "Pause the queue and hang up every call", "Call", always=True),
     Key("accept", "a", "Bridge", "Take the waiting callee: bridge to the operator", "Call"),
     Key("answer", "i", "Answer", "Answer the incoming call that rings", "Call"),
     Key("refuse", "x", "Refuse", "Refuse the incoming call that rings, as busy", "Call"),
@@ -41,8 +41,8 @@ KEYS: tuple[Key, ...] = (
     Key("skip", "s", "Skip", "Leave the selected entry out; one being called is hung up", "Queue"),
     Key("redial", "e", "Redial", "Put the selected entry back into the queue, in front", "Queue"),
     Key("load", "l", "Load", "Add the rows of a CSV file to the queue", "Queue"),
-    Key("operator", "o", "Operator", "Choose how the operator is reached: headset or an agent's phone", "Console"),
-    Key("zoom_in", "right_square_bracket", "Zoom in", "Show less time on the timeline, in more detail", "Console"),
+    Key("operator", "o", "Operator", "How the operator is reached: headset or agent's phone", "Console"),
+    Key("zoom_in", "right_square_bracket", "Zoom in", "Show less time on the timeline", "Console"),
     Key("zoom_out", "left_square_bracket", "Zoom out", "Show more time on the timeline", "Console"),
     Key("theme", "t", "Theme", "Use the next theme", "Console"),
     Key("help", "f1,question_mark", "Keys", "Show every key", "Console"),
@@ -52,23 +52,62 @@ KEYS: tuple[Key, ...] = (
 BY_ID = {key.id: key for key in KEYS}
 
 TAKEN = {
-    "up": "moves in the queue", "down": "moves in the queue", "pageup": "moves in the queue",
-    "pagedown": "moves in the queue", "home": "moves in the queue", "end": "moves in the queue",
-    "tab": "moves between panes", "shift+tab": "moves between panes", "enter": "confirms",
-    "escape": "leaves a field", "ctrl+c": "copies", "ctrl+q": "quits",
+    "up": "moves in the queue",
+    "down": "moves in the queue",
+    "pageup": "moves in the queue",
+    "pagedown": "moves in the queue",
+    "home": "moves in the queue",
+    "end": "moves in the queue",
+    "tab": "moves between panes",
+    "shift+tab": "moves between panes",
+    "enter": "confirms",
+    "escape": "leaves a field",
+    "ctrl+c": "copies",
+    "ctrl+q": "quits",
 }
 
 SHOWN = {
-    "question_mark": "?", "right_square_bracket": "]", "left_square_bracket": "[", "space": "Space", "comma": ",",
-    "full_stop": ".", "slash": "/", "semicolon": ";", "equals_sign": "=", "minus": "-",
+    "question_mark": "?",
+    "right_square_bracket": "]",
+    "left_square_bracket": "[",
+    "space": "Space",
+    "comma": ",",
+    "full_stop": ".",
+    "slash": "/",
+    "semicolon": ";",
+    "equals_sign": "=",
+    "minus": "-",
 }
 
-_NAMED = {key.value for key in Keys} | set(SHOWN) | {
-    "colon", "apostrophe", "quotation_mark", "backslash", "vertical_line", "exclamation_mark", "at", "percent_sign",
-    "dollar_sign", "ampersand", "underscore", "tilde", "grave_accent", "circumflex_accent", "less_than_sign",
-    "greater_than_sign", "left_curly_bracket", "right_curly_bracket", "left_parenthesis", "right_parenthesis",
-    "plus", "asterisk", "number_sign",
-}
+_NAMED = (
+    {key.value for key in Keys}
+    | set(SHOWN)
+    | {
+        "colon",
+        "apostrophe",
+        "quotation_mark",
+        "backslash",
+        "vertical_line",
+        "exclamation_mark",
+        "at",
+        "percent_sign",
+        "dollar_sign",
+        "ampersand",
+        "underscore",
+        "tilde",
+        "grave_accent",
+        "circumflex_accent",
+        "less_than_sign",
+        "greater_than_sign",
+        "left_curly_bracket",
+        "right_curly_bracket",
+        "left_parenthesis",
+        "right_parenthesis",
+        "plus",
+        "asterisk",
+        "number_sign",
+    }
+)
 _MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "meta+", "hyper+")
 
 
@@ -85,9 +124,9 @@ def parse_keys(text: str) -> dict[str, str]:
     try:
         value = json.loads(text or "{}")
     except ValueError as error:
-        raise KeysError(f"--keys is not JSON ({error}); write it as {{\"dial\": \"f2\"}}.") from None
+        raise KeysError(f'--keys is not JSON ({error}); write it as {{"dial": "f2"}}.') from None
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise KeysError("--keys must be a JSON object of id to key, such as {\"dial\": \"f2\"}.")
+        raise KeysError('--keys must be a JSON object of id to key, such as {"dial": "f2"}.')
     return merge(value)
 
 
@@ -103,7 +142,8 @@ def merge(changes: Mapping[str, str]) -> dict[str, str]:
         for part in keys.split(","):
             if part in owner:
                 raise KeysError(
-                    f"The key {shown(part)!r} is asked for by both {owner[part]!r} and {name!r}; give one of them another."
+                    f"The key {shown(part)!r} is asked for by both {owner[part]!r} and {name!r}; "
+                    "give one of them another."
                 )
             owner[part] = name
     return merged
@@ -113,16 +153,18 @@ def _normal(name: str, key: str) -> str:
     """Textual's name of a key. Raises KeysError for one that is not a key or is not free."""
     symbol = next((long for long, short in SHOWN.items() if short == key), key)
     if symbol in DTMF or symbol in ("asterisk", "number_sign"):
-        raise KeysError(f"{name!r} can't have the key {key!r}: it is a DTMF digit (0-9 * # A-D go to the call).")
+        raise KeysError(f"{name!r} can't have the key {key!r}: it is a DTMF digit and goes to the call.")
     if symbol in TAKEN:
         raise KeysError(f"{name!r} can't have the key {key!r}: it {TAKEN[symbol]}.")
     bare = symbol
     while bare.startswith(_MODIFIERS):
         bare = bare.partition("+")[2]
     if bare not in _NAMED and not (len(bare) == 1 and bare.isprintable() and bare.isalpha()):
-        raise KeysError(f"{key!r}, asked for by {name!r}, is not the name of a key; use one such as f2, ctrl+d or z.")
+        raise KeysError(f"{key!r}, asked for by {name!r}, is not a key; use one such as f2, ctrl+d or z.")
     if BY_ID[name].always and len(bare) == 1 and bare == symbol:
-        raise KeysError(f"{name!r} works while typing too, so it can't have the key {key!r}; use one such as f8.")
+        raise KeysError(
+            f"{name!r} works while typing too, so it can't be the key {key!r}; use one such as f8."
+        )
     return symbol
 
 
@@ -133,12 +175,13 @@ def shown(keys: str) -> str:
     last = SHOWN.get(last, last)
     if len(last) > 1 and last[0] == "f" and last[1:].isdigit():
         last = last.upper()
-    return f"{head.replace('ctrl', '^').replace('+', '')}{last}" if plus and head == "ctrl" else f"{head}{plus}{last}"
+    return f"^{last}" if head == "ctrl" else f"{head}{plus}{last}"
 
 
 def bindings(*, always: bool) -> list[Binding]:
     """Textual bindings of the table; those that work while typing belong to the app, not a screen."""
     return [
         Binding(key.keys, f"act('{key.id}')", key.label, id=key.id, priority=key.always, show=False)
-        for key in KEYS if key.always == always
+        for key in KEYS
+        if key.always == always
     ]

@@ -56,12 +56,23 @@ class ConsoleState:
         self.bye = ""
         self._chosen = ""
         self._apply: dict[type, Callable[..., Change]] = {
-            wire.Hello: self._hello, wire.Snapshot: self._snapshot, wire.Trunk: self._trunk,
-            wire.Sound: self._sound, wire.Flow: self._flow, wire.Counts: self._counts,
-            wire.Entry: self._entry, wire.QueueChanged: self._queue_changed, wire.Leg: self._leg,
-            wire.Attempt: self._attempt, wire.LogLine: self._log, wire.Detection: self._detection,
-            wire.Digit: self._digit, wire.Sip: self._sip, wire.AttemptDone: self._done,
-            wire.Meters: self._meters, wire.Bye: self._bye,
+            wire.Hello: self._hello,
+            wire.Snapshot: self._snapshot,
+            wire.Trunk: self._trunk,
+            wire.Sound: self._sound,
+            wire.Flow: self._flow,
+            wire.Counts: self._counts,
+            wire.Entry: self._entry,
+            wire.QueueChanged: self._queue_changed,
+            wire.Leg: self._leg,
+            wire.Attempt: self._attempt,
+            wire.LogLine: self._log,
+            wire.Detection: self._detection,
+            wire.Digit: self._digit,
+            wire.Sip: self._sip,
+            wire.AttemptDone: self._done,
+            wire.Meters: self._meters,
+            wire.Bye: self._bye,
         }
 
     def apply(self, event: wire.Event) -> Change:
@@ -90,7 +101,7 @@ class ConsoleState:
     @property
     def ringing_in(self) -> wire.Leg | None:
         """The inbound leg that rings, the longest-waiting first."""
-        ringing = [leg for leg in self.legs_up if leg.role == "inbound" and leg.state not in ("answered", "ended")]
+        ringing = [leg for leg in self.legs_up if leg.role == "inbound" and leg.state != "answered"]
         return min(ringing, key=lambda leg: leg.at, default=None)
 
     def leg_of(self, call: Call | None) -> wire.Leg | None:

@@ -71,7 +71,7 @@ def clip(text: str, cells: int) -> str:
     if width(text) <= cells:
         return text
     if cells <= 1:
-        return "…"[:max(cells, 0)]
+        return "…"[: max(cells, 0)]
     if text.isascii():
         return text[: cells - 1] + "…"
     end = min(len(text), cells - 1)

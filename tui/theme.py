@@ -101,9 +101,20 @@ def parse(text: str, source: str) -> Theme:
         raise ThemeError(f"The theme {source} can't be used: {_where(str(error))}.") from None
     c = file.colors
     return Theme(
-        name=file.name, dark=file.dark, primary=c.primary, secondary=c.accent, accent=c.accent,
-        foreground=c.foreground, background=c.background, surface=c.surface, panel=c.panel, success=c.good,
-        warning=c.warning, error=c.error, boost=c.panel, variables=variables(c, file.instrument),
+        name=file.name,
+        dark=file.dark,
+        primary=c.primary,
+        secondary=c.accent,
+        accent=c.accent,
+        foreground=c.foreground,
+        background=c.background,
+        surface=c.surface,
+        panel=c.panel,
+        boost=c.panel,
+        success=c.good,
+        warning=c.warning,
+        error=c.error,
+        variables=variables(c, file.instrument),
     )
 
 
@@ -112,7 +123,9 @@ def _where(error: str) -> str:
     what, _, path = error.partition(" - at `$")
     key = path.rstrip("`").lstrip(".")
     if "matching regex" in what:
-        what = "a colour is written #rrggbb" if "{6}" in what else "lower-case letters, digits and - are allowed"
+        what = (
+            "a colour is written #rrggbb" if "{6}" in what else "lower-case letters, digits and - are allowed"
+        )
     return f"{key}: {what}" if key else what
 
 
@@ -138,7 +151,7 @@ def shipped() -> dict[str, Theme]:
 
 
 def choose(name: str, themes: dict[str, Theme]) -> tuple[Theme, str]:
-    """The theme asked for by name or by a .toml file's path, and a sentence where it had to be the default."""
+    """The theme of that name or .toml file, and a sentence where it had to be the default instead."""
     fallback = themes[DEFAULT]
     if name in themes:
         return themes[name], ""
@@ -147,4 +160,4 @@ def choose(name: str, themes: dict[str, Theme]) -> tuple[Theme, str]:
             return load(Path(name).expanduser()), ""
         except ThemeError as error:
             return fallback, f"{error} Using {DEFAULT} instead."
-    return fallback, f"There is no theme {name!r}; there are {', '.join(themes)}, or a .toml file. Using {DEFAULT}."
+    return fallback, f"There is no theme {name!r}, only {', '.join(themes)} or a .toml file. Using {DEFAULT}."

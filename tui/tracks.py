@@ -44,7 +44,7 @@ class Levels:
 
     def peak_since(self, at: float) -> float:
         """The highest level since `at`; silence where none was read."""
-        return max(self.values[bisect_left(self.times, at):], default=SILENCE_DBM0)
+        return max(self.values[bisect_left(self.times, at) :], default=SILENCE_DBM0)
 
 
 @dataclass(slots=True)

@@ -19,15 +19,32 @@ from engine.control import messages as wire
 from engine.control.server import ControlServer, Outcome
 
 START = 1_750_000_000.0
-NAMES = ("王小明", "Ada Lovelace", "李娜", "Grace Hopper", "陈伟", "Tim Berners-Lee", "", "Claude Shannon", "张三丰",
-         "Hedy Lamarr", "Katherine Johnson", "刘洋")
+NAMES = (
+    "王小明",
+    "Ada Lovelace",
+    "李娜",
+    "Grace Hopper",
+    "陈伟",
+    "Tim Berners-Lee",
+    "",
+    "Claude Shannon",
+    "张三丰",
+    "Hedy Lamarr",
+    "Katherine Johnson",
+    "刘洋",
+)
 
 
 def entry(place: int, *, number: str | None = None, name: str | None = None, **fields: object) -> wire.Entry:
     """A queue entry at `place`, id one higher."""
     values: dict[str, object] = {
-        "id": place + 1, "position": place, "number": number or f"+8610{60000000 + place * 7919 % 9999999:08}",
-        "name": NAMES[place % len(NAMES)] if name is None else name, "note": "", "state": "queued", "attempts": 0,
+        "id": place + 1,
+        "position": place,
+        "number": number or f"+8610{60000000 + place * 7919 % 9999999:08}",
+        "name": NAMES[place % len(NAMES)] if name is None else name,
+        "note": "",
+        "state": "queued",
+        "attempts": 0,
     }
     return wire.Entry(**{**values, **fields})  # type: ignore[arg-type]
 
@@ -43,7 +60,9 @@ class FakeEngine:
         self.refusals: dict[type, str] = {}
         self.on_command: Callable[[wire.Command], None] = lambda command: None
         self.at = at
-        self.trunk = wire.Trunk(server="sip.example.net:5060", user="1001", state="registered", expires_at=at + 252)
+        self.trunk = wire.Trunk(
+            server="sip.example.net:5060", user="1001", state="registered", expires_at=at + 252
+        )
         self.sound = wire.Sound(input="default", output="default")
         self.flow = wire.Flow(running=False, operator="headset", agents=[])
         self.legs: dict[str, wire.Leg] = {}
@@ -70,21 +89,31 @@ class FakeEngine:
     def counts(self) -> wire.Counts:
         states = [row.state for row in self.rows]
         return wire.Counts(
-            total=len(states), queued=states.count("queued"), active=states.count("active"),
-            done=states.count("done"), interrupted=states.count("interrupted"), blocked=states.count("blocked"),
+            total=len(states),
+            queued=states.count("queued"),
+            active=states.count("active"),
+            done=states.count("done"),
+            interrupted=states.count("interrupted"),
+            blocked=states.count("blocked"),
             answered=sum(row.disposition in ("answered", "bridged") for row in self.rows),
         )
 
     def snapshot(self) -> wire.Snapshot:
         return wire.Snapshot(
-            at=self.at, trunk=self.trunk, sound=self.sound, flow=self.flow, counts=self.counts,
-            legs=list(self.legs.values()), attempts=list(self.attempts.values()), log=self.log,
+            at=self.at,
+            trunk=self.trunk,
+            sound=self.sound,
+            flow=self.flow,
+            counts=self.counts,
+            legs=list(self.legs.values()),
+            attempts=list(self.attempts.values()),
+            log=self.log,
         )
 
     async def handle(self, command: wire.Command) -> Outcome:
         if isinstance(command, wire.QueuePage):
             self.pages.append((command.offset, command.limit))
-            rows = self.rows[command.offset: command.offset + command.limit]
+            rows = self.rows[command.offset : command.offset + command.limit]
             return Outcome(rows=wire.QueueRows(offset=command.offset, total=len(self.rows), rows=rows))
         self.commands.append(command)
         if type(command) in self.refusals:
@@ -119,10 +148,25 @@ class Script:
         self.engine = engine
         self.began = began
         self.row = engine.rows[place]
-        self.leg = wire.Leg(id=f"leg-{place}", role="callee", number=self.row.number, state="dialing", at=began,
-                            remote=self.row.number, entry=self.row.id)
-        self.attempt = wire.Attempt(entry=self.row.id, attempt=1, number=self.row.number, name=self.row.name,
-                                    state="dialing", at=began, leg=self.leg.id, deadline=began + 10)
+        self.leg = wire.Leg(
+            id=f"leg-{place}",
+            role="callee",
+            number=self.row.number,
+            state="dialing",
+            at=began,
+            remote=self.row.number,
+            entry=self.row.id,
+        )
+        self.attempt = wire.Attempt(
+            entry=self.row.id,
+            attempt=1,
+            number=self.row.number,
+            name=self.row.name,
+            state="dialing",
+            at=began,
+            leg=self.leg.id,
+            deadline=began + 10,
+        )
 
     def tell(self, event: wire.Event) -> None:
         self.engine.publish(event)
@@ -139,12 +183,23 @@ class Script:
 
     def to_state(self, after: float, state: str, deadline: float | None = None, **fields: object) -> None:
         end = None if deadline is None else self.began + after + deadline
-        self.attempt = msgspec.structs.replace(self.attempt, state=state, at=self.began + after, deadline=end, **fields)
+        self.attempt = msgspec.structs.replace(
+            self.attempt, state=state, at=self.began + after, deadline=end, **fields
+        )
         self.tell(self.attempt)
 
     def heard(self, after: float, tone: str, begin_ms: int, end_ms: int, why: str) -> None:
-        self.tell(wire.Detection(at=self.began + after, leg=self.leg.id, tone=tone, begin_ms=begin_ms, end_ms=end_ms,
-                                 confidence=0.98, why=why))
+        self.tell(
+            wire.Detection(
+                at=self.began + after,
+                leg=self.leg.id,
+                tone=tone,
+                begin_ms=begin_ms,
+                end_ms=end_ms,
+                confidence=0.98,
+                why=why,
+            )
+        )
 
     def levels(self, start: float, end: float, sound: Callable[[float], wire.Meter]) -> None:
         """Ten meters a second from `start` up to `end`."""
@@ -157,10 +212,16 @@ class Script:
     def steps(self) -> list[tuple[float, Callable[[], None]]]:
         """The whole call: when, and what happens."""
         return [
-            (0.0, self._dial), (0.1, lambda: self.sip(0.1, "100 Trying")), (0.9, self._ring),
+            (0.0, self._dial),
+            (0.1, lambda: self.sip(0.1, "100 Trying")),
+            (0.9, self._ring),
             (3.4, lambda: self.heard(3.4, "ringback", 200, 2500, "450 Hz, 1000 ms on, 4000 ms off")),
-            (7.2, self._answer), (7.3, self._wait_tone), (11.4, self._bridge), (15.0, lambda: self.digit(15.0, "1")),
-            (16.2, lambda: self.digit(16.2, "4")), (17.1, lambda: self.digit(17.1, "#")),
+            (7.2, self._answer),
+            (7.3, self._wait_tone),
+            (11.4, self._bridge),
+            (15.0, lambda: self.digit(15.0, "1")),
+            (16.2, lambda: self.digit(16.2, "4")),
+            (17.1, lambda: self.digit(17.1, "#")),
             (19.3, lambda: self.digit(19.3, "9", received=False)),
         ]
 
@@ -210,7 +271,9 @@ class Script:
         mine = math.sin(after * 0.7) > 0.2
         wave = 7 * abs(math.sin(after * 5.3)) + 5 * abs(math.sin(after * 11.9))
         talk, hush = -30 + wave, -61 + wave / 2
-        return wire.Meter(received=hush if mine else talk, sent=talk if mine else hush, tone="" if mine else "speech")
+        return wire.Meter(
+            received=hush if mine else talk, sent=talk if mine else hush, tone="" if mine else "speech"
+        )
 
     def play_until(self, end: float) -> None:
         """Tell everything up to `end` at once, levels included: the state is then that of a live call."""
@@ -247,10 +310,16 @@ def worked(rows: list[wire.Entry]) -> list[wire.Entry]:
     fates = (
         {"state": "done", "attempts": 1, "disposition": "answered"},
         {"state": "done", "attempts": 1, "disposition": "busy", "heard": "busy 450 Hz 350/350"},
-        {"state": "blocked", "disposition": "calling_hours", "reason": "It is 22:10 there; calls are allowed 09:00-20:00"},
+        {
+            "state": "blocked",
+            "disposition": "calling_hours",
+            "reason": "It is 22:10 there; calls are allowed 09:00-20:00",
+        },
         {"state": "done", "attempts": 2, "disposition": "no_answer", "heard": "ringback"},
     )
-    return [msgspec.structs.replace(row, **fate) for row, fate in zip(rows, fates, strict=False)] + rows[len(fates):]
+    return [msgspec.structs.replace(row, **fate) for row, fate in zip(rows, fates, strict=False)] + rows[
+        len(fates) :
+    ]
 
 
 async def _main() -> None:
@@ -260,7 +329,9 @@ async def _main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     options = parser.parse_args()
     engine = FakeEngine(options.socket, worked([entry(i) for i in range(options.rows)]), time.time())
-    engine.flow = wire.Flow(running=True, operator="headset", agents=[], exemptions=["DEMO: calling hours off"])
+    engine.flow = wire.Flow(
+        running=True, operator="headset", agents=[], exemptions=["DEMO: calling hours off"]
+    )
     await engine.start()
     try:
         for place in range(4, options.rows):

@@ -34,10 +34,14 @@ class ChoiceScreen(Dialog[str]):
 
     def body(self) -> Iterable[Widget]:
         yield plain(self.words, "words")
-        yield OptionList(*[
-            Option(Content.assemble((f" {choice.key} ", "bold $primary"), f" {choice.label}"), id=choice.id)
-            for choice in self.choices
-        ])
+        yield OptionList(
+            *[
+                Option(
+                    Content.assemble((f" {choice.key} ", "bold $primary"), f" {choice.label}"), id=choice.id
+                )
+                for choice in self.choices
+            ]
+        )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.chosen(event.option_id or "")

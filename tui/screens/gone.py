@@ -19,10 +19,14 @@ class GoneScreen(ChoiceScreen):
     """Stays until the engine is back or the user leaves; tells the app which through `answered`."""
 
     def __init__(self, reason: str, answered: Callable[[str], None]) -> None:
-        super().__init__("The engine is gone", reason, (
-            Choice(RETRY, "r", f"Try again now (it is tried every {AGAIN:g} seconds too)"),
-            Choice(QUIT, "q", "Close the console"),
-        ))
+        super().__init__(
+            "The engine is gone",
+            reason,
+            (
+                Choice(RETRY, "r", f"Try again now (it is tried every {AGAIN:g} seconds too)"),
+                Choice(QUIT, "q", "Close the console"),
+            ),
+        )
         self.answered = answered
 
     def explain(self, reason: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -26,7 +27,7 @@ class HelpScreen(Dialog[None]):
     """The keys as they are mapped now. Any of Escape, Enter, q and ? leaves."""
 
     heading = "Keys"
-    BINDINGS = [Binding("escape,enter,q,question_mark,f1", "cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,question_mark,f1", "cancel", show=False)]
 
     def __init__(self, keys: dict[str, str]) -> None:
         super().__init__()

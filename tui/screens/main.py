@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key as KeyPressed
 from textual.screen import Screen
@@ -27,7 +29,7 @@ from tui.widgets.entry_line import EntryLine
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.log_view import LogView
-from tui.widgets.pane import Heading, Label
+from tui.widgets.pane import Heading, Label, Painter, Palette, Pane
 from tui.widgets.queue_view import QueueView
 from tui.widgets.status_line import StatusLine
 from tui.widgets.timeline import Timeline
@@ -40,10 +42,18 @@ class MainScreen(MainDialogs, Screen[None]):
     """Status, queue, call, timeline, lines, log, dial box, keys."""
 
     CSS_PATH = "main.tcss"
-    BINDINGS = bindings(always=False)
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(always=False)]
     AUTO_FOCUS = "QueueView"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (104, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (33, "-tall")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (76, "-normal"),
+        (104, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-short"),
+        (22, "-medium"),
+        (33, "-tall"),
+    ]
 
     def __init__(
         self, state: ConsoleState, connection: Connection, clock: Callable[[], float], keys: dict[str, str]
@@ -57,12 +67,20 @@ class MainScreen(MainDialogs, Screen[None]):
         self._second = 0
         self._fetching = False
         self._actions: dict[str, Callable[[], None]] = {
-            "dial": self.go_dial, "next_call": self.next_call, "zoom_in": lambda: self.timeline.zoom_by(1),
-            "zoom_out": lambda: self.timeline.zoom_by(-1), "load": self.ask_load, "operator": self.ask_operator,
-            "wrap_up": self.ask_wrap_up, "help": self.show_help, "theme": self.next_theme, "quit": self.ask_quit,
+            "dial": self.go_dial,
+            "next_call": self.next_call,
+            "load": self.ask_load,
+            "operator": self.ask_operator,
+            "wrap_up": self.ask_wrap_up,
+            "help": self.show_help,
+            "theme": self.next_theme,
+            "quit": self.ask_quit,
+            "zoom_in": lambda: self.timeline.zoom_by(1),
+            "zoom_out": lambda: self.timeline.zoom_by(-1),
         }
 
     def compose(self) -> ComposeResult:
+        yield Palette()
         yield StatusLine(self.state, self.clock, self.keys)
         with Horizontal(id="body"):
             with Vertical(id="left"):
@@ -85,6 +103,12 @@ class MainScreen(MainDialogs, Screen[None]):
         self.queue = self.query_one(QueueView)
         self.timeline = self.query_one(Timeline)
         self.set_interval(TICK, self.tick)
+        self.app.theme_changed_signal.subscribe(self, self._theme_changed)
+
+    def _theme_changed(self, _: object) -> None:
+        for painter in self.query(Painter):
+            painter.forget()
+            painter.refresh()
 
     # --- drawing ------------------------------------------------------------------------------
 
@@ -114,7 +138,7 @@ class MainScreen(MainDialogs, Screen[None]):
         if change & Change.LOG:
             self.query_one(LogView).redraw()
 
-    def _redraw(self, wanted: Change, kind: type[Heading] | type[Lines] | type[StatusLine]) -> None:
+    def _redraw(self, wanted: Change, kind: type[Pane]) -> None:
         if wanted:
             for pane in self.query(kind):
                 pane.redraw()

@@ -31,10 +31,12 @@ class OperatorScreen(Dialog[SetOperator]):
         self.flow = flow
 
     def body(self) -> Iterable[Widget]:
-        yield OptionList(*[
-            Option(Content.assemble((f"{name:<16}", "bold"), (words, "$muted")), id=mode)
-            for mode, name, words in MODES
-        ])
+        yield OptionList(
+            *[
+                Option(Content.assemble((f"{name:<16}", "bold"), (words, "$muted")), id=mode)
+                for mode, name, words in MODES
+            ]
+        )
         yield plain("Agents' numbers, in the order they are tried", "label")
         agents = ", ".join(self.flow.agents) if self.flow is not None else ""
         yield Input(clean(agents), placeholder="none", compact=True, id="agents")

@@ -23,8 +23,12 @@ class WrapUpScreen(Dialog[tuple[str, str]]):
 
     def body(self) -> Iterable[Widget]:
         yield plain("Disposition, such as " + ", ".join(USUAL[:4]), "label")
-        yield Input(compact=True, id="disposition", max_length=64,
-                    suggester=SuggestFromList(USUAL, case_sensitive=False))
+        yield Input(
+            compact=True,
+            id="disposition",
+            max_length=64,
+            suggester=SuggestFromList(USUAL, case_sensitive=False),
+        )
         yield plain("Note", "label")
         yield Input(compact=True, id="note", max_length=500)
         yield plain("", "problem")

@@ -68,13 +68,21 @@ def title_rows(call: Call, leg: Leg | None, now: float, cells: int, tall: bool) 
     room = max(4, cells - width(elapsed) - 2)
     number = clip(call.number, room)
     first: Row = [(number, "big"), ("  ", "text"), (clip(name, max(0, room - width(number) - 2)), "strong")]
-    return [justify(first, [(elapsed, "big")], cells), justify(state_badge(call, leg), detail(call, leg), cells)]
+    return [
+        justify(first, [(elapsed, "big")], cells),
+        justify(state_badge(call, leg), detail(call, leg), cells),
+    ]
 
 
 def prompt(call: Call, key: str) -> Row:
     """What the operator is asked to do, where that is anything."""
     if call.waiting:
-        return [(" The callee is waiting ", "badge-warn"), (" press ", "text"), (key, "key"), (" to bridge", "text")]
+        return [
+            (" The callee is waiting ", "badge-warn"),
+            (" press ", "text"),
+            (key, "key"),
+            (" to bridge", "text"),
+        ]
     return []
 
 
@@ -92,7 +100,9 @@ def draw_meters(state: ConsoleState, call: Call, now: float, cells: int, scale: 
     return [*rows, draw_scale(label_received, cells)] if scale else rows
 
 
-def draw_call(state: ConsoleState, call: Call, now: float, cells: int, rows: int, accept_key: str) -> list[Row]:
+def draw_call(
+    state: ConsoleState, call: Call, now: float, cells: int, rows: int, accept_key: str
+) -> list[Row]:
     """Everything about the call in at most `rows`, the important first."""
     leg = state.leg_of(call)
     out = title_rows(call, leg, now, cells, tall=rows >= 11)
@@ -119,18 +129,37 @@ def draw_idle(state: ConsoleState, keys: dict[str, str], cells: int) -> list[Row
     if flow is not None and flow.running and counts is not None and counts.queued:
         rows.append([("The queue is running: the next number is dialled by itself.", "text")])
     elif counts is not None and counts.queued:
-        rows.append([(shown(keys["next"]), "key"), (" dials the next number, ", "text"), (shown(keys["pause"]), "key"),
-                     (" works the queue", "text")])
+        rows.append(
+            [
+                (shown(keys["next"]), "key"),
+                (" dials the next number, ", "text"),
+                (shown(keys["pause"]), "key"),
+                (" works the queue", "text"),
+            ]
+        )
     else:
         rows.append([(shown(keys["load"]), "key"), (" loads a queue from a CSV file", "text")])
     rows.append([(shown(keys["dial"]), "key"), (" or any digit dials by hand", "text")])
     if counts is not None and counts.total:
-        rows += [[], [(f"{counts.queued:,}", "strong"), (" to call   ", "dim"), (f"{counts.done:,}", "strong"),
-                      (" done   ", "dim"), (f"{counts.answered:,}", "strong"), (" answered   ", "dim"),
-                      *abandoned(counts.answered, counts.abandoned)]]
+        rows += [
+            [],
+            [
+                (f"{counts.queued:,}", "strong"),
+                (" to call   ", "dim"),
+                (f"{counts.done:,}", "strong"),
+                (" done   ", "dim"),
+                (f"{counts.answered:,}", "strong"),
+                (" answered   ", "dim"),
+                *abandoned(counts.answered, counts.abandoned),
+            ],
+        ]
         if counts.interrupted or counts.blocked:
-            rows.append([(count(counts.interrupted, "entry", "entries") + " interrupted", "warn"),
-                         (f", {counts.blocked:,} blocked", "dim")])
+            rows.append(
+                [
+                    (count(counts.interrupted, "entry", "entries") + " interrupted", "warn"),
+                    (f", {counts.blocked:,} blocked", "dim"),
+                ]
+            )
     return [[(" ", "text"), *row] for row in rows]
 
 
@@ -143,7 +172,9 @@ def abandoned(answered: int, lost: int) -> Row:
 class CallPanel(Pane):
     """The call on show, or what can be done without one."""
 
-    def __init__(self, state: ConsoleState, clock: Callable[[], float], keys: dict[str, str], **kwargs: object) -> None:
+    def __init__(
+        self, state: ConsoleState, clock: Callable[[], float], keys: dict[str, str], **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
         self.state = state
         self.clock = clock
@@ -153,7 +184,11 @@ class CallPanel(Pane):
         call = self.state.call
         up = len(self.state.calls_up)
         info: Row = [(f"{count(up, 'call')} up", "text")] if up > 1 else []
-        head = heading("INCOMING" if call is not None and call.inbound and call.step is Step.RING else "CALL", info, cells)
+        head = heading(
+            "INCOMING" if call is not None and call.inbound and call.step is Step.RING else "CALL",
+            info,
+            cells,
+        )
         if call is None:
             return [head, *draw_idle(self.state, self.keys, cells)]
         body = draw_call(self.state, call, self.clock(), cells - 2, rows - 1, shown(self.keys["accept"]))

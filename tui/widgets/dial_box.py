@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
@@ -13,13 +15,15 @@ from tui.widgets.pane import Pane
 class DialBox(Input):
     """A field for a number. Enter dials it, Escape leaves it."""
 
-    BINDINGS = [Binding("escape", "leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
     class Left(Message):
         """The user is done with the field."""
 
     def __init__(self, **kwargs: object) -> None:
-        super().__init__(placeholder="number to dial", compact=True, max_length=64, select_on_focus=False, **kwargs)
+        super().__init__(
+            placeholder="number to dial", compact=True, max_length=64, select_on_focus=False, **kwargs
+        )
         self.cursor_blink = False
 
     def action_leave(self) -> None:

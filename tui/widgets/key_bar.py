@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.events import Click
 from textual.message import Message
 
+from tui.calls import Step
 from tui.draw import Row, row_width
 from tui.keymap import BY_ID, shown
 from tui.state import ConsoleState
@@ -25,13 +26,25 @@ def fitting_keys(state: ConsoleState) -> list[str]:
         ids.append("hangup")
     ids.append("stop")
     if call is not None and call.up:
-        ids += ["accept"] if "accept" not in ids else []
+        ids += ["accept"] if "accept" not in ids and call.step in (Step.ANSWER, Step.WAIT_TONE) else []
         ids += ["hold", "mute", "record"]
     if call is not None and call.word == "wrap up":
         ids.append("wrap_up")
     if len(state.calls_up) > 1:
         ids.append("next_call")
-    return [*ids, "dial", "next", "pause", "skip", "redial", "operator", "load", "zoom_in", "zoom_out", "theme"]
+    return [
+        *ids,
+        "dial",
+        "next",
+        "pause",
+        "skip",
+        "redial",
+        "operator",
+        "load",
+        "zoom_in",
+        "zoom_out",
+        "theme",
+    ]
 
 
 def label_of(state: ConsoleState, key_id: str) -> str:
@@ -81,6 +94,8 @@ class KeyBar(Pane):
                 if row_width(piece) > cells - (tail_cells if len(out) == rows else 0):
                     continue
             self._place(out, piece, key_id)
+        if row_width(out[-1]) + tail_cells > cells and len(out) < rows:
+            out.append([])
         for key_id, piece in zip(ALWAYS, tail, strict=True):
             self._place(out, piece, key_id)
         return out

@@ -9,25 +9,36 @@ from tui.text import clip, count, fit
 from tui.widgets.pane import Pane, heading
 
 STATES = {
-    "dialing": ("→", "dim"), "trying": ("→", "text"), "ringing": ("♪", "warn"), "early": ("♪", "warn"),
-    "answered": ("●", "good"), "ended": ("■", "dim"),
+    "dialing": ("→", "dim"),
+    "trying": ("→", "text"),
+    "ringing": ("♪", "warn"),
+    "early": ("♪", "warn"),
+    "answered": ("●", "good"),
+    "ended": ("■", "dim"),
 }
 
 
 def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
     """One leg: role, number, state, then bridge, hold, codec or why it ended."""
     mark, role = STATES[leg.state]
-    number = 12 if cells < 40 else 15
     text = "dim" if leg.state == "ended" else "text"
-    row: Row = [("▸" if shown else " ", "accent"), (f"{mark} ", role), (fit(leg.role, 8 if cells >= 40 else 7), "dim"),
-                (fit(leg.number, number), text), (" " + fit(leg.state, 8), role)]
+    row: Row = [
+        ("▸" if shown else " ", "accent"),
+        (f"{mark} ", role),
+        (fit(leg.role, 7), "dim"),
+        (fit(leg.number, 14), text),
+    ]
+    if cells >= 40:
+        row.append((" " + fit(leg.state, 8), role))
     tail: list[str] = []
     if leg.state == "ended":
         code = f"{leg.sip_code} " if leg.sip_code else ""
         tail.append(f"{code}{leg.cause or leg.reason}".replace("_", " "))
     if leg.bridged_to and leg.state != "ended":
         other = state.legs.get(leg.bridged_to)
-        tail.append("⇄ headset" if leg.bridged_to == "sound" else f"⇄ {clip(other.role if other else 'leg', 8)}")
+        tail.append(
+            "⇄ headset" if leg.bridged_to == "sound" else f"⇄ {clip(other.role if other else 'leg', 8)}"
+        )
     if leg.held:
         tail.append("‖ held")
     if leg.far_held:
@@ -41,7 +52,10 @@ def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
 
 def draw_lines(state: ConsoleState, cells: int, rows: int) -> list[Row]:
     """The heading and as many legs as fit, those that are up first."""
-    legs = sorted(state.legs.values(), key=lambda leg: (leg.state == "ended", leg.at if leg.state != "ended" else -leg.at))
+    legs = sorted(
+        state.legs.values(),
+        key=lambda leg: (leg.state == "ended", leg.at if leg.state != "ended" else -leg.at),
+    )
     call = state.call
     info: Row = [(f"{len(state.legs_up)} up", "dim")] if legs else []
     out = [heading("LINES", info, cells)]

@@ -42,11 +42,11 @@ class LogView(Painter, ScrollView, can_focus=True):
     def redraw(self) -> None:
         """Take in the lines that came since the last time."""
         new = min(self.state.log_seen - self._seen, len(self.state.log))
-        if new <= 0 or not self.size.width:
+        if new <= 0 or not self.cells:
             return
         following = self.scroll_offset.y >= self.max_scroll_y
         for line in list(self.state.log)[-new:]:
-            self._rows.extend(draw_line(line, self.size.width))
+            self._rows.extend(draw_line(line, self.cells))
         self._seen = self.state.log_seen
         self._show(following)
 
@@ -54,16 +54,16 @@ class LogView(Painter, ScrollView, can_focus=True):
         following = self.scroll_offset.y >= self.max_scroll_y
         self._rows.clear()
         for line in self.state.log:
-            self._rows.extend(draw_line(line, max(1, self.size.width)))
+            self._rows.extend(draw_line(line, max(1, self.cells)))
         self._seen = self.state.log_seen
         self._show(following)
 
     def _show(self, following: bool) -> None:
-        self.virtual_size = Size(self.size.width, len(self._rows))
+        self.virtual_size = Size(self.cells, len(self._rows))
         if following:
             self.scroll_to(y=len(self._rows), animate=False)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         index = self.scroll_offset.y + y
-        return self.paint(self._rows[index] if index < len(self._rows) else [], self.size.width)
+        return self.paint(self._rows[index] if index < len(self._rows) else [], self.cells)

@@ -9,7 +9,6 @@ LOW, HIGH = -60.0, 0.0
 """The scale's ends in dBm0."""
 HOT, CLIP = -10.0, -3.0
 QUIET = -40.0
-BLOCKS = " ▏▎▍▌▋▊▉"
 
 
 def position(level: float, cells: int) -> float:
@@ -39,17 +38,18 @@ def draw_meter(label: str, level: float | None, peak: float, cells: int) -> Row:
     length = max(4, cells - len(head) - 11)
     bar = Canvas(length, "·", "level-off")
     if level is not None:
-        filled = position(level, length)
-        whole = int(filled)
+        whole = round(position(level, length))
         for column in range(whole):
-            bar.put(column, "█", zone(LOW + (column + 1) / length * (HIGH - LOW)))
-        part = BLOCKS[int((filled - whole) * 8)]
-        if part != " " and whole < length:
-            bar.put(whole, part, zone(level))
+            bar.put(column, "▆", zone(LOW + (column + 1) / length * (HIGH - LOW)))
         mark = min(length - 1, int(position(peak, length)))
-        if peak > LOW and mark > whole:
+        if peak > LOW and mark >= whole:
             bar.put(mark, "│", zone(peak))
-    return [(head, "dim"), *bar.row(), (" ", "text"), (reading(level), "text" if level is not None else "dim")]
+    return [
+        (head, "dim"),
+        *bar.row(),
+        (" ", "text"),
+        (reading(level), "text" if level is not None else "dim"),
+    ]
 
 
 def draw_scale(label: str, cells: int) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,28 +14,41 @@ from tui.draw import ROLES, Row, crop
 from tui.text import clean, width
 
 
-@lru_cache(maxsize=None)
-def role_class(role: str) -> str:
-    return f"pane--{role}"
+class Palette(Widget):
+    """Holds what every role looks like, for all the panes of a screen. Never shown."""
 
-
-ROLE_CLASSES = {role_class(role) for role in ROLES}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in ROLES}
+    DEFAULT_CSS = "Palette { display: none; }"
 
 
 class Painter(Widget):
     """Turns rows into strips. A last check here keeps control characters off the terminal."""
 
-    COMPONENT_CLASSES = ROLE_CLASSES
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self._styles: dict[str, Style] = {}
 
     def notify_style_update(self) -> None:
         self.forget()
         super().notify_style_update()
 
     def forget(self) -> None:
-        """Drop cached strips; called when styles change."""
+        """Drop what was drawn in old styles."""
+        self._styles = {}
 
     def style_of(self, role: str) -> Style:
-        return self.get_component_rich_style(role_class(role))
+        """The role's style on this pane's own ground."""
+        style = self._styles.get(role)
+        if style is None:
+            palette = self.screen.query_one(Palette)
+            style = self.rich_style + palette.get_component_rich_style(f"pane--{role}", partial=True)
+            self._styles[role] = style
+        return style
+
+    @property
+    def cells(self) -> int:
+        """Width that is drawn in, scrollbar left out."""
+        return self.scrollable_content_region.width
 
     def paint(self, row: Row, cells: int, ground: str = "text") -> Strip:
         """One row as a strip of exactly `cells`; what is over is cut."""
@@ -54,7 +67,7 @@ class Pane(Painter):
     """A pane drawn whole by `draw`, again only after `redraw`."""
 
     def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self._strips: list[Strip] | None = None
         self._drawn_for = (0, 0)
 
@@ -68,6 +81,7 @@ class Pane(Painter):
         self.refresh()
 
     def forget(self) -> None:
+        super().forget()
         self._strips = None
 
     def render_line(self, y: int) -> Strip:

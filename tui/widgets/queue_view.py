@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import ClassVar
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.geometry import Size
 from textual.message import Message
@@ -12,16 +13,23 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.control.messages import Entry, QueueRows
-from tui.draw import Row
+from tui.draw import Row, row_width
 from tui.queue_book import QueueBook
 from tui.text import fit, width
 from tui.widgets.pane import Painter
 
 STATES = {
-    "queued": ("·", "dim"), "active": ("▶", "warn"), "done": ("✓", "good"), "interrupted": ("!", "bad"),
-    "blocked": ("⊘", "bad"), "skipped": ("–", "dim"),
+    "queued": ("·", "dim"),
+    "active": ("▶", "warn"),
+    "done": ("✓", "good"),
+    "interrupted": ("!", "bad"),
+    "blocked": ("⊘", "bad"),
+    "skipped": ("–", "dim"),
 }
 MAX_STRIPS = 512
+WIDE = 42
+"""Cells from which place, name and result each have a column."""
+NUMBER, RESULT = 14, 13
 
 
 def result_of(entry: Entry) -> str:
@@ -30,28 +38,29 @@ def result_of(entry: Entry) -> str:
         return entry.disposition.replace("_", " ")
     if entry.state == "queued":
         return f"try {entry.attempts + 1}" if entry.attempts else ""
-    return entry.disposition.replace("_", " ") if entry.state == "blocked" and entry.disposition else entry.state
+    return (
+        entry.disposition.replace("_", " ") if entry.state == "blocked" and entry.disposition else entry.state
+    )
 
 
 def draw_entry(entry: Entry, index: int, digits: int, cells: int, cursor: str = "") -> Row:
     """One entry in `cells`; `cursor` is the role of the selected row, empty for the others."""
     mark, mark_role = STATES[entry.state]
-    dim = "dim" if entry.state in ("done", "skipped", "blocked") else "text"
-    result_cells = 13 if cells >= 44 else 9
-    number_cells = min(14, max(11, cells - 20))
-    show_place = cells >= 36
-    used = 3 + (digits + 1 if show_place else 0) + number_cells + 1 + result_cells + 1
-    name_cells = max(0, cells - used)
+    quiet = "dim" if entry.state in ("done", "skipped", "blocked") else "text"
+    loud = mark_role if entry.state in ("active", "interrupted", "blocked") else "dim"
+    result = result_of(entry)
     row: Row = [("▌" if cursor else " ", cursor and "accent"), (f"{mark} ", mark_role)]
-    if show_place:
+    if cells >= WIDE:
         row.append((f"{index + 1:>{digits}} ", "dim"))
-    row += [(fit(entry.number, number_cells) + " ", "strong" if entry.state == "active" else dim)]
-    if name_cells > 3:
-        row.append((fit(entry.name, name_cells - 1) + " ", dim))
-    elif name_cells:
-        row.append((" " * name_cells, dim))
-    role = mark_role if entry.state in ("active", "interrupted", "blocked") else "dim"
-    row.append((fit(result_of(entry), result_cells), role))
+    row.append((fit(entry.number, NUMBER) + " ", "strong" if entry.state == "active" else quiet))
+    rest = cells - row_width(row)
+    if cells >= WIDE:
+        row.append((fit(entry.name, rest - RESULT - 1) + " ", quiet))
+        row.append((fit(result, RESULT), loud))
+    elif result:
+        row.append((fit(result, rest), loud))
+    else:
+        row.append((fit(entry.name, rest), quiet))
     return [(text, f"{cursor}-{_on_cursor(piece)}" if cursor else piece or "text") for text, piece in row]
 
 
@@ -62,10 +71,13 @@ def _on_cursor(role: str) -> str:
 class QueueView(Painter, ScrollView, can_focus=True):
     """The queue. Asks for rows with `NeedPages`; give them back with `put`."""
 
-    BINDINGS = [
-        Binding("up", "move(-1)", show=False), Binding("down", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False), Binding("pagedown", "page(1)", show=False),
-        Binding("home", "edge(0)", show=False), Binding("end", "edge(1)", show=False),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "edge(0)", show=False),
+        Binding("end", "edge(1)", show=False),
         Binding("escape", "follow", show=False),
     ]
 
@@ -76,12 +88,12 @@ class QueueView(Painter, ScrollView, can_focus=True):
         """Another row is selected."""
 
     def __init__(self, **kwargs: object) -> None:
+        self._cache: OrderedDict[tuple[object, ...], Strip] = OrderedDict()
         super().__init__(**kwargs)
         self.book = QueueBook()
         self.cursor = 0
         self.following = True
         """The cursor goes along with the entry being called, until the user moves it."""
-        self._cache: OrderedDict[tuple[object, ...], Strip] = OrderedDict()
 
     @property
     def selected(self) -> Entry | None:
@@ -95,7 +107,7 @@ class QueueView(Painter, ScrollView, can_focus=True):
         before = self.selected
         self.book.put(page, rows)
         if self.book.total != had:
-            self.virtual_size = Size(self.size.width, self.book.total)
+            self.virtual_size = Size(self.cells, self.book.total)
             self.cursor = min(self.cursor, max(0, self.book.total - 1))
         active = next((entry for entry in rows.rows if entry.state == "active"), None)
         if self.following and active is not None:
@@ -164,11 +176,12 @@ class QueueView(Painter, ScrollView, can_focus=True):
     # --- drawing ------------------------------------------------------------------------------
 
     def forget(self) -> None:
+        super().forget()
         self._cache.clear()
 
     def on_resize(self) -> None:
         self._cache.clear()
-        self.virtual_size = Size(self.size.width, self.book.total)
+        self.virtual_size = Size(self.cells, self.book.total)
 
     def watch_has_focus(self, focused: bool) -> None:
         super().watch_has_focus(focused)
@@ -181,7 +194,7 @@ class QueueView(Painter, ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         index = self.scroll_offset.y + y
-        cells = self.size.width
+        cells = self.cells
         if index >= self.book.total:
             return self.paint(self._empty() if y == 1 and not self.book.total else [], cells)
         entry = self.book.row(index)
@@ -201,4 +214,6 @@ class QueueView(Painter, ScrollView, can_focus=True):
         return strip
 
     def _empty(self) -> Row:
-        return [(" The queue is empty.", "dim")] if self.book.fetched else [(" Waiting for the queue…", "dim")]
+        return (
+            [(" The queue is empty.", "dim")] if self.book.fetched else [(" Waiting for the queue…", "dim")]
+        )

@@ -13,13 +13,18 @@ from tui.text import clip, until
 from tui.widgets.pane import Pane
 
 TRUNK_WORDS = {
-    "off": ("●", "no registration needed", "good"), "registering": ("◌", "registering", "warn"),
-    "registered": ("●", "registered", "good"), "failed": ("✕", "registration failed", "bad"),
+    "off": ("●", "no registration needed", "good"),
+    "registering": ("◌", "registering", "warn"),
+    "registered": ("●", "registered", "good"),
+    "failed": ("✕", "registration failed", "bad"),
     "lost": ("✕", "registration lost", "bad"),
 }
-OPERATOR_WORDS = {"headset": "headset", "standing": "standing agent", "cold": "cold agent"}
+OPERATOR_WORDS = {"headset": "headset", "standing": "agent, standing", "cold": "agent, cold"}
 AGENT_WORDS = {
-    "dialing": ("calling", "warn"), "ready": ("ready", "good"), "busy": ("busy", "warn"), "failed": ("failed", "bad"),
+    "dialing": ("calling", "warn"),
+    "ready": ("ready", "good"),
+    "busy": ("busy", "warn"),
+    "failed": ("failed", "bad"),
 }
 
 
@@ -29,8 +34,14 @@ def draw_trunk(trunk: Trunk | None, now: float, full: bool) -> Row:
     mark, word, role = TRUNK_WORDS[trunk.state]
     row: Row = [(f"{mark} ", role), (word if full or trunk.state != "off" else "trunk", "text")]
     if full:
-        row.append((f" {clip(trunk.user, 20)}@{clip(trunk.server, 28)}" if trunk.user else f" {clip(trunk.server, 28)}",
-                    "dim"))
+        row.append(
+            (
+                f" {clip(trunk.user, 20)}@{clip(trunk.server, 28)}"
+                if trunk.user
+                else f" {clip(trunk.server, 28)}",
+                "dim",
+            )
+        )
     if trunk.expires_at is not None and trunk.state == "registered":
         left = trunk.expires_at - now
         row.append((f" {until(left)}", "warn" if left < 10 else "dim"))
@@ -40,14 +51,15 @@ def draw_trunk(trunk: Trunk | None, now: float, full: bool) -> Row:
 def draw_flow(flow: Flow | None) -> Row:
     if flow is None:
         return []
-    row: Row = [("▶ running", "good")] if flow.running else [("‖ paused", "warn")]
-    return row
+    return [("▶ running", "good")] if flow.running else [("‖ paused", "warn")]
 
 
 def draw_operator(flow: Flow | None, full: bool) -> Row:
     if flow is None:
         return []
-    row: Row = [(OPERATOR_WORDS[flow.operator] if full else flow.operator, "text")]
+    row: Row = (
+        [("operator ", "dim"), (OPERATOR_WORDS[flow.operator], "text")] if full else [(flow.operator, "text")]
+    )
     if flow.operator != "headset" and flow.agent_state in AGENT_WORDS:
         word, role = AGENT_WORDS[flow.agent_state]
         row.append((f" {word}", role))
@@ -72,8 +84,12 @@ def draw_status(state: ConsoleState, now: float, cells: int) -> Row:
     """The status line, in full words where they fit."""
     clock: Row = [(time.strftime("%H:%M:%S ", time.localtime(now)), "text")]
     for full in (True, False):
-        parts = [draw_trunk(state.trunk, now, full), draw_flow(state.flow), draw_operator(state.flow, full),
-                 draw_sound(state.sound, full)]
+        parts = [
+            draw_trunk(state.trunk, now, full),
+            draw_flow(state.flow),
+            draw_operator(state.flow, full),
+            draw_sound(state.sound, full),
+        ]
         row: Row = [(" OFFHOOK ", "brand")] if full or cells >= 70 else []
         for part in (p for p in parts if p):
             row += [("  ", "text") if row_width(row) < 10 else (" │ ", "faint"), *part]
@@ -105,7 +121,9 @@ def draw_notices(state: ConsoleState, cells: int, operator_key: str) -> list[Row
 class StatusLine(Pane):
     """One line of status and up to three of notices; it is as tall as they need."""
 
-    def __init__(self, state: ConsoleState, clock: Callable[[], float], keys: dict[str, str], **kwargs: object) -> None:
+    def __init__(
+        self, state: ConsoleState, clock: Callable[[], float], keys: dict[str, str], **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
         self.state = state
         self.clock = clock

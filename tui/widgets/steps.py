@@ -22,7 +22,9 @@ def draw_steps(call: Call, now: float, cells: int, *, times: bool = True) -> lis
         glyph, role = _node(call, step, last, broken)
         if step < Step.WRAP_UP:
             on = step < last
-            rail.put(column + 1, ("━" if on else "╌") * (following - column - 1), "rail" if on else "rail-off")
+            rail.put(
+                column + 1, ("━" if on else "╌") * (following - column - 1), "rail" if on else "rail-off"
+            )
         rail.put(column, glyph, role)
         name = STEP_NAMES[step] if pitch > 10 else SHORT_NAMES.get(step, STEP_NAMES[step])
         present = call.up and step == call.step
@@ -39,7 +41,9 @@ def _node(call: Call, step: Step, last: Step, broken: bool) -> tuple[str, str]:
         return PRESENT, "rail-now"
     if step in call.reached:
         return (BROKEN, "bad") if broken and step == last else (PASSED, "rail")
-    return (MISSED, "rail-off") if step < last else (AHEAD, "rail-off")
+    if step < last:  # not seen: dialling and ringing must have been, a wait tone may have been left out
+        return (PASSED, "rail") if step < Step.ANSWER else (MISSED, "rail-off")
+    return AHEAD, "rail-off"
 
 
 def _label_role(node: str) -> str:
@@ -49,8 +53,11 @@ def _label_role(node: str) -> str:
 def draw_present(call: Call, now: float, cells: int) -> Row:
     """The present step in words: how long it has lasted, and what is left until its deadline."""
     if not call.up or call.step is None:
-        return [(f"{call.outcome.capitalize()}", "strong"), ("  after ", "dim"),
-                (duration((call.over_at or now) - call.started), "text")]
+        return [
+            (f"{call.outcome.capitalize()}", "strong"),
+            ("  after ", "dim"),
+            (duration((call.over_at or now) - call.started), "text"),
+        ]
     name = STEP_NAMES[call.step]
     elapsed = max(0.0, now - call.since)
     row: Row = [(f"{name} ", "strong"), (duration(elapsed), "text")]

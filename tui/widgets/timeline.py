@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 from tui.calls import STEP_NAMES, Call, Step
 from tui.draw import Canvas, Row
 from tui.state import ConsoleState
 from tui.text import clean, clip, count, duration, width
-from tui.tracks import Stretch, Track
+from tui.tracks import Track
 from tui.widgets.meter import HIGH, LOW, zone
 from tui.widgets.pane import Pane, heading
 
@@ -20,11 +21,19 @@ LABEL = 7
 BARS = "▁▂▃▄▅▆▇█"
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800)
 TONE_ROLES = {
-    "ringback": "span-ring", "colorringback": "span-ring", "dial": "span-tone", "busy": "span-bad",
-    "congestion": "span-bad", "sit": "span-bad", "silence": "span-quiet", "prompt": "span-voice",
-    "sample": "span-voice", "speech": "span-voice", "voice": "span-voice",
+    "ringback": "span-ring",
+    "colorringback": "span-ring",
+    "dial": "span-tone",
+    "busy": "span-bad",
+    "congestion": "span-bad",
+    "sit": "span-bad",
+    "silence": "span-quiet",
+    "prompt": "span-voice",
+    "sample": "span-voice",
+    "speech": "span-voice",
+    "voice": "span-voice",
 }
-STEP_ROLES = {step: "span-flow" for step in Step} | {Step.BRIDGE: "span-voice", Step.WAIT_TONE: "span-ring"}
+STEP_ROLES = dict.fromkeys(Step, "span-flow") | {Step.BRIDGE: "span-voice", Step.WAIT_TONE: "span-ring"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +76,26 @@ def draw_levels(track: Track, view: Window, rows: int) -> list[Row]:
     return [lane.row() for lane in lanes]
 
 
-def draw_stretches(canvas: Canvas, view: Window, stretches: Iterable[tuple[Stretch, str]]) -> None:
-    """Each stretch as a bar in its role's ground with its label at the visible start."""
-    for stretch, role in stretches:
-        first = view.column(stretch.start)
-        last = max(view.column(stretch.end), first)
-        if last < 0 or first >= view.columns:
-            continue
-        first, last = max(first, 0), min(last, view.columns - 1)
-        size = last - first + 1
-        label = clip(stretch.label, size - 1) if size > 2 else ""
-        canvas.put(first, "▎" + label + " " * (size - 1 - width(label)), role)
+def put_span(canvas: Canvas, column: int, size: int, label: str, role: str) -> None:
+    """A bar in its role's ground, its label at the start."""
+    text = clip(label, size - 1) if size > 2 else ""
+    canvas.put(column, "▎" + text + " " * (size - 1 - width(text)), role)
 
 
 def draw_heard(track: Track, view: Window) -> Row:
+    """Verdicts where there are any, elsewhere what the meters named from moment to moment."""
+    labels: list[str] = [""] * view.columns
+    for stretch in (*track.tones, *track.heard):
+        first, last = view.column(stretch.start), view.column(stretch.end)
+        for column in range(max(first, 0), min(last, view.columns - 1) + 1):
+            labels[column] = stretch.label
     canvas = Canvas(view.columns)
-    sounds = [(s, TONE_ROLES.get(s.label, "span-tone")) for s in track.tones]
-    verdicts = [(s, TONE_ROLES.get(s.label, "span-tone")) for s in track.heard]
-    draw_stretches(canvas, view, sounds)
-    draw_stretches(canvas, view, verdicts)
+    column = 0
+    for label, run in groupby(labels):
+        size = len(list(run))
+        if label:
+            put_span(canvas, column, size, label, TONE_ROLES.get(label, "span-tone"))
+        column += size
     return canvas.row()
 
 
@@ -122,13 +132,15 @@ def draw_sip(track: Track, view: Window, rows: int) -> list[Row]:
 
 
 def draw_flow(call: Call, view: Window, now: float) -> Row:
+    """The steps, each until the next began."""
     canvas = Canvas(view.columns)
     reached = sorted(call.reached.items(), key=lambda item: item[1])
-    ends = [at for _, at in reached[1:]] + [call.over_at or now]
-    draw_stretches(canvas, view, [
-        (Stretch(at, max(at, end - view.step), STEP_NAMES[step].lower()), STEP_ROLES[step])
-        for (step, at), end in zip(reached, ends, strict=True)
-    ])
+    starts = [view.column(at) for _, at in reached]
+    ends = [*starts[1:], view.column(call.over_at or now) + 1]
+    for (step, _), start, end in zip(reached, starts, ends, strict=True):
+        first, last = max(start, 0), min(end, view.columns)
+        if first < last:
+            put_span(canvas, first, last - first, STEP_NAMES[step].lower(), STEP_ROLES[step])
     return canvas.row()
 
 
@@ -185,11 +197,15 @@ class Timeline(Pane):
         call = self.state.call
         track = self.state.track_of(call)
         if call is None or track is None:
-            quiet: Row = [(" Nothing on the line. Levels, tones, digits and SIP messages appear here.", "dim")]
+            quiet: Row = [
+                (" Nothing on the line. Levels, tones, digits and SIP messages appear here.", "dim")
+            ]
             return [heading("TIMELINE", [], cells), quiet]
         scale = window(call, self.clock(), max(1, cells - LABEL - 1), self.zoom).step
         info: Row = [(f"{scale:g} s a column", "dim")]
         if track.digits:
             info = [(count(len(track.digits), "digit"), "dim"), (" · ", "faint"), *info]
-        return [heading("TIMELINE", info, cells),
-                *draw_timeline(call, track, self.clock(), cells, rows - 1, self.zoom)]
+        return [
+            heading("TIMELINE", info, cells),
+            *draw_timeline(call, track, self.clock(), cells, rows - 1, self.zoom),
+        ]
