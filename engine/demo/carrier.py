@@ -100,6 +100,15 @@ class Carrier:
     # --- requests outside of dialogs --------------------------------------------------------------
 
     def _request(self, request: Any, transaction: Any) -> Any:
+        calls = list(self._calls)
+        try:
+            return self._dispatch(request, transaction)
+        except Exception as error:  # sippy parses headers when they are read, and raises what it likes
+            self._calls = calls
+            self.log.write("malformed", source=str(request.getSource()), error=type(error).__name__)
+            return _reply(request, 400, "Bad Request")
+
+    def _dispatch(self, request: Any, transaction: Any) -> Any:
         method = request.getMethod()
         if request.getHFBody("to").getTag() is not None:
             return _reply(request, 481, "Call/Transaction Does Not Exist")

@@ -151,8 +151,8 @@ class Phone:
         response = h(f"{secret}:{found['nonce']}:{nc}:c0ffee:auth:{h(f'{method}:{uri}')}")
         return (
             f"{'Proxy-' if proxy else ''}Authorization: Digest username=\"{self.user}\", "
-            f"realm=\"{found['realm']}\", nonce=\"{found['nonce']}\", uri=\"{uri}\", response=\"{response}\", "
-            f"algorithm={algorithm}, qop=auth, nc={nc}, cnonce=\"c0ffee\"\r\n"
+            f"realm=\"{found['realm']}\", nonce=\"{found['nonce']}\", uri=\"{uri}\", "
+            f"response=\"{response}\", algorithm={algorithm}, qop=auth, nc={nc}, cnonce=\"c0ffee\"\r\n"
         )
 
     def register(self, extra: str = "", algorithm: str = "MD5", contact: str | None = None) -> Message:
@@ -238,7 +238,8 @@ def respond(phone: Phone, request: Message, code: int, reason: str, extra: str =
                f"CSeq: {request.header('CSeq')}", f"Contact: <{phone.contact}>"]
     if body:
         copied.append("Content-Type: application/sdp")
-    phone.send("\r\n".join([f"SIP/2.0 {code} {reason}", *copied]) + f"\r\n{extra}Content-Length: {len(body)}\r\n\r\n{body}")
+    head = "\r\n".join([f"SIP/2.0 {code} {reason}", *copied])
+    phone.send(f"{head}\r\n{extra}Content-Length: {len(body)}\r\n\r\n{body}")
 
 
 def media_port(message: Message) -> int:
