@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.detect.plans import Plan, plan, plans
+from engine.detect.band import Band
+from engine.detect.plans import plan, plans
+from engine.detect.progress import ProgressTones
 from engine.detect.silence import SILENCE_MS, SilenceTimer, level_dbm0
 from engine.detect.types import Detection, Tone
 
@@ -19,35 +21,39 @@ class Analyzer:
     """
 
     def __init__(self, country: str | None) -> None:
-        self.plans: list[Plan] = [plan(country)] if country else list(plans().values())
-        self.now_ms = 0
+        self._band = Band()
+        self._tones = ProgressTones([plan(country)] if country else list(plans().values()))
         self._silence = SilenceTimer()
         self._said_silence = False
-        self._current = ""
+        self.now_ms = 0
 
     @property
     def current(self) -> str:
         """The label of what is heard now; empty for nothing in particular."""
-        return self._current
+        return self._tones.current or (Tone.SILENCE.label if self._said_silence else "")
 
     def feed(self, frame: npt.NDArray[np.int16]) -> list[Detection]:
         """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
         x = frame.astype(np.float32)
-        self._silence.feed(level_dbm0(x), self.now_ms)
+        level = level_dbm0(x)
+        self._silence.feed(level, self.now_ms)
         self.now_ms += FRAME_MS
+        self._band.feed(x)
+        found = self._tones.feed(self._band, level, self.now_ms)
+        return found + self._still()
+
+    def _still(self) -> list[Detection]:
+        """Silence, unless it is the gap of a cadence."""
         lasted = self._silence.lasted(self.now_ms)
         if lasted < SILENCE_MS:
             self._said_silence = False
-            self._current = ""
             return []
-        self._current = Tone.SILENCE.label
-        if self._said_silence:
+        if self._said_silence or self._tones.expects_more:
             return []
         self._said_silence = True
-        begin = self.now_ms - lasted
         why = f"nothing above {self._silence.loudest:.0f} dBm0 for {lasted} ms"
-        return [Detection(Tone.SILENCE, begin, self.now_ms, 1.0, why)]
+        return [Detection(Tone.SILENCE, self.now_ms - lasted, self.now_ms, 1.0, why)]
 
     def finish(self) -> list[Detection]:
-        """The stream is over: what can still be said."""
-        return []
+        """The stream is over: what a burst that was still going on says."""
+        return self._tones.finish(self.now_ms)

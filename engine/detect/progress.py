@@ -1,0 +1,182 @@
+"""Call progress tones: from bursts to verdicts."""
+
+from __future__ import annotations
+
+import bisect
+
+from engine.detect.band import Band
+from engine.detect.bursts import Interval, Segmenter
+from engine.detect.cadence import MAX_INTERVALS, Fit, Verdict, distinct, fit, judge, stages
+from engine.detect.plans import Cadence, Plan
+from engine.detect.silence import SILENCE_DBM0
+from engine.detect.types import Detection, Tone
+
+TOLERANCE_KNOWN_HZ = 9.0
+TOLERANCE_UNKNOWN_HZ = 6.0
+"""The plans' frequencies lie 10 Hz apart at least; in one country's plan they lie further apart."""
+SINGLE_MS = 400.0
+"""A plan's tone this long is worth telling before it has become a cadence."""
+PURE_SINGLE = 0.9
+"""How much of the band a tone must be to be told without its cadence: sung vowels are less."""
+FOREIGN_MS = 300
+"""So much sound that is no tone ends what was going on."""
+BLIP_MS, BLIP_DB = 120.0, 10.0
+"""A burst that is no tone is overlooked if it is shorter than this, or so much weaker than the tone."""
+NOISE_SLACK_DB = 6.0
+NOISE_RISE_DB = 0.05
+"""The line's noise is the quietest of late; it is believed to rise by so much a frame."""
+
+
+class ProgressTones:
+    """Follows one stream's tones. `verdict` is the cadence going on now, if any."""
+
+    def __init__(self, plans: list[Plan]) -> None:
+        self._cadences: list[Cadence] = distinct(c for p in plans for c in p.cadences)
+        self._tolerance = TOLERANCE_KNOWN_HZ if len(plans) == 1 else TOLERANCE_UNKNOWN_HZ
+        self._stages = stages(self._cadences)
+        self._judged_at = -1
+        self._segmenter = Segmenter()
+        self._history: list[Interval] = []
+        self._fits: list[Fit] = []
+        self._foreign_ms = 0
+        self._noise = 0.0
+        self._told_single = False
+        self._tone_open = False
+        self._next_look = 0.0
+        self.verdict: Verdict | None = None
+
+    @property
+    def current(self) -> str:
+        """What goes on, in its gaps too; a tone that is no cadence only while it sounds."""
+        if self.verdict is not None:
+            return self.verdict.tone.label
+        return Tone.SINGLE.label if self._tone_open else ""
+
+    @property
+    def expects_more(self) -> bool:
+        """In a gap that some cadence heard so far would have."""
+        return bool(self._fits)
+
+    def feed(self, band: Band, level: float, now_ms: int) -> list[Detection]:
+        """One frame; `level` is the whole frame's in dBm0, `now_ms` when it ends."""
+        found: list[Detection] = []
+        burst = self._segmenter.feed(band)
+        if burst is not None:
+            self._close_burst(burst)
+        if self._segmenter.open:
+            self._foreign_ms = 0
+            found += self._listen_on(now_ms)
+        else:
+            self._tone_open = False
+            self._next_look = 0.0
+            self._watch_for_others(level)
+        if self._history:
+            found += self._judge(now_ms)
+        return found
+
+    def _watch_for_others(self, level: float) -> None:
+        """In a gap: steady noise belongs to the line, anything that rises above it does not."""
+        self._noise = min(level, self._noise + NOISE_RISE_DB)
+        if level >= SILENCE_DBM0 and level > self._noise + NOISE_SLACK_DB:
+            self._foreign_ms += 20
+            if self._foreign_ms >= FOREIGN_MS:
+                self._forget()
+        else:
+            self._foreign_ms = max(0, self._foreign_ms - 5)
+
+    def _close_burst(self, burst: Interval) -> None:
+        if burst.spectrum is None or not any(self._is(burst, c) for c in self._cadences):
+            loud = not self._history or burst.level_db > self._history[-1].level_db - BLIP_DB
+            if loud and burst.ms > BLIP_MS:
+                self._forget()
+            return
+        if self._history:
+            last = self._history[-1].end_ms
+            self._history.append(Interval(last, burst.begin_ms))
+        self._history.append(burst)
+        self._judged_at = -1
+        del self._history[: max(0, len(self._history) - MAX_INTERVALS)]
+
+    def _is(self, burst: Interval, cadence: Cadence) -> bool:
+        return burst.spectrum is not None and burst.spectrum.matches(cadence, self._tolerance)
+
+    def _listen_on(self, now_ms: int) -> list[Detection]:
+        """A burst goes on: is it a plan's tone, and has it outlasted every burst there is?"""
+        age = self._segmenter.open_ms()
+        if age < max(SINGLE_MS, self._next_look):
+            return []
+        self._next_look = age + 200
+        burst = self._segmenter.peek()
+        matching = [c for c in self._cadences if burst is not None and self._is(burst, c)]
+        self._tone_open = bool(matching)
+        if burst is None or not matching:
+            return []
+        if age > 1.3 * max(b.on_ms for c in matching for b in c.bursts):
+            self._history.clear()
+            self.verdict = None
+            self._fits = []
+        return self._single(burst, now_ms)
+
+    def _single(self, burst: Interval, now_ms: int) -> list[Detection]:
+        if self._told_single or self.verdict is not None or burst.spectrum is None:
+            return []
+        share = sum(line.share for line in burst.spectrum.lines)
+        if share < PURE_SINGLE:
+            return []
+        self._told_single = True
+        why = f"{burst.spectrum.describe()} for {burst.ms:.0f} ms, no cadence yet"
+        return [Detection(Tone.SINGLE, round(burst.begin_ms), now_ms, min(1.0, share), why)]
+
+    def _forget(self) -> None:
+        self._history.clear()
+        self._fits = []
+        self.verdict = None
+        self._told_single = False
+        self._foreign_ms = 0
+
+    def _judge(self, now_ms: int) -> list[Detection]:
+        if self._segmenter.open:
+            return []  # nothing new before this burst is over
+        gap = now_ms - self._history[-1].end_ms
+        stage = bisect.bisect(self._stages, gap)
+        if stage == self._judged_at:
+            return []
+        self._judged_at = stage
+        self._fits = [f for c in self._cadences if (f := fit(c, self._history, gap, self._tolerance))]
+        if not self._fits:
+            return self._unfit(gap)
+        verdict = judge(self._fits)
+        if verdict is None:
+            return []
+        before, self.verdict = self.verdict, verdict
+        if before is not None and before.tone is verdict.tone:
+            return []
+        self._told_single = True
+        return [self._detection(verdict, now_ms)]
+
+    def _unfit(self, gap: float) -> list[Detection]:
+        self.verdict = None
+        if gap >= self._stages[-1]:
+            self._forget()
+        return []
+
+    def _detection(self, verdict: Verdict, now_ms: int) -> Detection:
+        bursts = [i for i in self._history if i.spectrum is not None][-3:]
+        heard = bursts[-1].spectrum
+        shown = [i for i in self._history if i.begin_ms >= verdict.begin_ms - 1][:6]
+        times = "/".join(f"{i.ms:.0f}" for i in shown)
+        hz = heard.describe() if heard is not None else ""
+        why = f"{hz}, {times} ms: {verdict.tone.label} is {verdict.cadence.describe()}"
+        if not verdict.certain:
+            why += "; in some countries it means otherwise"
+        confidence = max(0.3, min(1.0, 1.0 - 2 * verdict.error) * (1.0 if verdict.certain else 0.6))
+        return Detection(verdict.tone, round(verdict.begin_ms), now_ms, round(confidence, 2), why,
+                         verdict.cadence.country)
+
+    def finish(self, now_ms: int) -> list[Detection]:
+        """The stream is over: the open burst is complete, and a tone that got no verdict is told."""
+        burst = self._segmenter.peek()
+        if burst is not None:
+            self._close_burst(burst)
+        whole = [i for i in self._history if i.spectrum is not None and i.ms >= 150]
+        return self._single(whole[-1], now_ms) if whole else []
