@@ -20,7 +20,7 @@ class Inbound:
 
     def __init__(self) -> None:
         self.laws: dict[int, str] = {0: "PCMU", 8: "PCMA"}  # RFC 3551; until SDP says more
-        self.event_payload_type: int | None = None
+        self.event_payload_types: frozenset[int] = frozenset()
         self.source: bytes | None = None
         self.expected: bytes | None = None
         self.last_valid: float | None = None
@@ -46,7 +46,7 @@ class Inbound:
             self.discarded += 1
             return None
         payload_type = packet.payload_type
-        if payload_type not in self.laws and payload_type != self.event_payload_type:
+        if payload_type not in self.laws and payload_type not in self.event_payload_types:
             self.discarded += 1
             return None
         if source != self.source and not self._believe(source, packet.ssrc, now):

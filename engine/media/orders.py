@@ -58,7 +58,8 @@ class SetRemote(msgspec.Struct, frozen=True):
     """Where to send and in which format, from SDP; again on a 183, a 200 and every re-INVITE.
 
     `codecs` holds what may arrive; the first is sent. `event_payload_type` is the negotiated
-    telephone-event (RFC 4733), None where the far end offered none. `direction` is ours.
+    telephone-event (RFC 4733) to send, None where the far end offered none; it may come with the
+    numbers that we offered as well (RFC 3264, 6.1): `own_event_payload_types`. `direction` is ours.
     With `send_first` silence is sent until something better is there, for far ends that wait
     for our first packet.
     """
@@ -70,6 +71,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     event_payload_type: int | None = None
     direction: Direction = "sendrecv"
     send_first: bool = True
+    own_event_payload_types: tuple[int, ...] = ()
 
 
 class CloseStream(msgspec.Struct, frozen=True):

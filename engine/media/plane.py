@@ -57,11 +57,21 @@ class MediaPlane:
         codecs: Sequence[tuple[str, int]],
         event_payload_type: int | None,
         direction: Direction,
+        own_event_payload_type: int | None = None,
     ) -> None:
         """Where to send and in which format; see `SetRemote`."""
         chosen = tuple(Codec(name, number) for name, number in codecs)
         self._media.order(
-            SetRemote(stream, host, port, chosen, event_payload_type, direction, self._send_first)
+            SetRemote(
+                stream,
+                host,
+                port,
+                chosen,
+                event_payload_type,
+                direction,
+                self._send_first,
+                () if own_event_payload_type is None else (own_event_payload_type,),
+            )
         )
 
     def close(self, stream: str) -> None:

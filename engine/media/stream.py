@@ -219,9 +219,10 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self.out.payload_type, self.out.law = codecs[0].payload_type, codecs[0].name
             self.assoc = {c.payload_type: PayloadType[c.name] for c in codecs}
             self.preference = PayloadType[codecs[0].name]
-        self.inbound.event_payload_type = self.out.event_payload_type = order.event_payload_type
-        if order.event_payload_type is not None:
-            self.assoc[order.event_payload_type] = PayloadType.EVENT
+        self.out.event_payload_type = order.event_payload_type
+        events = {*order.own_event_payload_types, order.event_payload_type}
+        self.inbound.event_payload_types = frozenset(pt for pt in events if pt is not None)
+        self.assoc |= dict.fromkeys(self.inbound.event_payload_types, PayloadType.EVENT)
         self.out.address = self.inbound.source or expected
         self.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")
         self.may_receive = order.direction in ("sendrecv", "recvonly")

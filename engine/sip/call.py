@@ -199,7 +199,13 @@ class Call(VoIPCall):  # type: ignore[misc]
 
     def _connect_media(self, agreed: Negotiated) -> None:
         self.phone.media.connect(
-            self.stream, agreed.host, agreed.port, agreed.codecs, agreed.event_payload_type, agreed.direction
+            self.stream,
+            agreed.host,
+            agreed.port,
+            agreed.codecs,
+            agreed.event_payload_type,
+            agreed.direction,
+            self.local.event_payload_type,
         )
 
     # --- inbound -----------------------------------------------------------------------------

@@ -67,6 +67,7 @@ class MediaPlane(Protocol):
         codecs: Sequence[tuple[str, int]],
         event_payload_type: int | None,
         direction: Direction,
+        own_event_payload_type: int | None,
     ) -> None: ...
 
     def close(self, stream: str) -> None: ...
