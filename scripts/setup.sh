@@ -66,8 +66,9 @@ elif [ ! -e "$marker" ]; then
 fi
 
 # --- .venv -------------------------------------------------------------------------------------------
-# $marker holds the hash of what was installed; `incomplete` while a first installation is under way, so
-# that one that was cut short is thrown away. A .venv without it was made by hand: it is brought up to date.
+# $marker holds the hash of what was installed. `incomplete` while a first installation is under way: one
+# that was cut short is thrown away. `updating` while a later one is: it is tried again in place, as is a
+# .venv that was made by hand and has no marker.
 
 exec 9>.setup.lock
 if command -v flock >/dev/null 2>&1; then
@@ -96,24 +97,19 @@ fi
 pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@" >&2
 }
-failed() {
-    # A failed update is tried again in place; a failed first installation starts from nothing.
-    [ "$(cat "$marker" 2>/dev/null || true)" = incomplete ] || rm -f "$marker"
-    die "$1"
-}
-
+[ "$(cat "$marker" 2>/dev/null || true)" = incomplete ] || echo updating >"$marker"
 say "installing the locked Python packages (a minute or two the first time)"
 # What builds the packages that come as source (PyAudio) is locked too, so it goes in first.
-"$venv/bin/python" - <<'PY' >"$venv/.build-requirements" || failed "requirements.lock can't be read."
+"$venv/bin/python" - <<'PY' >"$venv/.build-requirements" || die "requirements.lock can't be read."
 import pathlib, re
 lock = pathlib.Path("requirements.lock").read_text("utf-8")
 print(re.search(r"(?ms)^setuptools==.*?(?=^\S|\Z)", lock)[0])
 PY
 pip install -qq --require-hashes -r "$venv/.build-requirements" ||
-    failed "pip could not install setuptools; its own words are above. Is the network there?"
+    die "pip could not install setuptools; its own words are above. Is the network there?"
 pip install -qq --no-build-isolation --require-hashes -r requirements.lock ||
-    failed "pip could not install requirements.lock; its own words are above. PyAudio is built here and needs ${packages[*]}."
+    die "pip could not install requirements.lock; its own words are above. PyAudio is built here and needs ${packages[*]}."
 pip install -qq --no-build-isolation --no-deps --editable . ||
-    failed "pip could not install offhook itself; its own words are above."
+    die "pip could not install offhook itself; its own words are above."
 echo "$want" >"$marker"
 say "ready: $venv/bin/offhook"
