@@ -11,7 +11,7 @@ from rich.text import Text
 from textual import work
 from textual.app import App
 
-from engine.control.messages import Hello, Shutdown, StopAll
+from engine.control.messages import Hello, LogLine, Shutdown, StopAll
 from tui import theme as themes
 from tui.connection import Connection
 from tui.keymap import bindings, default_keymap
@@ -46,6 +46,7 @@ class OffhookApp(App[None]):
     ) -> None:
         super().__init__()
         self.attached = attached
+        self._clock = clock
         self._leaving = False
         self._gone: GoneScreen | None = None
         self._retry = asyncio.Event()
@@ -73,13 +74,11 @@ class OffhookApp(App[None]):
     @work(group="engine", exclusive=True)
     async def engine_events(self) -> None:
         """The one reader of events, for as long as the console lives."""
-        if self._notice:
-            self.call_after_refresh(self.console_screen.say, self._notice, "warn")
         while True:
             reason = await self.connection.run(self._hello, self.console_screen.take)
             if self._leaving:
                 return
-            self._engine_gone(reason)
+            self._engine_gone(f"It said: {self.state.bye}." if self.state.bye else reason)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN):
                     await self._retry.wait()
@@ -105,6 +104,10 @@ class OffhookApp(App[None]):
             self._gone = None
         self.state.apply(hello)
         self.console_screen.say(f"Connected to engine {hello.version}, process {hello.pid}.", "dim")
+        if self._notice:
+            self.console_screen.say(self._notice, "warn")
+            self.console_screen.take(LogLine(at=self._clock(), level="warning", text=self._notice))
+            self._notice = ""
 
     def next_theme(self) -> str:
         """Use the theme after the present one; returns its name."""

@@ -140,13 +140,10 @@ class ConsoleState:
             self._attempt(attempt)
         for leg in event.legs[-MAX_LEGS:]:
             self._leg(leg)
-        if self.log and event.log:
-            newest = self.log[-1].at
-            lines = [line for line in event.log if line.at > newest]
-        else:
-            lines = event.log
-        for line in lines[-MAX_LOG:]:
-            self._log(line)
+        shown = set(self.log)
+        for line in event.log[-MAX_LOG:]:
+            if line not in shown:
+                self._log(line)
         return Change.ALL
 
     def _trunk(self, event: wire.Trunk) -> Change:

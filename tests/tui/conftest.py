@@ -66,16 +66,18 @@ class Console:
 
     async def sent(self, command: object) -> None:
         """Wait until the engine got exactly this command as its last."""
-        await self.until(lambda: self.engine.commands[-1:] == [command], f"{command}, got {self.engine.commands}")
+        await self.until(
+            lambda: self.engine.commands[-1:] == [command], f"{command}, got {self.engine.commands}"
+        )
 
 
-@pytest.fixture()
+@pytest.fixture
 def socket_path() -> Iterator[Path]:
     with TemporaryDirectory(prefix="offhook") as directory:
         yield Path(directory) / "s"
 
 
-@pytest.fixture()
+@pytest.fixture
 async def engine(socket_path: Path) -> AsyncIterator[FakeEngine]:
     engine = FakeEngine(socket_path)
     await engine.start()
@@ -84,7 +86,7 @@ async def engine(socket_path: Path) -> AsyncIterator[FakeEngine]:
         await asyncio.wait_for(engine.close(), 5)
 
 
-@pytest.fixture()
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

@@ -39,7 +39,9 @@ class TestWithNoCall:
             await console.pilot.press("down", "down", "s")
             await console.sent(wire.Skip(entry=3))
 
-    async def test_redial_refuses_a_row_that_is_queued_and_says_why(self, engine: FakeEngine, clock: Clock) -> None:
+    async def test_redial_refuses_a_row_that_is_queued_and_says_why(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
         async with open_console(engine, clock) as console:
             await console.pilot.press("e")
             await console.shows("That entry is queued already.")
@@ -50,13 +52,17 @@ class TestWithNoCall:
             await console.pilot.press("h")
             await console.shows("No answered call to hold.")
 
-    async def test_what_the_engine_refuses_is_said_in_its_words(self, engine: FakeEngine, clock: Clock) -> None:
+    async def test_what_the_engine_refuses_is_said_in_its_words(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
         engine.refusals[wire.Next] = "The queue has no entry [bold]left[/] to call."
         async with open_console(engine, clock) as console:
             await console.pilot.press("n")
             await console.shows("The queue has no entry [bold]left[/] to call.")
 
-    async def test_the_operator_is_chosen_with_an_agents_number(self, engine: FakeEngine, clock: Clock) -> None:
+    async def test_the_operator_is_chosen_with_an_agents_number(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
         async with open_console(engine, clock) as console:
             await console.pilot.press("o", "down", "enter")
             await console.shows("An agent's number is needed for this.")
@@ -77,7 +83,7 @@ class TestWithNoCall:
 
 
 class TestInACall:
-    @pytest.fixture()
+    @pytest.fixture
     def call(self, engine: FakeEngine, clock: Clock) -> Script:
         script = Script(engine)
         script.play_until(12.0)
@@ -90,7 +96,9 @@ class TestInACall:
                 await console.pilot.press(key)
                 await console.sent(wire.SendDigits(digits=digit))
 
-    async def test_digits_in_a_field_stay_in_the_field(self, engine: FakeEngine, clock: Clock, call: Script) -> None:
+    async def test_digits_in_a_field_stay_in_the_field(
+        self, engine: FakeEngine, clock: Clock, call: Script
+    ) -> None:
         async with open_console(engine, clock) as console:
             await console.pilot.press("d", "5", "6")
             assert console.app.screen.query_one(DialBox).value == "56"
@@ -144,7 +152,9 @@ class TestInACall:
 
     async def test_an_incoming_call_is_answered_or_refused(self, engine: FakeEngine, clock: Clock) -> None:
         async with open_console(engine, clock) as console:
-            engine.publish(wire.Leg(id="in-1", role="inbound", number="02012345", state="ringing", at=clock.now))
+            engine.publish(
+                wire.Leg(id="in-1", role="inbound", number="02012345", state="ringing", at=clock.now)
+            )
             await console.shows("INCOMING", "Answer", "Refuse")
             await console.pilot.press("i")
             await console.sent(wire.Answer(leg="in-1"))
@@ -159,7 +169,9 @@ class TestInACall:
 
 
 class TestRemapping:
-    async def test_a_remapped_key_works_and_the_old_one_does_not(self, engine: FakeEngine, clock: Clock) -> None:
+    async def test_a_remapped_key_works_and_the_old_one_does_not(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
         async with open_console(engine, clock, keys=merge({"next": "f5", "hangup": "ctrl+h"})) as console:
             await console.shows("F5 Next")
             await console.pilot.press("n", "f8", "f5")
