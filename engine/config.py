@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +189,11 @@ def state_dir() -> Path:
 
 def runtime_dir() -> Path:
     """The user's runtime directory, for the control socket."""
-    return Path(platformdirs.user_runtime_dir("offhook"))
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # without XDG_RUNTIME_DIR it falls back to /tmp, and says so each time
+        return Path(platformdirs.user_runtime_dir("offhook"))
 
 
 def control_socket(config: Config) -> Path:

@@ -59,12 +59,12 @@ def run_engine(path: Path | None, overrides: list[str], queue: Path | None, fres
     return guarded(main)
 
 
-def spawn_engine(arguments: list[str], log: Path | None = None) -> tuple[subprocess.Popen[bytes], str]:
+def spawn_engine(arguments: list[str]) -> tuple[subprocess.Popen[bytes], str]:
     """Start an engine in a session of its own and wait until it listens.
 
     Returns the process and its socket's path. Raises Usage with what it said, when it ended instead.
     """
-    with log.open("ab") if log else tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "engine.cli", "engine", *arguments],
             stdin=subprocess.DEVNULL,
@@ -77,11 +77,9 @@ def spawn_engine(arguments: list[str], log: Path | None = None) -> tuple[subproc
         if line.startswith(READY):
             return process, line.removeprefix(READY).strip()
         process.wait(START_WAIT)
-        said = ""
-        if not log:
-            errors.seek(0)
-            said = errors.read().decode("utf-8", "replace").strip().removeprefix("offhook: ")
-        raise Usage(said or f"the engine ended before it was ready; see {log}")
+        errors.seek(0)
+        said = errors.read().decode("utf-8", "replace").strip().removeprefix("offhook: ")
+        raise Usage(said or f"the engine ended with status {process.returncode} before it was ready")
 
 
 def show_console(socket: str, config: Config, *, attached: bool) -> NoReturn:

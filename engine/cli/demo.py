@@ -6,17 +6,15 @@ The carrier and the engine run under a supervisor of their own, so that calls ou
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, load_config, say
 from engine.cli.console import READY, need_terminal, passed_on, show_console, spawn_engine
 from engine.config import state_dir
+from engine.demo.process import CarrierFailed, CarrierProcess
 from engine.media.devices import list_devices
 
 FOLDER = Path(__file__).parents[1] / "demo"
@@ -67,52 +65,26 @@ def _spawn_supervisor(arguments: list[str]) -> str:
 
 def _supervise(config_path: Path, overrides: list[str]) -> int:
     """Run a carrier, then an engine against it, until the engine ends or a signal comes."""
-    carrier, address = _start_carrier()
     try:
+        carrier = CarrierProcess()
+    except CarrierFailed as error:
+        raise Usage(str(error)) from None
+    with carrier:
         database = state_dir() / "demo.db"
         database.parent.mkdir(parents=True, exist_ok=True)
-        settings = [f"trunk.server={address}", f"store.url=sqlite:///{database}", *_operator(), *overrides]
+        settings = [
+            f"trunk.server={carrier.sip}",
+            f"store.url=sqlite:///{database}",
+            *_operator(),
+            *overrides,
+        ]
         arguments = [*passed_on(config_path, settings), "--queue", str(QUEUE), "--fresh"]
-        engine, socket = spawn_engine(arguments, state_dir() / "demo-engine.log")
+        engine, socket = spawn_engine(arguments)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: engine.terminate())
         print(f"{READY} {socket}", flush=True)
         engine.wait()
-    finally:
-        if carrier.stdin is not None:
-            carrier.stdin.close()  # its parent has gone: it ends
-        try:
-            carrier.wait(5)
-        except subprocess.TimeoutExpired:
-            carrier.kill()
     return EXIT_OK
-
-
-def _start_carrier() -> tuple[subprocess.Popen[bytes], str]:
-    """The demo carrier on a free loopback port. Raises Usage with what it said when it does not start."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine.demo", "--listen", "127.0.0.1:0", "--with-parent"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    line = process.stdout.readline()
-    if not line:
-        process.wait()
-        raise Usage(
-            process.stderr.read().decode("utf-8", "replace").strip() or "the demo carrier did not start"
-        )
-    for pipe in (process.stdout, process.stderr):
-        threading.Thread(target=_drain, args=(pipe.fileno(),), daemon=True).start()
-    return process, str(json.loads(line)["sip"])
-
-
-def _drain(fd: int) -> None:
-    """Read a pipe to its end, so that its writer never waits."""
-    while os.read(fd, 65536):
-        pass
 
 
 def _operator() -> list[str]:
