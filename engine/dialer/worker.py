@@ -216,7 +216,7 @@ class QueueWorker:
         assert self.campaign is not None
         while self.by_hand or self.next_wanted or self.running:
             hurry = bool(self.by_hand or self.next_wanted)
-            if not self._can_dial():
+            if self._full():
                 return None
             if not hurry and (wait := self._not_before - asyncio.get_running_loop().time()) > 0:
                 return wait
@@ -229,7 +229,7 @@ class QueueWorker:
             # Things may have changed while the store was asked; nothing has been begun yet.
             if not (self.by_hand or self.next_wanted or self.running):
                 return None
-            if not self._can_dial() or (seat := self.seats.reserve()) is None:
+            if self._full() or not self._can_dial() or (seat := self.seats.reserve()) is None:
                 return None
             if self.by_hand and self.by_hand[0] is entry:
                 self.by_hand.popleft()
@@ -239,10 +239,11 @@ class QueueWorker:
         self._notice = ""
         return None
 
+    def _full(self) -> bool:
+        """As many calls are up as may be, or they must end before the operator's end changes."""
+        return len(self.active) >= self.config.dialer.max_channels or self._new_seats is not None
+
     def _can_dial(self) -> bool:
-        up = [attempt for attempt in self.active.values() if attempt.state != "done"]
-        if self._new_seats is not None or len(up) >= self.config.dialer.max_channels:
-            return False
         if not self.line.registered:
             self._notice = "waiting for the trunk's registration"
             self._watch_line()

@@ -67,6 +67,8 @@ class Database:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except OverflowError:
+            raise StoreError("The number is too large for the queue database.") from None
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(self._sentence(error)) from None
 
