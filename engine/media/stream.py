@@ -108,6 +108,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.timeout_from = 0.0
         self._timed_out = False
         self._started_fact = False
+        self._ssrc: int | None = None
         self.rx: Pcm = codec.SILENT_PCM  # this tick's received frame
         self._tx: bytes | None = None  # what this tick sent of our own, in `out.law`
         self._ready: bytes | None = None  # the next tick's octets, made in the slack of this one
@@ -268,6 +269,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self._started_fact = True
             facts.append(RtpStarted(self.name, now, *udp.host_port(source)))
         law = self.inbound.laws.get(packet.payload_type)
+        if packet.ssrc != self._ssrc:
+            self._ssrc = packet.ssrc
+            self._presses(self.digits_in.reset(), now, facts)
         if law is None:
             self._presses(self.digits_in.feed(packet.payload, packet.timestamp, now), now, facts)
         elif not self.jitter.put(packet, law, now):

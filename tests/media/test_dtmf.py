@@ -1,0 +1,201 @@
+"""Key presses over real sockets, with every packet-level fault that networks and gateways make."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import struct
+
+import numpy as np
+import pytest
+
+from engine.media import codec
+from engine.media.dtmf import EVENTS, DigitReceiver, DigitSender, Press
+from engine.media.orders import DigitReceived, DigitsSent, SendDigits
+
+
+def press_payloads(digit: str, packets: int = 8, ends: int = 3) -> list[bytes]:
+    event = EVENTS.index(digit)
+    grow = [struct.pack("!BBH", event, 10, 160 * (n + 1)) for n in range(packets)]
+    return grow + [struct.pack("!BBH", event, 0x8A, 160 * packets)] * ends
+
+
+def send_press(far, digit: str, *, drop: set[int] = frozenset(), marker: object = 0, repeat: int = 1) -> None:
+    """One press: 8 packets and 3 ends on one timestamp. `drop` says which never arrive; `marker` is the
+    packet that carries the marker bit, None for none, `all` for each."""
+    timestamp = far.timestamp & 0xFFFFFFFF
+    for n, payload in enumerate(press_payloads(digit)):
+        marked = marker == "all" or marker == n
+        if n in drop:
+            far.sequence += 1
+        else:
+            packet = far.send(payload, far.event_payload_type, timestamp=timestamp, marker=marked)
+            for _ in range(repeat - 1):
+                far.send_packet(packet)
+    far.timestamp += 640
+
+
+@pytest.mark.parametrize("event", [96, 101, 126])
+def test_all_sixteen_keys_arrive_once_each(rig, event):
+    _, far = rig.open(event=event)
+    for digit in EVENTS:
+        send_press(far, digit)
+    assert rig.digits(16) == EVENTS
+
+
+@pytest.mark.parametrize(("fault", "kwargs"), [
+    ("the first packet lost", {"drop": {0}}),
+    ("all but the ends lost", {"drop": set(range(8))}),
+    ("all ends lost", {"drop": {8, 9, 10}}),
+    ("all but one middle packet lost", {"drop": {0, 1, 2, 3, 5, 6, 7, 8, 9, 10}}),
+    ("no marker bit", {"marker": None}),
+    ("marker bit on every packet", {"marker": "all"}),
+    ("marker bit on the end alone", {"marker": 8}),
+    ("every packet three times", {"repeat": 3}),
+])
+def test_one_press_is_one_digit_whatever_is_lost_or_repeated(rig, fault, kwargs):
+    _, far = rig.open()
+    for digit in "1122":
+        send_press(far, digit, **kwargs)
+    assert rig.digits(4) == "1122"
+    send_press(far, "9")
+    assert rig.digits(1) == "9", f"{fault}: something was counted twice"
+
+
+def test_presses_go_on_across_wraps_of_sequence_and_timestamp(rig):
+    _, far = rig.open()
+    far.sequence, far.timestamp = 65535 - 20, 2**32 - 900
+    for digit in "1234567":
+        send_press(far, digit)
+    assert rig.digits(7) == "1234567"
+
+
+def test_keys_are_heard_among_audio_and_from_a_new_ssrc(rig):
+    _, far = rig.open()
+    far.send(codec.SILENCE["PCMA"])
+    before = far.timestamp
+    send_press(far, "5")
+    far.ssrc, far.timestamp = 99, before  # the very timestamp of the press before, in another session
+    send_press(far, "5")
+    assert rig.digits(2) == "55"
+
+
+def test_the_duration_told_is_the_longest_seen(rig):
+    _, far = rig.open()
+    send_press(far, "7")
+    assert rig.fact(DigitReceived).duration_ms == 160
+
+
+def test_broken_and_foreign_events_are_ignored(rig):
+    _, far = rig.open()
+    for payload in (b"", b"\1", b"\1\2\3", struct.pack("!BBH", 16, 10, 160), b"\xff" * 4, b"\x20" * 400):
+        far.send(payload, far.event_payload_type)
+    send_press(far, "3")
+    assert rig.digits(1) == "3"
+
+
+def test_a_press_longer_than_a_duration_can_say_is_one_digit():
+    """RFC 4733 section 2.5.1.3: segments, each with a timestamp 0xFFFF after the last."""
+    receiver, presses = DigitReceiver(), []
+    for segment in range(3):
+        start = (2**32 - 30000 + segment * 0xFFFF) % 2**32
+        for duration in range(8000, 0x10000, 8000):
+            presses += receiver.feed(struct.pack("!BBH", 4, 10, min(duration, 0xFFFF)), start, segment * 8.0)
+        presses += receiver.feed(struct.pack("!BBH", 4, 10, 0xFFFF), start, segment * 8.0)
+    presses += receiver.feed(struct.pack("!BBH", 4, 0x8A, 0xFFFF), start, 25.0)
+    assert presses == [Press("4", 3 * 0xFFFF // 8)]
+
+
+def test_ends_of_a_press_that_arrive_after_the_next_began_are_not_another():
+    receiver = DigitReceiver()
+    first, second = press_payloads("1"), press_payloads("2")
+    got = []
+    for payload, timestamp in [(p, 1000) for p in first[:9]] + [(second[0], 3000)] + \
+            [(p, 1000) for p in first[9:]] + [(p, 3000) for p in second[1:]]:
+        got += receiver.feed(payload, timestamp, 0.0)
+    assert [p.digit for p in got] == ["1", "2"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_loss_duplication_and_reordering_miscounts_nothing(seed):
+    """Of every press at least one packet arrives, and neighbours may overtake each other."""
+    rng = random.Random(seed)
+    digits = "".join(rng.choice(EVENTS) for _ in range(40))
+    packets = []
+    for n, digit in enumerate(digits):
+        kept = [p for p in press_payloads(digit) if rng.random() > 0.4] or [press_payloads(digit)[-1]]
+        timestamp = (2**32 - 20000 + n * 1920) % 2**32
+        packets += [(p, timestamp) for p in kept for _ in range(rng.choice((1, 1, 2)))]
+    for at in range(len(packets) - 1):
+        same = packets[at][1] == packets[at + 1][1]
+        if same and rng.random() < 0.3:
+            packets[at], packets[at + 1] = packets[at + 1], packets[at]
+    receiver, got = DigitReceiver(), []
+    for payload, timestamp in packets:
+        got += receiver.feed(payload, timestamp, 0.0)
+    got += receiver.poll(10.0)
+    assert "".join(p.digit for p in got) == digits
+
+
+def test_random_octets_do_no_harm():
+    rng = random.Random(3)
+    receiver = DigitReceiver()
+    for n in range(5000):
+        receiver.feed(rng.randbytes(rng.randrange(8)), rng.randrange(2**32), n * 0.01)
+        receiver.poll(n * 0.01)
+
+
+def test_a_sent_digit_grows_on_one_timestamp_and_ends_three_times(rig):
+    name, far = rig.open()
+    far.receive()
+    rig.engine.order(SendDigits(name, "5", 100, 80))
+    events = [far.receive_until(lambda p: p.payload_type == 101)]
+    while len(events) < 7:
+        packet = far.receive()
+        assert packet.payload_type == 101, "audio between the packets of a digit"
+        events.append(packet)
+    assert len({p.timestamp for p in events}) == 1
+    assert [p.marker for p in events] == [True] + [False] * 6
+    fields = [struct.unpack("!BBH", p.payload) for p in events]
+    assert [duration for _, _, duration in fields] == [160, 320, 480, 640, 800, 800, 800]
+    assert [flags >> 7 for _, flags, _ in fields] == [0, 0, 0, 0, 1, 1, 1]
+    assert {event for event, _, _ in fields} == {5}
+    sequences = [p.sequence for p in events]
+    assert all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(sequences))
+    assert rig.fact(DigitsSent).digits == "5"
+    assert far.receive_until(lambda p: p.payload_type == 8).payload == codec.SILENCE["PCMA"]
+
+
+def test_what_one_engine_sends_another_receives(rig):
+    """Digit for digit, through two streams of ours joined by a wire."""
+    name, far = rig.open()
+    _, other = rig.open()
+    rig.engine.order(SendDigits(name, "0123456789*#ABCD", 60, 40))
+    ends = 0
+    while ends < 16 * 3:
+        packet = far.receive()
+        if packet.payload_type == 101:
+            ends += packet.payload[1] >> 7
+            other.send_packet(packet)
+    assert rig.digits(16) == EVENTS
+
+
+def test_the_queue_of_digits_is_bounded_and_holds_keys_alone():
+    sender = DigitSender()
+    assert sender.queue("12x,3", 100, 80) == "123"
+    assert len(sender.queue("1" * 1000, 100, 80)) == 125
+    assert sender.queue("4", 100, 80) == ""
+
+
+def test_without_telephone_event_a_digit_is_sent_as_its_two_tones(rig):
+    name, far = rig.open(event=None)
+    far.receive()
+    rig.engine.order(SendDigits(name, "8", 200, 80))
+    first = far.receive_until(far.is_sound)
+    heard = first.payload + b"".join(far.receive().payload for _ in range(7))
+    spectrum = np.abs(np.fft.rfft(codec.decode("PCMA", heard) * np.hanning(len(heard))))
+    strongest = sorted(int(i) for i in np.argsort(spectrum)[-6:])
+    hz = {round(i * 8000 / len(heard)) for i in strongest}
+    assert any(abs(f - 852) < 10 for f in hz)
+    assert any(abs(f - 1336) < 10 for f in hz)
+    assert rig.fact(DigitsSent).digits == "8"
