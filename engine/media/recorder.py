@@ -57,6 +57,7 @@ class Recording:
         """In the writer thread: open at first, then append. Raises OSError."""
         if self._wave is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
             self._file = os.fdopen(os.open(self.path, flags, 0o600), "wb")
             self._wave = wave.open(self._file, "wb")  # noqa: SIM115
             self._wave.setnchannels(2)
