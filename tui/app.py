@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from rich.text import Text
 from textual import work
@@ -31,7 +32,7 @@ class OffhookApp(App[None]):
     """
 
     TITLE = "Offhook"
-    CSS_PATH = "roles.tcss"
+    CSS_PATH = Path(__file__).with_name("roles.tcss")
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = bindings(always=True)
 

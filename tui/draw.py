@@ -6,8 +6,6 @@ drawing is plain functions of the state and is tested without a screen.
 
 from __future__ import annotations
 
-import unicodedata
-
 from tui.text import clean, clip, width
 
 Piece = tuple[str, str]
@@ -106,11 +104,11 @@ class Canvas:
     def put(self, column: int, text: str, role: str) -> int:
         """Write `text` at `column`; returns the column after it."""
         for character in clean(text):
-            if unicodedata.category(character) in ("Mn", "Me"):
+            size = width(character)
+            if size == 0:  # a combining mark goes with what it stands on
                 if 0 < column <= self.cells and self._text[column - 1]:
                     self._text[column - 1] += character
                 continue
-            size = width(character)
             if column >= 0 and column + size <= self.cells:
                 self._clear(column, size)
                 self._text[column], self._role[column] = character, role

@@ -50,13 +50,14 @@ def clean(text: str) -> str:
     out: list[str] = []
     marks = 0
     for character in text[:MAX_FIELD]:
-        if unicodedata.category(character) in ("Mn", "Me"):
+        shown = _shown(character)
+        if shown and width(shown) == 0:
             marks += 1
-            if marks > MAX_MARKS or not out:
+            if marks > MAX_MARKS or not out or not unicodedata.category(shown).startswith("M"):
                 continue
         else:
             marks = 0
-        out.append(_shown(character))
+        out.append(shown)
     return "".join(out)
 
 

@@ -69,6 +69,7 @@ class FakeEngine:
         self.attempts: dict[int, wire.Attempt] = {}
         self.log: list[wire.LogLine] = []
         self.server = ControlServer(path, self, version="0.1.0")
+        self.server.hello = msgspec.structs.replace(self.server.hello, pid=4242)
 
     async def start(self) -> None:
         await self.server.start()

@@ -24,13 +24,14 @@ class Choice:
 
 
 class ChoiceScreen(Dialog[str]):
-    """Returns the chosen id, or None after Escape."""
+    """Returns the chosen id, or None after Escape. Enter takes the choice at `default` unless moved."""
 
-    def __init__(self, heading: str, words: str, choices: tuple[Choice, ...]) -> None:
+    def __init__(self, heading: str, words: str, choices: tuple[Choice, ...], default: int = 0) -> None:
         super().__init__()
         self.heading = heading
         self.words = words
         self.choices = choices
+        self.default = default
 
     def body(self) -> Iterable[Widget]:
         yield plain(self.words, "words")
@@ -42,6 +43,9 @@ class ChoiceScreen(Dialog[str]):
                 for choice in self.choices
             ]
         )
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).highlighted = self.default
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.chosen(event.option_id or "")

@@ -38,10 +38,8 @@ class HelpScreen(Dialog[None]):
         for group in dict.fromkeys(key.group for key in KEYS):
             rows.append(Content.styled(group, "bold $muted"))
             for key in (k for k in KEYS if k.group == group):
-                always = Content.styled("  (while typing too)", "$muted") if key.always else Content()
-                rows.append(_row(shown(self.keys[key.id]), key.help) + always)
-                if key.id not in key.label.lower():
-                    rows[-1] += Content.styled(f"  {key.id}", "$faint")
+                also = "; also while typing" if key.always else ""
+                rows.append(_row(shown(self.keys[key.id]), key.help + also, key.id))
             rows.append(Content())
         rows.append(Content.styled("Always", "bold $muted"))
         rows += [_row(keys, words) for keys, words in FIXED]
@@ -49,5 +47,5 @@ class HelpScreen(Dialog[None]):
         yield plain("Remap any key by its id: [ui.keys] in config.toml.", "hint")
 
 
-def _row(keys: str, words: str) -> Content:
-    return Content.assemble((f"{keys:>14}  ", "bold $primary"), words)
+def _row(keys: str, words: str, key_id: str = "") -> Content:
+    return Content.assemble((f"{keys:>13}  ", "bold $primary"), (f"{key_id:<10}", "$muted"), words)

@@ -16,8 +16,8 @@ from tui.text import clean
 
 MODES = (
     ("headset", "Headset", "this machine's sound device"),
-    ("standing", "Agent, standing", "an agent's phone, held between calls: bridged at once"),
-    ("cold", "Agent, cold", "an agent's phone, rung only after the callee answers"),
+    ("standing", "Agent, standing", "an agent's phone, held between calls"),
+    ("cold", "Agent, cold", "an agent's phone, rung once the callee answers"),
 )
 
 
@@ -41,7 +41,7 @@ class OperatorScreen(Dialog[SetOperator]):
         agents = ", ".join(self.flow.agents) if self.flow is not None else ""
         yield Input(clean(agents), placeholder="none", compact=True, id="agents")
         yield plain("", "problem")
-        yield plain("Enter takes the mode   Tab goes to the numbers   Esc leaves", "hint")
+        yield plain("Enter takes the mode · Tab: numbers · Esc leaves", "hint")
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False

@@ -12,12 +12,9 @@ def quit_screen(up: str, working: bool, attached: bool) -> ChoiceScreen:
     said = [f"{up}."] if up else []
     said += ["The queue is running."] if working else []
     end = "Hang up, pause the queue and close" if attached else "Hang up and end the engine"
-    return ChoiceScreen(
-        "Close the console?",
-        " ".join(said),
-        (
-            Choice(HANG_UP, "h", end),
-            Choice(LEAVE, "l", "Leave them running; `offhook attach` shows them again"),
-            Choice(CANCEL, "c", "Cancel"),
-        ),
+    choices = (
+        Choice(HANG_UP, "h", end),
+        Choice(LEAVE, "l", "Leave them running; `offhook attach` shows them again"),
+        Choice(CANCEL, "c", "Cancel"),
     )
+    return ChoiceScreen("Close the console?", " ".join(said), choices, default=2)

@@ -153,13 +153,10 @@ def draw_idle(state: ConsoleState, keys: dict[str, str], cells: int) -> list[Row
                 *abandoned(counts.answered, counts.abandoned),
             ],
         ]
-        if counts.interrupted or counts.blocked:
-            rows.append(
-                [
-                    (count(counts.interrupted, "entry", "entries") + " interrupted", "warn"),
-                    (f", {counts.blocked:,} blocked", "dim"),
-                ]
-            )
+        if counts.interrupted:
+            rows.append([(count(counts.interrupted, "entry was", "entries were") + " interrupted", "warn")])
+        if counts.blocked:
+            rows.append([(count(counts.blocked, "entry is", "entries are") + " blocked", "dim")])
     return [[(" ", "text"), *row] for row in rows]
 
 

@@ -36,17 +36,14 @@ def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
         tail.append(f"{code}{leg.cause or leg.reason}".replace("_", " "))
     if leg.bridged_to and leg.state != "ended":
         other = state.legs.get(leg.bridged_to)
-        tail.append(
-            "⇄ headset" if leg.bridged_to == "sound" else f"⇄ {clip(other.role if other else 'leg', 8)}"
-        )
+        name = "headset" if leg.bridged_to == "sound" else clip(other.role if other else "leg", 8)
+        tail.append(f"⇄ {name}" if cells >= 40 else "⇄")
     if leg.held:
         tail.append("‖ held")
     if leg.far_held:
         tail.append("‖ far end")
     if leg.recording and leg.state != "ended":
         tail.append("● REC")
-    if leg.codec and leg.state != "ended":
-        tail.append(leg.codec)
     return crop([*row, (" ".join(["", *tail]), "dim")], cells)
 
 

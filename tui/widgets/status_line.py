@@ -109,7 +109,7 @@ def draw_notices(state: ConsoleState, cells: int, operator_key: str) -> list[Row
         tail: Row = [(" Press ", "text"), (operator_key, "key"), (" to bridge to an agent's phone.", "text")]
         if flow is not None and flow.operator != "headset":
             tail = []
-        text = clip(f" No sound: {sound.problem}", max(10, cells - 4 - row_width(tail)))
+        text = clip(f" No sound: {sound.problem.rstrip('.')}.", max(10, cells - 4 - row_width(tail)))
         rows.append([(" ♪ ", "notice-bad"), (text, "text"), *tail])
     if flow is not None and flow.exemptions:
         rows.append([(" ! ", "notice-warn"), (" " + "; ".join(flow.exemptions), "warn")])

@@ -7,18 +7,22 @@ from tui.draw import Canvas, Row
 from tui.text import clip, duration, span, until, width
 
 SHORT_NAMES = {Step.ANSWER: "Answer", Step.WAIT_TONE: "Tone", Step.WRAP_UP: "Wrap"}
+ROOMY = 60
+"""Cells from which the steps go by their full names."""
 PASSED, PRESENT, AHEAD, MISSED, BROKEN = "●", "◉", "○", "◌", "✕"
 
 
 def draw_steps(call: Call, now: float, cells: int, *, times: bool = True) -> list[Row]:
     """The rail, its labels and, with `times`, when each step began, counted from the start of the call."""
-    pitch = cells / len(Step)
+    roomy = cells >= ROOMY
+    last_name = 7 if roomy else 4
+    pitch = (cells - last_name) / Step.WRAP_UP
     rail, labels, clock = Canvas(cells), Canvas(cells), Canvas(cells)
     last = max((step for step in call.reached), default=Step.DIAL)
     broken = not call.up and last < Step.BRIDGE
     for step in Step:
         column = round(step * pitch)
-        following = round((step + 1) * pitch)
+        following = min(cells + 1, round((step + 1) * pitch))
         glyph, role = _node(call, step, last, broken)
         if step < Step.WRAP_UP:
             on = step < last
@@ -26,7 +30,7 @@ def draw_steps(call: Call, now: float, cells: int, *, times: bool = True) -> lis
                 column + 1, ("━" if on else "╌") * (following - column - 1), "rail" if on else "rail-off"
             )
         rail.put(column, glyph, role)
-        name = STEP_NAMES[step] if pitch > 10 else SHORT_NAMES.get(step, STEP_NAMES[step])
+        name = STEP_NAMES[step] if roomy else SHORT_NAMES.get(step, STEP_NAMES[step])
         present = call.up and step == call.step
         labels.put(column, clip(name, following - column - 1), "strong" if present else _label_role(role))
         if step in call.reached:
