@@ -16,8 +16,10 @@ from engine.demo.sounds import RATE
 MAX_SECONDS = 600
 """Longest recording; what comes later is left out."""
 
-_LATE = 0.04
-_EARLY = 0.06
+_LATE = 0.02
+_EARLY = 0.04
+"""A packet further from its time than this, in seconds, is placed at its arrival: a position in `received`
+is never more than that away from when the sound was heard."""
 
 
 class Track:
