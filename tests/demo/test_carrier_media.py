@@ -66,13 +66,15 @@ def test_early_media_is_the_countrys_ringback(line):
 def test_echo_gives_back_what_it_hears(line):
     _, _, audio, _, answer = up(line, 'says = "echo"')
     port = media_port(answer)
-    said = sounds.speech(9)[:8000]
-    for n in range(50):
-        audio.send(port, 8, n, 160 * n, g711.encode("PCMA", said[160 * n:160 * n + 160]))
-        time.sleep(0.02)
-    heard = np.concatenate([g711.decode("PCMA", p.payload) for p in audio.collect(75)]).astype(float)
-    best = np.correlate(heard, said[2000:6000].astype(float), "valid")
-    assert best.max() > 0.8 * np.sum(said[2000:6000].astype(float) ** 2)
+    said = [g711.encode("PCMA", frame) for frame in sounds.speech(9)[:8000].reshape(-1, 160)]
+    for n, frame in enumerate(said):
+        audio.send(port, 8, n, 160 * n, frame)
+        time.sleep(0.02)  # a talker's pace; the two clocks may still drift apart by a frame
+    silence = g711.encode("PCMA", np.zeros(160, np.int16))
+    heard = [p.payload for p in audio.collect(65) if p.payload != silence]
+    left = iter(said)
+    assert all(frame in left for frame in heard), "a frame that was not said, or not in this order"
+    assert len(heard) > 40
 
 
 def test_digits_are_sent_as_rfc_4733_has_them(line):
