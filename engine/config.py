@@ -302,14 +302,18 @@ class _Text(str):
     """A value from the command line: its TOML type is chosen by the key it is for."""
 
 
-def _from_text(text: str, kind: Any) -> Any:
-    """A command-line value as the key's own type; strings need no quotes."""
-    if kind is str:
-        return text
+def _from_text(text: str, hint: Any) -> Any:
+    """A command-line value as its key's own type: texts need no quotes, lists may be `a,b`."""
+    plain = str(text)
+    bare = _bare(hint)
+    if bare is str or _is_textual(hint):
+        return plain
     try:
-        value = tomli.loads(f"v = {text}")["v"]
+        value = tomli.loads(f"v = {plain}")["v"]
     except tomli.TOMLDecodeError:
-        return str(text)
+        value = plain
+    if getattr(bare, "__origin__", None) is list and not isinstance(value, list):
+        return [part.strip() for part in plain.split(",") if part.strip()]
     return value
 
 
@@ -323,11 +327,7 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
             continue
         hint = hints[key]
         if isinstance(value, _Text):
-            value = _from_text(value, _bare(hint))
-            if hint == list[str] and isinstance(value, str):
-                value = [part.strip() for part in value.split(",") if part.strip()]
-            elif _bare(hint) is not str and isinstance(value, str) is False and _is_textual(hint):
-                value = str(table[key])
+            value = _from_text(value, hint)
         try:
             good[key] = msgspec.convert(value, hint, strict=True)
         except msgspec.ValidationError:
