@@ -46,7 +46,7 @@ if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; 
     installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "${packages[@]}" 2>/dev/null || true)
     missing=()
     for package in "${packages[@]}"; do
-        grep -qx "ii  *$package" <<<"$installed" || missing+=("$package")
+        grep -qx ".i  *$package" <<<"$installed" || missing+=("$package")
     done
     if [ ${#missing[@]} -gt 0 ]; then
         if [ "$(id -u)" = 0 ]; then

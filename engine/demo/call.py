@@ -84,7 +84,6 @@ class Call:
         self._carrier = carrier
         self._incoming = True
         self._answered = False
-        self._hung_up = False
         self._acked = False
         self._stream: Stream | None = None
         self._remote: sdp.Description | None = None

@@ -140,6 +140,13 @@ def test_calls_beyond_the_limit_get_503(line):
     Phone(carrier.sip).dial("5550001").until(503)
 
 
+def test_a_call_that_lasts_too_long_is_ended(line):
+    carrier, phone = line("answer_after = 0", settings="max_call_seconds = 1")
+    phone.dial("5550001").until(200)
+    assert phone.receive().start.startswith("BYE ")
+    assert carrier.wait("bye", number="5550001")["by"] == "carrier"
+
+
 def test_hold_stops_the_callees_rtp_and_resume_starts_it_again(line):
     carrier, phone = line("answer_after = 0")
     audio = Audio()

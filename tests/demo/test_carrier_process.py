@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -126,3 +127,18 @@ def test_its_stdout_is_for_events_alone_and_its_stderr_stays_empty(line):
     assert carrier.wait("registered")["user"] == "1001"
     carrier._errors.seek(0)
     assert carrier._errors.read() == ""
+
+
+def test_events_and_sip_messages_go_to_files_when_asked(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "--with-parent", "--log", str(tmp_path / "log"), "--trace", str(tmp_path / "trace")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    assert process.stdout is not None
+    ready = json.loads(process.stdout.readline())
+    assert Phone(ready["sip"]).register().code == 200
+    out, err = process.communicate('{"cmd": "quit"}\n', timeout=10)
+    assert (process.returncode, out, err) == (0, "", "")
+    told = [json.loads(line)["event"] for line in (tmp_path / "log").read_text("utf-8").splitlines()]
+    assert told == ["challenged", "registered", "stopped"]
+    assert (tmp_path / "trace").read_text("utf-8").count("REGISTER sip:") == 2
