@@ -13,6 +13,8 @@ import numpy.typing as npt
 from engine.media.codec import Pcm
 
 MAX_TRIM = 0.005
+STILL = 48
+"""Samples around the margin within which nothing is trimmed: 6 ms."""
 TAPS = 16
 PHASES = 256
 
@@ -62,7 +64,7 @@ class Stretcher:
 
 
 class DriftControl:
-    """Tells how fast a queue should be read from the least that was left in it each second.
+    """Tells how fast a queue should be read from the least that was left in it of late.
 
     `margin` and what `update` is given are samples at 8 kHz.
     """
@@ -72,10 +74,10 @@ class DriftControl:
         self._excess = excess
 
     def update(self, least: int) -> tuple[float, int]:
-        """Once a second: the speed to read at (above 1 empties), and samples to throw away at once."""
+        """Twice a second: the speed to read at (above 1 empties), and samples to throw away at once."""
         over = least - self._margin
         if over > self._excess:
             return 1.0, over
-        if abs(over) <= 16:
+        if abs(over) <= STILL:
             return 1.0, 0
         return 1.0 + max(-MAX_TRIM, min(MAX_TRIM, over / 16000)), 0

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 _CONTINUE = 0  # paContinue
 _MAX_CHUNKS = 100
+_MAX_WAITING = 8
+"""Frames of 20 ms that wait for the loudspeaker at most."""
 MARGIN = 80
 """Samples left in a queue at its lowest: 10 ms against late callbacks and ticks."""
 EXCESS = 320
 """Samples over the margin that are thrown away at once instead of played fast: 40 ms."""
-CONTROL_TICKS = 50
+CONTROL_TICKS = 25
 STALL_S = 3.0
 
 
@@ -106,7 +108,7 @@ class Loudspeaker:
     """The output stream. `push` takes 20 ms a tick."""
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque(maxlen=_MAX_CHUNKS)
+        self._chunks: deque[bytes] = deque()
         self._rate = SAMPLE_RATE
         self._resample = _Resampler(1, 1)
         self._stretch = Stretcher()
@@ -162,9 +164,13 @@ class Loudspeaker:
         if self._width > 2:
             out = np.repeat(out, self._width // 2)
         data = out.tobytes()
-        if len(self._chunks) < _MAX_CHUNKS:
-            self._queued += len(data)
-            self._chunks.append(data)
+        self._queued += len(data)
+        self._chunks.append(data)
+        while len(self._chunks) > _MAX_WAITING:  # the device stalls, as many do when they start
+            try:
+                self._queued -= len(self._chunks.popleft())
+            except IndexError:
+                break
         self._ticks += 1
         if self._ticks % CONTROL_TICKS == 0 and self._least < 1 << 30:
             samples = self._least // self._width * SAMPLE_RATE // self._rate

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from media_rig import Rig
+from media_rig import Rig  # noqa: E402
 
 
 @pytest.fixture

@@ -1,0 +1,225 @@
+"""The headset through PyAudio and a real sound server: what is said arrives, and how late.
+
+Delays are upper bounds: they hold PulseAudio's own buffers and those of `parec` and `pacat` too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+from media_rig import Rig
+from sound_server import MISSING, available, sound_server
+
+from engine.media import codec
+from engine.media.devices import list_devices
+from engine.media.orders import (
+    SOUND,
+    Bridge,
+    CloseSound,
+    Mute,
+    OpenSound,
+    Play,
+    PlaybackEnded,
+    SoundChanged,
+    WavSource,
+)
+
+MAX_DELAY_MS = 200
+"""What either way may add on a busy test machine. A quiet one shows less than half; it is printed."""
+
+pytestmark = pytest.mark.skipif(not available(), reason=MISSING)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with sound_server() as environment:
+        before = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        yield
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture
+def headset(server):
+    rig = Rig()
+    rig.engine.order(OpenSound("default", "default"))
+    changed = rig.fact(SoundChanged, 30)
+    assert changed.problem == ""
+    yield rig
+    rig.stop()
+
+
+class Ear:
+    """`parec` on a monitor: samples at 8 kHz with the time at which each was there."""
+
+    def __init__(self, source: str) -> None:
+        command = ["parec", f"--device={source}", "--rate=8000", "--channels=1", "--format=s16le",
+                   "--latency-msec=10", "--raw"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._chunks: list[tuple[float, bytes]] = []
+        self.hearing = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self._process.stdout is not None
+        while data := os.read(self._process.stdout.fileno(), 4096):
+            self._chunks.append((time.monotonic(), data))
+            self.hearing.set()
+
+    def stop(self) -> tuple[np.ndarray, float]:
+        """All samples, and the time of the first as the earliest chunks tell it."""
+        self._process.terminate()
+        self._process.wait(10)
+        self._thread.join(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        samples = np.frombuffer(b"".join(d for _, d in self._chunks), np.int16)
+        ends = itertools.accumulate(len(d) // 2 for _, d in self._chunks)
+        start = min(at - end / 8000 for (at, _), end in zip(self._chunks, ends, strict=True))
+        return samples, start
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    """Band-limited noise: only one place of it fits, where the fit is far above 0.2."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.normal(0, 1, int(seconds * 8000)))
+    hz = np.fft.rfftfreq(int(seconds * 8000), 1 / 8000)
+    spectrum[(hz < 300) | (hz > 1500)] = 0
+    x = np.fft.irfft(spectrum)
+    return (x / np.abs(x).max() * 16000).astype(np.int16)
+
+
+def locate(heard: np.ndarray, said: np.ndarray) -> tuple[int, float]:
+    """Where `said` best fits into `heard`, and the correlation coefficient there."""
+    size = 1 << (len(heard) + len(said)).bit_length()
+    a, b = heard.astype(float), said.astype(float)
+    match = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[: len(a) - len(b)]
+    at = int(np.abs(match).argmax())
+    piece = a[at : at + len(b)]
+    return at, float(abs(piece @ b) / (np.linalg.norm(piece) * np.linalg.norm(b) + 1e-9))
+
+
+def test_what_a_caller_says_comes_out_of_the_loudspeaker(headset, capsys):
+    name, far = headset.open()
+    headset.engine.order(Bridge(name, SOUND))
+    ear = Ear("phones.monitor")
+    assert ear.hearing.wait(20)
+    far.send_pcm(np.zeros(8 * 3500, np.int16))  # devices stall at first, and find their pace in some seconds
+    said = noise(2, 1)
+    begun = time.monotonic()
+    far.send_pcm(said)
+    far.send_pcm(np.zeros(8 * 700, np.int16))
+    heard, start = ear.stop()
+    at, fit = locate(heard, said[4000:8000])
+    delay = (start + at / 8000 - (begun + 0.5)) * 1000
+    with capsys.disabled():
+        print(f"\n  RTP -> loudspeaker: {delay:.0f} ms, correlation {fit:.3f}")
+    assert fit > 0.7
+    assert 0 < delay < MAX_DELAY_MS
+
+
+def test_what_the_operator_says_reaches_the_caller(headset, capsys):
+    name, far = headset.open()
+    headset.engine.order(Bridge(name, SOUND))
+    said = noise(2, 2)
+    arrived: list[tuple[float, bytes]] = []
+    stop = threading.Event()
+
+    def listen() -> None:
+        while not stop.is_set():
+            packet = far.receive()
+            arrived.append((time.monotonic(), packet.payload))
+
+    far.receive_until(lambda p: True)
+    listener = threading.Thread(target=listen)
+    listener.start()
+    ear = Ear("mic.monitor")
+    assert ear.hearing.wait(20)
+    command = ["pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw",
+               "--latency-msec=20"]
+    voice = np.concatenate((np.zeros(8 * 4000, np.int16), said, np.zeros(8 * 500, np.int16)))
+    subprocess.run(command, input=voice.tobytes(), check=True, timeout=60)
+    time.sleep(0.3)
+    stop.set()
+    listener.join(10)
+    heard, start = ear.stop()
+    spoken, said_fit = locate(heard, said[4000:8000])
+    sent = codec.decode("PCMA", b"".join(payload for _, payload in arrived))
+    at, fit = locate(sent, said[4000:8000])
+    first = min(when - n * 0.02 for n, (when, _) in enumerate(arrived))
+    # a packet's time is its sending, when its last sample has been in it for no time at all
+    delay = (first + (at / 8000) - (start + spoken / 8000)) * 1000
+    with capsys.disabled():
+        print(f"\n  microphone -> RTP: {delay:.0f} ms, correlation {fit:.3f} (spoken {said_fit:.3f})")
+    assert fit > 0.7
+    assert delay < MAX_DELAY_MS
+
+
+def test_a_muted_microphone_sends_silence(headset):
+    name, far = headset.open()
+    headset.engine.order(Bridge(name, SOUND))
+    headset.engine.order(Mute(SOUND, True))
+    command = ["pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw"]
+    subprocess.run(command, input=noise(1, 3).tobytes(), check=True, timeout=60)
+    assert all(not far.is_sound(far.receive()) for _ in range(20))
+
+
+def test_a_file_can_be_played_to_the_operator(headset, wav):
+    ear = Ear("phones.monitor")
+    assert ear.hearing.wait(20)
+    said = noise(3, 4)
+    path = wav(np.concatenate((np.zeros(8 * 3000, np.int16), said)), 8000)
+    headset.engine.order(Play(SOUND, WavSource(path), tag="prompt"))
+    assert headset.fact(PlaybackEnded, 30).tag == "prompt"
+    time.sleep(0.7)
+    heard, _ = ear.stop()
+    assert locate(heard, said[8000:12000])[1] > 0.6
+
+
+def test_devices_are_listed_and_nothing_is_written_to_stderr(server, capfd):
+    devices = list_devices()
+    assert any(d.default_input for d in devices)
+    assert any(d.default_output for d in devices)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_device_that_does_not_exist_is_named_with_those_that_do(server):
+    rig = Rig()
+    rig.engine.order(OpenSound("no such microphone", "none"))
+    changed = rig.fact(SoundChanged, 30)
+    assert (changed.input, changed.output) == ("none", "none")
+    assert "'no such microphone'" in changed.problem
+    assert "'default'" in changed.problem
+    rig.stop()
+
+
+def test_no_sound_wanted_is_no_problem(rig):
+    rig.engine.order(OpenSound("none", "none"))
+    changed = rig.fact(SoundChanged, 30)
+    assert (changed.input, changed.output, changed.problem) == ("none", "none", "")
+
+
+def test_opening_again_and_closing_leaves_no_descriptor_behind(server):
+    def once() -> None:
+        rig = Rig()
+        rig.engine.order(OpenSound("default", "default"))
+        rig.engine.order(OpenSound("default", "default"))
+        rig.fact(SoundChanged, 30)
+        rig.engine.order(CloseSound())
+        rig.stop()
+
+    once()
+    before = len(os.listdir("/proc/self/fd"))
+    once()
+    assert len(os.listdir("/proc/self/fd")) <= before

@@ -1,0 +1,79 @@
+"""A real sound server for tests on machines without sound hardware: PulseAudio with two null sinks.
+
+What is played into the sink `mic` comes out of PyAudio's default input; what the phone plays into the
+default output is heard at `phones.monitor`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MISSING = "PulseAudio or ALSA's pulse plugin is missing (pulseaudio, pulseaudio-utils, libasound2-plugins)"
+
+
+def available() -> bool:
+    """Whether everything needed is installed."""
+    plugins = any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
+    return plugins and all(shutil.which(p) for p in ("pulseaudio", "parec", "pacat"))
+
+
+@contextlib.contextmanager
+def sound_server() -> Iterator[dict[str, str]]:
+    """Start one in a directory of its own; yields the environment that makes PortAudio and `parec` use it.
+
+    Ends exactly the process that it started. Raises RuntimeError where the server does not come up.
+    """
+    with tempfile.TemporaryDirectory(prefix="sound-") as folder:
+        home = Path(folder)
+        script, alsa, native = home / "pulse.pa", home / "asound.conf", home / "native"
+        script.write_text(
+            "load-module module-null-sink sink_name=phones rate=48000\n"
+            "load-module module-null-sink sink_name=mic rate=48000\n"
+            f"load-module module-native-protocol-unix socket={native} auth-anonymous=1\n"
+            "set-default-sink phones\n"
+            "set-default-source mic.monitor\n"
+        )
+        alsa.write_text(
+            "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n"
+        )
+        environment = {
+            "PULSE_SERVER": f"unix:{native}", "ALSA_CONFIG_PATH": str(alsa), "PULSE_RUNTIME_PATH": folder,
+            "PULSE_STATE_PATH": folder, "HOME": folder, "XDG_RUNTIME_DIR": folder, "XDG_CONFIG_HOME": folder,
+        }
+        command = ["pulseaudio", "-n", "-F", str(script), "--exit-idle-time=-1", "--daemonize=no",
+                   "--disallow-exit", "--use-pid-file=no", "--log-target=stderr", "--log-level=error"]
+        log = home / "log"
+        with log.open("wb") as sink:
+            server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=sink, stderr=sink,
+                                      stdin=subprocess.DEVNULL)
+        try:
+            _wait_for(native, server, log)
+            yield environment
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(5)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait_for(native: Path, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"pulseaudio ended: {log.read_text('utf-8', 'replace')}")
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(str(native))
+            return
+        time.sleep(0.05)
+    raise RuntimeError("pulseaudio did not open its socket within 20 s")
