@@ -1,0 +1,168 @@
+"""`offhook run` of the sample queue: every number ends as the carrier's directory says it must."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from rig import Bench, lines
+
+from engine.demo.process import CarrierProcess
+
+DEMO = Path(__file__).parents[2] / "engine" / "demo"
+NUMBERS = tomllib.loads((DEMO / "directory.toml").read_text("utf-8"))["numbers"]
+STATES = [
+    "queued",
+    "dialing",
+    "listening",
+    "answered",
+    "wait_tone",
+    "connecting",
+    "bridged",
+    "wrap_up",
+    "done",
+]
+
+
+@pytest.mark.timeout(240)
+def test_every_number_of_the_sample_queue_meets_its_fate(bench: Bench) -> None:
+    bench.carrier = CarrierProcess()
+    queue = DEMO / "queue.csv"
+    settings = ["--config", str(DEMO / "demo.toml"), *bench.settings()]
+    ran = bench.offhook("run", str(queue), *settings, "--json", timeout=200)
+    assert ran.returncode == 0, ran.stderr
+    done = {d["number"]: d for d in lines(ran.stdout)}
+    with queue.open(encoding="utf-8") as file:
+        numbers = [row["number"] for row in csv.DictReader(file)]
+    assert len(numbers) >= 12
+    assert list(done) == numbers
+    for number in numbers:
+        expected, got = NUMBERS[number]["expect"], done[number]
+        wanted = expected["disposition"]
+        assert got["disposition"] in ([wanted] if isinstance(wanted, str) else wanted), got
+        if "sip_code" in expected:
+            assert got["sip_code"] == expected["sip_code"], got
+        assert got["digits"] == expected.get("digits", ""), got
+        assert set(expected.get("heard", [])) <= {d["tone"] for d in got["detections"]}, got
+        entered = [got["states"][state] for state in STATES if state in got["states"]]
+        assert entered == sorted(entered), got
+        assert got["duration"] >= 0
+
+    again = bench.offhook("run", str(queue), *settings, "--json")
+    assert again.returncode == 0
+    assert again.stdout == "", "a campaign that is done is resumed, so nobody is called again"
+
+
+def test_run_reports_bad_rows_and_duplicates_and_keeps_the_good_ones(bench: Bench, tmp_path: Path) -> None:
+    bench.start_carrier("[numbers.5550001]\nrefuse = 486\n")
+    queue = tmp_path / "queue.csv"
+    queue.write_bytes("\ufeffnumber;name\n5550001;张伟\nnot a number;x\n1.39E+10;y\n5550001;again\n".encode())
+    ran = bench.offhook(
+        "run", str(queue), *bench.settings("operator.mode=cold", "operator.agents=8001"), "--json"
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert [(d["number"], d["name"], d["disposition"]) for d in lines(ran.stdout)] == [
+        ("5550001", "张伟", "busy")
+    ]
+    for said in ("line 3", "line 4", "spreadsheet", "line 5"):
+        assert said in ran.stderr, ran.stderr
+
+
+@pytest.mark.parametrize("content", ["", "\x00\x01", "name\nx\n"])
+def test_a_queue_without_a_number_is_one_sentence(bench: Bench, tmp_path: Path, content: str) -> None:
+    bench.start_carrier("[numbers.5550001]\nrefuse = 486\n")
+    queue = tmp_path / "queue.csv"
+    queue.write_text(content)
+    ran = bench.offhook("run", str(queue), *bench.settings("operator.mode=cold", "operator.agents=8001"))
+    assert "Traceback" not in ran.stderr
+    assert str(queue) in ran.stderr
+
+
+def test_a_missing_queue_is_bad_use(bench: Bench) -> None:
+    bench.start_carrier("[numbers.5550001]\nrefuse = 486\n")
+    ran = bench.offhook("run", "/nowhere.csv", *bench.settings())
+    assert ran.returncode == 2
+    assert "/nowhere.csv" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_call_prints_its_events_and_says_how_it_ended(bench: Bench, tmp_path: Path) -> None:
+    carrier = bench.start_carrier(
+        '[numbers.5550001]\nearly = "ringback"\ncountry = "cn"\nanswer_after = 4.0\ndigits = "7"\n'
+    )
+    file = tmp_path / "call.wav"
+    ran = bench.offhook(
+        "call",
+        "5550001",
+        *bench.settings("trunk.country=cn"),
+        "--hangup-after",
+        "2",
+        "--dtmf",
+        "31",
+        "--record",
+        str(file),
+        "--json",
+    )
+    assert ran.returncode == 0, ran.stderr
+    events = lines(ran.stdout)
+    states = [e["state"] for e in events if e["type"] == "leg"]
+    assert [s for i, s in enumerate(states) if i == 0 or states[i - 1] != s] == [
+        "dialing",
+        "trying",
+        "early",
+        "answered",
+        "ended",
+    ]
+    assert "ringback" in [e["tone"] for e in events if e["type"] == "detection"]
+    assert events[-1] == events[-1] | {
+        "type": "call_result",
+        "answered": True,
+        "cause": "normal",
+        "digits": "7",
+        "sip_code": 200,
+    }
+    assert 1.5 < events[-1]["duration"] < 4
+    carrier.wait("digit", digit="3")
+    carrier.wait("digit", digit="1")
+    assert file.stat().st_size > 16000
+    assert not [json.dumps(e) for e in events if "demo pass" in json.dumps(e)]
+
+
+@pytest.mark.parametrize(("arguments", "status", "said"), [
+    (["5550404"], 3, "404"),
+    (["5550009", "--timeout", "1"], 3, "timeout"),
+    (["5550009", "--cancel-after", "0.5"], 3, "cancelled"),
+    (["911"], 2, "emergency"),
+    (["5550404", "--dtmf", "xyz"], 2, "--dtmf"),
+    (["5550404", "--play", "/nowhere.wav"], 2, "/nowhere.wav"),
+    (["5550404", "--set", "trunk.password=wrong"], 4, "40"),
+    (["5550404", "--set", "rtp.ports=9"], 2, "rtp.ports"),
+])  # fmt: skip
+def test_the_exit_status_of_call(bench: Bench, arguments: list[str], status: int, said: str) -> None:
+    bench.start_carrier("[numbers.5550404]\nrefuse = 404\n[numbers.5550009]\n")
+    ran = bench.offhook("call", *bench.settings(), *arguments)
+    assert ran.returncode == status, ran.stderr
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_trunk_that_says_nothing_is_status_4(bench: Bench) -> None:
+    bench.start_carrier("")
+    ran = bench.offhook("call", "5550001", *bench.settings("trunk.server=127.0.0.1:9"), "--timeout", "2")
+    assert ran.returncode == 4, ran.stderr
+
+
+def test_check_tells_each_step_in_plain_words(bench: Bench) -> None:
+    bench.start_carrier("")
+    good = bench.offhook("check", *bench.settings())
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "registered as 1001" in good.stdout
+    bad = bench.offhook("check", *bench.settings("trunk.password=wrong"))
+    assert bad.returncode == 4
+    assert "trunk.password" in bad.stdout
+    broken = bench.offhook("check", *bench.settings("rtp.ports=x"))
+    assert broken.returncode == 2
+    assert "rtp.ports" in broken.stdout
