@@ -102,8 +102,8 @@ def main() -> None:
         Thread(target=_orders, args=(carrier, ED2, events), daemon=True).start()
     EventLog(stdout).write("ready", sip=f"{host}:{carrier.port}")
     ED2.loop()
-    carrier.close()
-    ED2.loop(0.1)  # let the last messages leave
+    if carrier.close():
+        ED2.loop(0.1)
     events.write("stopped")
     os._exit(0)  # sippy's socket threads would wait for ever
 

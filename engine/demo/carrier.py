@@ -251,10 +251,12 @@ class Carrier:
         for call in [c for c in self._calls if not number or c.number == number]:
             call.hang_up()
 
-    def close(self) -> None:
-        """Hang up and save everything."""
+    def close(self) -> bool:
+        """Hang up and save everything. True where messages have yet to leave: run the loop a little."""
+        leaving = bool(self._calls)
         self.hang_up("")
         self._clock.stop()
+        return leaving
 
 
 def _reply(request: Any, code: int, reason: str, headers: list[Any] | None = None) -> Any:
