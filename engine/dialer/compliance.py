@@ -5,6 +5,7 @@ Every refusal is one clear sentence. Where a guard can't tell, it refuses.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -50,6 +51,11 @@ class Compliance:
         self.do_not_call = DoNotCall(config.compliance.do_not_call, self._country)
         hours = config.compliance.calling_hours
         self.hours = Hours(hours) if hours != "off" else None
+
+    async def refresh(self) -> None:
+        """Read the do-not-call file again if it has changed, in a thread: a long list takes seconds."""
+        if self.do_not_call.changed():
+            await asyncio.to_thread(self.do_not_call.refresh)
 
     def check(self, number: str, *, manual: bool = False) -> Verdict:
         """May this number be dialled now? `manual`: by hand, so that the hours only warn."""

@@ -46,6 +46,7 @@ class Dialer(QueueWorker):
             parsed = parse(number, country)
         except NumberError as error:
             return f"{_upper(str(error))}."
+        await self.compliance.refresh()
         verdict = self.compliance.check(number, manual=True)
         if verdict.kind != "allow":
             return verdict.reason
@@ -121,6 +122,7 @@ class Dialer(QueueWorker):
         wanted = list(agents) or list(self.agents)
         if mode != "headset" and not wanted:
             return "An agent's number is needed to reach the operator by phone."
+        await self.compliance.refresh()
         for agent in wanted:
             verdict = self.compliance.check(agent, manual=True)
             if verdict.kind != "allow":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from pathlib import Path
 
 from engine.dialer.numbers import Number, NumberError, clean
@@ -29,35 +31,49 @@ class DoNotCall:
         return len(self._numbers)
 
     def lists(self, number: Number) -> bool:
-        """Whether the list has the number, in its E.164 form or as it is dialled in its country."""
-        self.refresh()
+        """Whether the list has the number, in its E.164 form or as it is dialled in its country.
+
+        Asks the list as it was last read; the first question reads it.
+        """
+        if self._seen is None:
+            self.refresh()
         return any(form in self._numbers for form in self._forms(number))
 
-    def refresh(self) -> bool:
-        """Read the file again if it has changed; True if it was read."""
+    def changed(self) -> bool:
+        """Whether the file is another than the one that was read."""
         if self.path is None:
             return False
         try:
+            return _stamp(self.path.stat()) != self._seen
+        except OSError:
+            return True
+
+    def refresh(self) -> None:
+        """Read the file if it has changed. A long list takes seconds: call it in a thread."""
+        if self.path is None:
+            return
+        try:
             stat = self.path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            seen = _stamp(stat)
             if seen == self._seen:
-                return False
+                return
             if stat.st_size > MAX_BYTES:
                 raise OSError(0, f"it is larger than {MAX_BYTES >> 20} MiB")
             data = self.path.read_bytes()
         except OSError as error:
             self._seen = None
             self.problem = f"the do-not-call file {self.path} can't be read ({error.strerror or error})"
-            return False
+            return
         self._numbers = frozenset(self._read(data))
         self._seen = seen
         self.problem = ""
-        return True
 
     def _read(self, data: bytes) -> set[str]:
         found = set()
         self.bad_lines = []
         for count, raw in enumerate(data.split(b"\n"), 1):
+            if count % 200 == 0:
+                time.sleep(0.0001)  # calls may be up: give way to their thread
             text = raw.decode("utf-8-sig", "replace").partition("#")[0].strip()
             if not text:
                 continue
@@ -78,3 +94,7 @@ class DoNotCall:
                 # With the trunk prefixes that there are: 0 in most countries, 1 in North America, 8.
                 forms |= {prefix + number.national for prefix in ("", "0", "1", "8")}
         return forms
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

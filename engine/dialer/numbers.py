@@ -16,9 +16,25 @@ MAX_LENGTH = 32
 _SEPARATORS = re.compile(r"[\s\-‐-―−().·/  ]+|^tel:", re.IGNORECASE)
 _TRUNK_ZERO = re.compile(r"^(\+\d[\d\s\-.]*?)\s*\(0\)")
 _DIALABLE = re.compile(r"\+?[0-9*#]+")
+_FLOAT = re.compile(r"^(\+?\d{5,})\.0{1,2}$")  # how programs write a column they took for numbers
 _EXPONENT = re.compile(r"[+\-]?\d+([.,]\d+)?[eE][+\-]?\d+")
 
 _UNKNOWN_ZONE = "Etc/Unknown"
+
+_RENAMED = {
+    "Africa/Asmera": "Africa/Asmara",
+    "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
+    "America/Godthab": "America/Nuuk",
+    "Asia/Calcutta": "Asia/Kolkata",
+    "Asia/Choibalsan": "Asia/Ulaanbaatar",
+    "Asia/Katmandu": "Asia/Kathmandu",
+    "Asia/Rangoon": "Asia/Yangon",
+    "Atlantic/Faeroe": "Atlantic/Faroe",
+    "Pacific/Enderbury": "Pacific/Kanton",
+    "Pacific/Ponape": "Pacific/Pohnpei",
+    "Pacific/Truk": "Pacific/Chuuk",
+}
+"""Old zone names in phonenumbers' data, which systems no longer install by default."""
 
 
 class NumberError(ValueError):
@@ -56,6 +72,7 @@ def clean(text: str) -> str:
             "format the column as text and export it again"
         )
     plain = unicodedata.normalize("NFKC", text).strip().strip("'\"").strip()
+    plain = _FLOAT.sub(r"\1", plain)
     plain = _TRUNK_ZERO.sub(r"\1", plain)
     plain = _SEPARATORS.sub("", plain)
     if not plain:
@@ -77,22 +94,17 @@ def parse(text: str, country: str = "") -> Number:
     it has no `e164`.
     """
     dialable = clean(text)
-    region = country.upper() or None
-    if "*" in dialable or "#" in dialable or (region is None and not dialable.startswith("+")):
-        return Number(dialable)
-    try:
-        parsed = phonenumbers.parse(dialable, region)
-    except phonenumbers.NumberParseException:
+    parsed = _parse(dialable, country)
+    if parsed is None:
         return Number(dialable)
     national = phonenumbers.national_significant_number(parsed)
     valid = phonenumbers.is_valid_number(parsed)
-    where = phonenumbers.region_code_for_number(parsed) if valid else region
+    where = phonenumbers.region_code_for_number(parsed) if valid else country.upper()
     if not where or (not valid and dialable.startswith("+")):
         where = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-    possible = phonenumbers.is_possible_number(parsed)
     return Number(
         dialable,
-        e164=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if possible else "",
+        e164=_e164(parsed),
         region="" if where == "ZZ" else where,
         national=national,
         zones=_zones(parsed, valid),
@@ -101,11 +113,29 @@ def parse(text: str, country: str = "") -> Number:
 
 
 def key_of(text: str, country: str = "") -> str:
-    """`Number.key` alone, for comparing the numbers of a long list. Raises NumberError."""
-    return parse(text, country).key
+    """`Number.key` alone, in half the time, for the numbers of a long list. Raises NumberError."""
+    dialable = clean(text)
+    parsed = _parse(dialable, country)
+    return _e164(parsed) or dialable if parsed is not None else dialable
+
+
+def _parse(dialable: str, country: str) -> PhoneNumber | None:
+    region = country.upper() or None
+    if "*" in dialable or "#" in dialable or (region is None and not dialable.startswith("+")):
+        return None
+    try:
+        return phonenumbers.parse(dialable, region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _e164(parsed: PhoneNumber) -> str:
+    if not phonenumbers.is_possible_number(parsed):
+        return ""
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _zones(parsed: PhoneNumber, valid: bool) -> tuple[str, ...]:
     # A number that is not of the plan still begins with digits that say where it would be.
     find = timezone.time_zones_for_number if valid else timezone.time_zones_for_geographical_number
-    return tuple(zone for zone in find(parsed) if zone != _UNKNOWN_ZONE)
+    return tuple(_RENAMED.get(zone, zone) for zone in find(parsed) if zone != _UNKNOWN_ZONE)

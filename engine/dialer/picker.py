@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 
 from engine.config import Config
@@ -32,10 +32,12 @@ class Picker:
         self.held = ""
         """Why the last entry that was held back was, empty when none was."""
 
-    async def pick(self, campaign: int, active: Container[int]) -> QueueEntry | None:
+    async def pick(self, campaign: int, active: Collection[int]) -> QueueEntry | None:
         """The next entry that may be dialled now, still queued; None where there is none."""
         while True:
-            found = await self._store.candidates(campaign, self._wall().timestamp(), BATCH)
+            await self._compliance.refresh()
+            limit = BATCH + len(active)
+            found = await self._store.candidates(campaign, self._wall().timestamp(), limit)
             entries = [entry for entry in found if entry.id not in active]
             if not entries:
                 return None

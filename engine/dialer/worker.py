@@ -179,6 +179,8 @@ class QueueWorker:
         """Reach the operator in another way, once the calls that are up have ended."""
         self._new_seats = (mode, tuple(agents))
         self._apply_seats()
+        if self._new_seats is not None:
+            self.tell(LogLine("info", "the operator's end changes when the calls that are up have ended"))
         self.wake()
 
     async def _add(self, file: QueueFile) -> int:

@@ -10,10 +10,11 @@ import pytest
 from dialer_fakes import World, config, fate
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers.tzdata import TIMEZONE_DATA
 from virtual_time import virtual_time
 
 from engine.dialer.compliance import NEVER, Compliance, Hours, exemptions
-from engine.dialer.numbers import NumberError, parse
+from engine.dialer.numbers import _RENAMED, NumberError, key_of, parse
 
 TRUNK = {"server": "sip.example.com"}
 NOON_UTC = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)
@@ -46,6 +47,20 @@ def guards(
 def test_a_number_is_known_by_its_e164_form_and_time_zones(text, country, e164, zones):
     number = parse(text, country)
     assert (number.e164, number.zones) == (e164, zones)
+
+
+def test_every_zone_of_the_numbering_plans_is_one_that_systems_install():
+    found = {zone for names in TIMEZONE_DATA.values() for zone in names}
+    backward = {"Asia/Calcutta", "America/Buenos_Aires"}
+    assert backward <= found
+    assert parse("+919876543210").zones == ("Asia/Kolkata",)
+    assert parse("+541143210000").zones == ("America/Argentina/Buenos_Aires",)
+    assert all(ZoneInfo(_RENAMED.get(zone, zone)) for zone in found)
+
+
+@pytest.mark.parametrize("text", ["13900000001.0", "139 0000 0001", "13900000001.00", "139.0000.0001"])
+def test_a_number_that_a_program_took_for_a_fraction_is_itself_again(text):
+    assert parse(text, "cn").e164 == key_of(text, "cn") == "+8613900000001"
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "cn", "us", "xx"]))
@@ -130,29 +145,33 @@ def test_numbers_that_are_not_listed_pass_and_bad_lines_are_kept_for_a_report(tm
     assert [line for line, _ in made.do_not_call.bad_lines] == [2, 3]
 
 
-def test_the_list_is_read_again_when_it_changes(tmp_path):
+async def test_the_list_is_read_again_when_it_changes(tmp_path):
     path = tmp_path / "dnc.txt"
     path.write_text("5550000\n")
     made = guards(loopback=True, do_not_call=str(path))
     assert made.check("5551234").kind == "allow"
     path.write_text("5550000\n5551234\n")
+    await made.refresh()
     assert made.check("5551234").kind == "block"
     path.write_text("5550000\n5551235\n")
     os.utime(path, ns=(1, 1))
+    await made.refresh()
     assert made.check("5551234").kind == "allow"
 
 
-def test_a_list_that_cannot_be_read_any_more_lets_nobody_be_called(tmp_path):
+async def test_a_list_that_cannot_be_read_any_more_lets_nobody_be_called(tmp_path):
     path = tmp_path / "dnc.txt"
     path.write_text("5550000\n")
     made = guards(loopback=True, do_not_call=str(path))
     assert made.check("5551234").kind == "allow"
     path.unlink()
+    await made.refresh()
     verdict = made.check("5551234")
     assert verdict.kind == "hold"
     assert str(path) in verdict.reason
     assert verdict.until < NEVER
     path.write_text("5550000\n")
+    await made.refresh()
     assert made.check("5551234").kind == "allow"
 
 
