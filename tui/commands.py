@@ -77,8 +77,8 @@ def mute(context: Context) -> wire.Command | Refusal:
 
 def record(context: Context) -> wire.Command | Refusal:
     leg = context.state.leg_of(context.state.call)
-    if leg is None or leg.state == "ended":
-        return Refusal("No call to record.")
+    if leg is None or leg.state != "answered":
+        return Refusal("No answered call to record.")
     call = context.state.call
     assert call is not None
     return wire.Record(on=not leg.recording, leg=target(context.state, call))
@@ -131,7 +131,7 @@ def digit(state: ConsoleState, character: str) -> wire.Command | None:
     """A digit pressed outside any field: DTMF for the call on show, or None where no call takes it."""
     call = state.call
     leg = state.leg_of(call)
-    if character not in DTMF or call is None or leg is None or leg.state not in ("early", "answered"):
+    if character not in DTMF or call is None or leg is None or leg.state != "answered":
         return None
     return wire.SendDigits(digits=character, leg=target(state, call))
 

@@ -11,6 +11,7 @@ from enum import Flag, auto
 
 from engine.control import messages as wire
 from tui.calls import Call, attempt_key, call_of_attempt, call_of_leg, rank
+from tui.text import span
 from tui.tracks import Track
 
 MAX_CALLS = 64
@@ -55,6 +56,7 @@ class ConsoleState:
         self.changed_rows: list[wire.Entry] = []
         self.bye = ""
         self._chosen = ""
+        self._latest = 0.0
         self._apply: dict[type, Callable[..., Change]] = {
             wire.Hello: self._hello,
             wire.Snapshot: self._snapshot,
@@ -78,6 +80,7 @@ class ConsoleState:
     def apply(self, event: wire.Event) -> Change:
         """Take in one event; kinds the console does not know change nothing."""
         handler = self._apply.get(type(event))
+        self._latest = max(self._latest, getattr(event, "at", None) or 0.0)
         return handler(event) if handler is not None else Change.NONE
 
     # --- what the screen asks -----------------------------------------------------------------
@@ -213,7 +216,12 @@ class ConsoleState:
         for call in self.calls.values():
             if call.attempt is not None and call.attempt.entry == event.entry and call.word == "done":
                 call.word = event.disposition.replace("_", " ") or "done"
-        return Change.CALLS
+        parts = [event.disposition.replace("_", " ")]
+        if event.sip_code is not None:
+            parts.append(f"{event.sip_code} {event.reason}".strip())
+        text = f"{event.number}: {', '.join([*parts, span(event.duration)])}"
+        self._log(wire.LogLine(at=self._latest, level="info", text=text))
+        return Change.CALLS | Change.LOG
 
     def _log(self, event: wire.LogLine) -> Change:
         self.log.append(event)
@@ -221,9 +229,14 @@ class ConsoleState:
         return Change.LOG
 
     def _detection(self, event: wire.Detection) -> Change:
-        if (track := self.tracks.get(event.leg)) is not None:
-            track.detection(event)
-        return Change.TIMELINE
+        if (track := self.tracks.get(event.leg)) is None:
+            return Change.NONE
+        before = track.heard[-1].label if track.heard else ""
+        track.detection(event)
+        if event.tone == before:
+            return Change.TIMELINE
+        text = f"heard {event.tone} ({event.why})" if event.why else f"heard {event.tone}"
+        return Change.TIMELINE | self._log(wire.LogLine(at=event.at, level="info", text=text, leg=event.leg))
 
     def _digit(self, event: wire.Digit) -> Change:
         if (track := self.tracks.get(event.leg)) is not None:

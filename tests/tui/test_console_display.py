@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import process_time
 
 import pytest
-from conftest import Clock, Console, open_console, screen_text
+from console_harness import Clock, Console, open_console, screen_text
 from fake_engine import FakeEngine, Script, entry, worked
 from rich.cells import cell_len
 

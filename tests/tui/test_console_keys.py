@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Clock, open_console
+from console_harness import Clock, open_console
 from fake_engine import FakeEngine, Script
 
 from engine.control import messages as wire

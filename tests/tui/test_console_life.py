@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Clock, Console, open_console
+from console_harness import Clock, Console, open_console
 from fake_engine import FakeEngine, Script
 
 from engine.control import messages as wire

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Clock, until
+from console_harness import Clock, until
 from fake_engine import START, FakeEngine, Script, entry, worked
 from textual.pilot import Pilot
 

@@ -23,10 +23,10 @@ STATE_ROLES = {"bridged": "badge", "wait tone": "badge-warn", "connecting": "bad
 def state_badge(call: Call, leg: Leg | None) -> Row:
     """The state in a word, then what is special about it."""
     if not call.up:
-        word, role = call.outcome, "active"
+        word, role = " · ".join(dict.fromkeys(("ended", call.outcome))), "active"
     else:
         word, role = call.word, STATE_ROLES.get(call.word, "active")
-    row: Row = [(f" {clip(word, 20).upper()} ", role)]
+    row: Row = [(f" {clip(word, 28).upper()} ", role)]
     if leg is None or not call.up:
         return row
     if leg.bridged_to:
@@ -41,12 +41,10 @@ def state_badge(call: Call, leg: Leg | None) -> Row:
 
 
 def detail(call: Call, leg: Leg | None) -> Row:
-    """Name, codec, attempt, last SIP response."""
+    """Codec, last SIP response, why it ended."""
     parts: list[str] = []
     if leg is not None and leg.codec:
         parts.append(leg.codec)
-    if call.attempt is not None and call.attempt.attempt > 1:
-        parts.append(f"attempt {call.attempt.attempt}")
     if leg is not None and leg.sip_code:
         parts.append(f"{leg.sip_code} {leg.reason}".strip())
     if leg is not None and leg.state == "ended" and leg.cause:

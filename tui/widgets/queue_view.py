@@ -26,10 +26,29 @@ STATES = {
     "blocked": ("⊘", "bad"),
     "skipped": ("–", "dim"),
 }
+MISSED = {
+    "no_answer",
+    "busy",
+    "rejected",
+    "invalid_number",
+    "congestion",
+    "abandoned",
+    "caller_hung_up",
+    "no_rtp",
+    "failed",
+    "cancelled",
+}
 MAX_STRIPS = 512
 WIDE = 42
 """Cells from which place, name and result each have a column."""
 NUMBER, RESULT = 14, 13
+
+
+def mark_of(entry: Entry) -> tuple[str, str]:
+    """The entry's state as a sign and its role; a call that reached nobody is not a ✓."""
+    if entry.state == "done" and entry.disposition in MISSED:
+        return "✕", "bad" if entry.disposition == "abandoned" else "dim"
+    return STATES[entry.state]
 
 
 def result_of(entry: Entry) -> str:
@@ -45,7 +64,7 @@ def result_of(entry: Entry) -> str:
 
 def draw_entry(entry: Entry, index: int, digits: int, cells: int, cursor: str = "") -> Row:
     """One entry in `cells`; `cursor` is the role of the selected row, empty for the others."""
-    mark, mark_role = STATES[entry.state]
+    mark, mark_role = mark_of(entry)
     quiet = "dim" if entry.state in ("done", "skipped", "blocked") else "text"
     loud = mark_role if entry.state in ("active", "interrupted", "blocked") else "dim"
     result = result_of(entry)

@@ -62,7 +62,7 @@ def draw_operator(flow: Flow | None, full: bool) -> Row:
     )
     if flow.operator != "headset" and flow.agent_state in AGENT_WORDS:
         word, role = AGENT_WORDS[flow.agent_state]
-        row.append((f" {word}", role))
+        row += [(" · ", "faint"), (word, role)]
     if flow.muted:
         row.append((" ⊘ muted", "bad"))
     return row
@@ -75,6 +75,8 @@ def draw_sound(sound: Sound | None, full: bool) -> Row:
         return [("♪ no sound", "bad")]
     if not full:
         return [("♪ ", "good"), ("sound", "text")]
+    if sound.input == sound.output == "none":
+        return [("♪ off", "dim")]
     if sound.input == sound.output:
         return [("♪ ", "good"), (clip(sound.input, 24), "dim")]
     return [("♪ ", "good"), (f"{clip(sound.input, 16)} → {clip(sound.output, 16)}", "dim")]

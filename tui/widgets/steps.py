@@ -57,18 +57,15 @@ def _label_role(node: str) -> str:
 def draw_present(call: Call, now: float, cells: int) -> Row:
     """The present step in words: how long it has lasted, and what is left until its deadline."""
     if not call.up or call.step is None:
-        return [
-            (f"{call.outcome.capitalize()}", "strong"),
-            ("  after ", "dim"),
-            (duration((call.over_at or now) - call.started), "text"),
-        ]
+        lasted = duration((call.over_at or now) - call.started)
+        return [("Ended ", "strong"), ("after ", "dim"), (lasted, "text")]
     name = STEP_NAMES[call.step]
     elapsed = max(0.0, now - call.since)
     row: Row = [(f"{name} ", "strong"), (duration(elapsed), "text")]
     deadline = call.deadline
     if deadline is None or deadline <= call.since:
         return row
-    words = f" {until(deadline - now)} left of {duration(deadline - call.since)}"
+    words = f" {until(deadline - now)} left of {duration(round(deadline - call.since))}"
     room = cells - sum(width(text) for text, _ in row) - width(words) - 1
     if room >= 8:
         length = min(24, room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +20,8 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 AUTO_LIMIT = 0.5
 LABEL = 7
 BARS = "▁▂▃▄▅▆▇█"
+MAX_SHIFT = 30
+"""Columns that a SIP message may stand to the right of its time."""
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800)
 TONE_ROLES = {
     "ringback": "span-ring",
@@ -46,7 +49,7 @@ class Window:
     columns: int
 
     def column(self, at: float) -> int:
-        return int((at - self.start) // self.step)
+        return math.floor((at - self.start) / self.step + 1e-6)
 
 
 def window(call: Call, now: float, columns: int, zoom: int = 0) -> Window:
@@ -114,20 +117,27 @@ def draw_digits(track: Track, view: Window) -> Row:
 
 
 def draw_sip(track: Track, view: Window, rows: int) -> list[Row]:
-    """Messages where they happened, ▸ sent and ◂ received; labels give way to each other."""
+    """Messages where they happened, ▸ sent and ◂ received.
+
+    Those that came close together are shortened, share the rows and move right, a few columns at most.
+    """
     lanes = [Canvas(view.columns) for _ in range(rows)]
-    places = [(view.column(event.at), event) for event in track.sip]
-    for column, event in places:
+    taken = [0] * rows
+    events = [(view.column(event.at), event) for event in track.sip]
+    for place, (column, event) in enumerate(events):
         if not 0 <= column < view.columns:
             continue
-        text = ("▸" if event.sent else "◂") + clip(event.text, 24)
-        role = "sip-sent" if event.sent else "sip-received"
-        tight = ("▸" if event.sent else "◂") + clean(event.text).split(" ")[0][:12]
-        for candidate in (text, tight, text[0]):
-            lane = next((c for c in lanes if c.free(column - 1, column + width(candidate) + 1)), None)
-            if lane is not None:
-                lane.put(min(column, view.columns - width(candidate)), candidate, role)
-                break
+        lane = min(range(rows), key=lambda index: (max(taken[index] - column, 0), index))
+        start = max(column, taken[lane])
+        if start - column > MAX_SHIFT:
+            continue
+        arrow, role = ("▸", "sip-sent") if event.sent else ("◂", "sip-received")
+        text = arrow + clip(event.text, 24)
+        following = events[place + rows][0] if place + rows < len(events) else view.columns
+        if start + width(text) >= following:
+            text = arrow + clip(clean(event.text).split(" ")[0], 12)
+        start = max(0, min(start, view.columns - width(text)))
+        taken[lane] = lanes[lane].put(start, text, role) + 1
     return [lane.row() for lane in lanes]
 
 
