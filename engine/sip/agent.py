@@ -7,6 +7,8 @@ Sans-IO: datagrams come in by `receive`, leave by the `send` it was given, and t
 from __future__ import annotations
 
 import logging
+import re
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from engine.sip.layer import TransactionLayer
 from engine.sip.message import Message, build, response_to
 from engine.sip.registration import Registration
 from engine.sip.transaction import Address, Clock, Send, ServerTransaction
-from engine.sip.uri import Uri, escape_user
+from engine.sip.uri import Uri, escape_user, is_ip, number
 
 if TYPE_CHECKING:
     from engine.sip.call import Call
@@ -62,6 +64,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
         self.on_inbound: Callable[[Message, ServerTransaction], None] = self._refuse_inbound
         self.calls: dict[str, Call] = {}
+        self._leaving: dict[str, Call] = {}
+        self._strays: deque[tuple[str, str]] = deque(maxlen=64)
         self.malformed = 0
         self._send_datagram = send
         self.registration = Registration(self, lambda: self.on_registration())
@@ -87,9 +91,9 @@ class UserAgent(SIPClient):  # type: ignore[misc]
     def learn_address(self, response: Message) -> bool:
         """Take the address that the far end saw us at (received, rport) into Contact; True if it is new."""
         via = response.via
-        port = via.params.get("rport") or ""
         host = via.params.get("received") or self.local[0]
-        seen = (host, int(port)) if port.isdigit() and 0 < int(port) < 65536 else self.public
+        port = number(via.params.get("rport"), 65536)
+        seen = (host, port) if port and is_ip(host) else self.public
         if seen == self.public:
             return False
         self.public = seen
@@ -105,11 +109,13 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.on_message(Message(data), True)
         except SIPParseError:
             log.debug("a message of ours does not parse back")
-        self._send_datagram(data, destination)
+        # a remote target without a host (a tel: URI) leaves the trunk itself
+        self._send_datagram(data, destination if destination[0] else self.next_hop)
 
     def receive(self, data: bytes, source: Address, trusted: bool = True) -> None:
         """One datagram. From an address that is not the trunk's only what belongs to a transaction
-        or dialog of ours is looked at; everything else is dropped in silence."""
+        or dialog of ours is taken; everything else is dropped in silence, so that nobody can have
+        us send anything to a third party."""
         if not data.strip(b"\r\n\x00 "):
             return
         try:
@@ -120,28 +126,31 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             if trusted:
                 self._answer_malformed(data, source)
             return
-        if not trusted and message.is_request and not self._is_ours(message):
+        if not trusted and not self._is_ours(message):
             return
-        message = self._stamp_via(message, source)
+        self._stamp_via(message, source)
         self.on_message(message, False)
-        self.layer.receive(message, source)
+        try:
+            self.layer.receive(message, source)
+        except SIPParseError as error:  # of what we were about to send
+            log.warning("no answer to %s: %s", message.summary_line[:80], error)
 
-    def _is_ours(self, request: Message) -> bool:
-        call = self.calls.get(request.call_id)
-        return call is not None and call.dialog is not None and call.dialog.local.tag == request.to.tag
+    def _is_ours(self, message: Message) -> bool:
+        if not message.is_request:
+            return self.layer.expects(message)
+        call = self.calls.get(message.call_id)
+        return call is not None and call.dialog is not None and call.dialog.local.tag == message.to.tag
 
-    def _stamp_via(self, message: Message, source: Address) -> Message:
+    def _stamp_via(self, message: Message, source: Address) -> None:
         """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""
         if not message.is_request:
-            return message
+            return
         index = next(i for i, (k, _) in enumerate(message.fields) if k == "Via")
         value = message.fields[index][1]
-        if "rport" in message.via.params and message.via.params["rport"] is None:
-            value = value.replace(";rport", f";rport={source[1]}", 1)
+        value = re.sub(r";\s*rport\s*(?:=\s*)?(?=;|$)", f";rport={source[1]}", value, count=1, flags=re.I)
         if message.via.host != source[0]:
             value += f";received={source[0]}"
         message.fields[index] = ("Via", value)
-        return message
 
     def _answer_malformed(self, data: bytes, source: Address) -> None:
         """A request whose version is not ours gets 505; other damage is dropped (RFC 3261, 8.2, 18.3)."""
@@ -182,6 +191,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.respond(transaction, 420, [("Unsupported", ", ".join(required)[:200])])
         elif request.call_id in self.calls:
             self.respond(transaction, 482)
+        elif request.content and not request.sdp:
+            self.respond(transaction, 415, [("Accept", "application/sdp")])
         elif not self.account.inbound:
             self.respond(transaction, 480)
         elif (
@@ -202,9 +213,16 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         transaction.respond(response_to(transaction.request, code, to_tag=new_tag(), extra=fields))
 
     def _on_ack(self, ack: Message) -> None:
-        call = self.calls.get(ack.call_id)
+        call = self.calls.get(ack.call_id) or self._leaving.get(ack.call_id)
         if call is not None and call.matches(ack):
             call.receive_ack(ack)
+
+    def linger(self, call: Call, on: bool) -> None:
+        """Keep handing ACKs to a call that has ended before its answer was acknowledged, or no more."""
+        if on:
+            self._leaving[call.call_id] = call
+        else:
+            self._leaving.pop(call.call_id, None)
 
     def _on_cancel(self, transaction: ServerTransaction) -> None:
         call = self.calls.get(transaction.request.call_id)
@@ -215,41 +233,45 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         """A 2xx to an INVITE that we no longer know would leave someone on the line: ACK, then BYE."""
         if response.cseq_method != "INVITE" or not 200 <= response.code < 300 or not response.to.tag:
             return
-        contact = response.contact
-        if contact is None or response.via.host != self.local[0]:
+        if response.contact is None or response.via.host != self.local[0]:
             return
-        dialog = Dialog(response.call_id, response.from_, response.to, contact.uri, local_cseq=response.cseq)
+        dialog = Dialog.as_caller(response, response)
         self.acknowledge(dialog, response.cseq)
-        self.bye(dialog)
+        if (response.call_id, response.to.tag) not in self._strays:
+            self._strays.append((response.call_id, response.to.tag))
+            self.bye(dialog)
 
     # --- requests of ours within a dialog ----------------------------------------------------
 
-    def acknowledge(self, dialog: Dialog, cseq: int) -> bytes:
-        """Send the ACK of a 2xx: a request of its own branch along the route set (13.2.2.4)."""
+    def acknowledge(self, dialog: Dialog, cseq: int) -> Callable[[], None]:
+        """Send the ACK of a 2xx: a request of its own branch along the route set (13.2.2.4).
+
+        What is returned sends the same once more, for a 2xx that is repeated.
+        """
         ack = dialog.request("ACK", self.via(new_branch()), cseq=cseq)
-        self._send(ack.raw, dialog.next_hop())
-        return bytes(ack.raw)
+
+        def send() -> None:
+            self._send(ack.raw, dialog.next_hop())
+
+        send()
+        return send
 
     def bye(
         self,
         dialog: Dialog,
-        extra: list[tuple[str, str]] | None = None,
-        done: Callable[[], None] = lambda: None,
+        credentials: list[tuple[str, str]] | None = None,
         auth: Authenticator | None = None,
     ) -> None:
-        """End a dialog; answers a challenge. `done` is called when it is answered or given up."""
+        """End a dialog; answers a challenge."""
         auth = auth or self.authenticator()
-        request = dialog.request("BYE", self.via(new_branch()), [("User-Agent", USER_AGENT), *(extra or [])])
+        fields = [("User-Agent", USER_AGENT), *(credentials or [])]
+        request = dialog.request("BYE", self.via(new_branch()), fields)
 
         def on_response(response: Message) -> None:
-            if response.code < 200:
-                return
             if response.code in (401, 407) and (headers := auth.retry(response, "BYE", request.uri_text)):
-                self.bye(dialog, [*(extra or []), *headers], done, auth)
-            else:
-                done()
+                self.bye(dialog, headers, auth)
 
-        self.layer.request(request, dialog.next_hop(), on_response, done)
+        self.layer.request(request, dialog.next_hop(), on_response, lambda: None)
 
     def hang_up_saved(self, saved: SavedDialog | SavedInvite) -> None:
         """BYE (or CANCEL) to whoever an engine that died had left on the line.
@@ -257,12 +279,11 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         Raises ValueError or SIPParseError for what was not saved by us.
         """
         if isinstance(saved, SavedInvite):
-            self.layer.request(
-                cancel_of(Message(saved.invite.encode())),
-                (saved.host, saved.port),
-                lambda r: None,
-                lambda: None,
-            )
+            invite, hop = Message(saved.invite.encode()), (saved.host, saved.port)
+            cancel = cancel_of(invite)
+            # its 487 wants an ACK; a 200 that was faster an ACK and a BYE
+            self.layer.resume(invite, hop, lambda response: self._on_stray(response, hop))
+            self.layer.request(cancel, hop, lambda r: None, lambda: None)
             return
         dialog = Dialog.restore(saved)
         dialog.local_cseq += 100  # requests sent after the last save may have used the next few

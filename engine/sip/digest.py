@@ -43,7 +43,8 @@ def challenges(response: Message) -> list[Challenge]:
         if scheme.lower() != "digest":
             continue
         p = {
-            k.lower(): _unquote(v) for k, v in re.findall(r'([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,\s]+)', rest)
+            k.lower(): _unquote(v)
+            for k, v in re.findall(r'(?<![\w-])([\w-]++)\s*+=\s*+("(?:[^"\\]|\\.)*"|[^,\s]+)', rest)
         }
         if "realm" not in p or "nonce" not in p:
             continue
@@ -114,27 +115,39 @@ class Credentials:
 
 
 class Authenticator:
-    """Decides whether a challenged request is tried again: once a nonce, plus once when it was stale."""
+    """Decides whether a challenged request is tried again: once a nonce, plus once when it was stale.
+
+    A registrar behind a proxy that both ask: every challenge met so far is answered in each further
+    try (RFC 3261, 22.3). Of several challenges of one realm the first that we can do is taken
+    (RFC 8760, 2.4).
+    """
 
     MAX_TRIES = 4
+    MAX_REALMS = 4
 
     def __init__(self, credentials: Credentials | None) -> None:
         self._credentials = credentials
-        self._nonces: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], Challenge] = {}
+        self._tries = 0
         self.rejected = False
 
     def retry(self, response: Message, method: str, uri: str) -> list[tuple[str, str]]:
         """Headers for the next try; empty when there is none to make, and `rejected` then tells
         whether our credentials were refused (rather than missing or of an unknown algorithm)."""
-        offered = [c for c in challenges(response) if c.supported]
-        if self._credentials is None or not offered or len(self._nonces) >= self.MAX_TRIES:
-            self.rejected = bool(self._nonces)
+        offered: dict[tuple[str, str], Challenge] = {}
+        for challenge in challenges(response):
+            if challenge.supported:
+                offered.setdefault((challenge.header, challenge.realm), challenge)
+        if self._credentials is None or not offered or self._tries >= self.MAX_TRIES:
+            self.rejected = self._tries > 0
             return []
-        challenge = offered[0]
-        seen = (challenge.header, challenge.nonce)
-        asked_before = any(header == challenge.header for header, _ in self._nonces)
-        if seen in self._nonces or (asked_before and not challenge.stale):
-            self.rejected = True
+        for place, challenge in offered.items():
+            before = self._known.get(place)
+            if before is not None and (challenge.nonce == before.nonce or not challenge.stale):
+                self.rejected = True
+                return []
+        if len({*self._known, *offered}) > self.MAX_REALMS:
             return []
-        self._nonces.add(seen)
-        return [self._credentials.answer(challenge, method, uri)]
+        self._known |= offered
+        self._tries += 1
+        return [self._credentials.answer(challenge, method, uri) for challenge in self._known.values()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine.sip.dialog import new_tag
 from engine.sip.message import Message, response_to
 from engine.sip.transaction import Address, ClientTransaction, Clock, Send, ServerTransaction
 
@@ -45,6 +46,25 @@ class TransactionLayer:
         on_timeout: Callable[[], None],
     ) -> ClientTransaction:
         """Start a client transaction and send its request."""
+        transaction = self._client(request, destination, on_response, on_timeout)
+        transaction.start()
+        return transaction
+
+    def resume(
+        self, invite: Message, destination: Address, on_response: Callable[[Message], None]
+    ) -> ClientTransaction:
+        """Take up the transaction of an INVITE sent by an engine that died, for 64*T1."""
+        transaction = self._client(invite, destination, on_response, lambda: None)
+        transaction.resume()
+        return transaction
+
+    def _client(
+        self,
+        request: Message,
+        destination: Address,
+        on_response: Callable[[Message], None],
+        on_timeout: Callable[[], None],
+    ) -> ClientTransaction:
         key = (request.via.branch, request.method)
 
         def ended() -> None:
@@ -54,8 +74,11 @@ class TransactionLayer:
             request, destination, self.clock, self._send, ended, on_response, on_timeout
         )
         self._clients[key] = transaction
-        transaction.start()
         return transaction
+
+    def expects(self, response: Message) -> bool:
+        """Whether a response belongs to a request of ours."""
+        return (response.via.branch, response.cseq_method) in self._clients
 
     def receive(self, message: Message, source: Address) -> None:
         if message.is_request:
@@ -78,7 +101,7 @@ class TransactionLayer:
         elif existing is not None and existing.request.method == request.method:
             existing.receive_again()
         elif len(self._servers) >= MAX_TRANSACTIONS:
-            self._send(response_to(request, 503).raw, source)
+            self._send(response_to(request, 503, to_tag=new_tag()).raw, reply_address(request, source))
         else:
             self._new_server(request, source, key)
 
@@ -92,13 +115,15 @@ class TransactionLayer:
         def ended() -> None:
             self._servers.pop(key, None)
 
-        transaction = ServerTransaction(request, source, self.clock, self._send, ended)
+        destination = reply_address(request, source)
+        transaction = ServerTransaction(request, destination, self.clock, self._send, ended)
         self._servers[key] = transaction
         if request.method != "CANCEL":
             self.on_request(request, transaction)
             return
         target = self._servers.get(key[:-1])
-        transaction.respond(response_to(request, 200 if target else 481))
+        tag = (target.to_tag if target else "") or new_tag()
+        transaction.respond(response_to(request, 200 if target else 481, to_tag=tag))
         if target is not None:
             self.on_cancel(target)
 
@@ -106,6 +131,13 @@ class TransactionLayer:
         """End every transaction at once, silently."""
         for transaction in [*self._clients.values(), *self._servers.values()]:
             transaction.terminate()
+
+
+def reply_address(request: Message, source: Address) -> Address:
+    """Where responses go: back to the source where rport was asked for (RFC 3581, 4), else to the
+    source's address at the port that Via names (18.2.2)."""
+    via = request.via
+    return source if "rport" in via.params else (source[0], via.sent_by[1])
 
 
 def _server_key(request: Message) -> tuple[str, ...]:

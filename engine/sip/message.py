@@ -15,11 +15,20 @@ import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.SIP` alone is a circular
 from pyVoIP.SIP import SIPMessage, SIPMessageType, SIPParseError, SIPStatus
 
 from engine.sip.sdp import pyvoip_body
-from engine.sip.uri import NameAddr, Uri, parse_name_addr, parse_params, parse_uri, split_outside_quotes
+from engine.sip.uri import (
+    NameAddr,
+    Uri,
+    number,
+    parse_name_addr,
+    parse_params,
+    parse_uri,
+    split_outside_quotes,
+)
 
 MAX_MESSAGE = 65535
 MAX_HEADERS = 128
-MAX_START_LINE = 8192
+MAX_LINE = 8192
+"""Longest start line or header, in characters; more is no trunk's."""
 
 COMPACT = {
     "i": "Call-ID",
@@ -85,6 +94,13 @@ _LISTS = {
     "allow-events",
 }
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_VIA = re.compile(
+    r"SIP\s*+/\s*+2\.0\s*+/\s*+([A-Za-z0-9\-]++)\s++(\[[0-9A-Fa-f:.]++\]|[^\s:;\[\]]++)"
+    r"\s*+(?::\s*+([0-9]{1,5}+))?\s*+(;.*)?$",
+    re.I | re.S,
+)
+"""Possessive throughout: a run of blanks must not make matching quadratic."""
+_AUTH_PARAM = re.compile(r'(?<!\w)(\w++)\s*+=\s*+("[^"]*"|[^,\s]+)')
 
 
 def canonical(name: str) -> str:
@@ -103,11 +119,7 @@ class Via:
     __slots__ = ("host", "params", "port", "transport")
 
     def __init__(self, text: str) -> None:
-        match = re.match(
-            r"\s*SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9\-]+)\s+(\[[0-9A-Fa-f:.]+\]|[^\s:;\[\]]+)\s*(?::\s*(\d{1,5}))?\s*(;.*)?$",
-            text,
-            re.I | re.S,
-        )
+        match = _VIA.match(text.strip())
         if not match:
             raise SIPParseError(f"not a Via: {text[:80]!r}")
         self.transport = match[1].upper()
@@ -145,11 +157,11 @@ class Message(SIPMessage):  # type: ignore[misc]
             raise SIPParseError(f"message of {len(data)} bytes is too long")
         self.fields, self.content = [], b""
         self.code, self.reason, self.method, self.uri_text = 0, "", "", ""
-        head, separator, content = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
-        if not separator:  # bare LF, as some devices send
-            head, separator, content = data.lstrip(b"\r\n").partition(b"\n\n")
+        data = data.lstrip(b"\r\n")
+        blank = re.search(rb"\r?\n\r?\n", data)  # bare LF too, as some devices send
+        head, content = (data[: blank.start()], data[blank.end() :]) if blank else (data, b"")
         text = re.sub(r"\r?\n[ \t]+", " ", head.decode("utf-8", "replace"))  # line folding, 7.3.1
-        start, *lines = re.split(r"\r?\n", text)
+        start, *lines = (line.replace("\r", " ") for line in re.split(r"\r?\n", text))
         self.heading = start.encode()
         self._parse_start(start)
         if len(lines) > MAX_HEADERS:
@@ -162,15 +174,15 @@ class Message(SIPMessage):  # type: ignore[misc]
         self._fill_pyvoip()
 
     def _parse_start(self, start: str) -> None:
-        if len(start) > MAX_START_LINE:
+        if len(start) > MAX_LINE:
             raise SIPParseError("start line is too long")
-        if match := re.match(r"(SIP/\d+\.\d+)[ \t]+(\d{3})(?:[ \t](.*))?$", start, re.I | re.S):
+        if match := re.match(r"(SIP/[0-9]+\.[0-9]+)[ \t]+([0-9]{3})(?:[ \t](.*))?$", start, re.I | re.S):
             self.type = SIPMessageType.RESPONSE
             self.version = match[1].upper()
             self.code, self.reason = int(match[2]), (match[3] or "").strip()
             if not 100 <= self.code <= 699:
                 raise SIPParseError(f"status {self.code} is out of range")
-        elif match := re.match(r"(\S+)[ \t]+(\S+)[ \t]+(SIP/\d+\.\d+)[ \t]*$", start, re.I):
+        elif match := re.match(r"(\S+)[ \t]+(\S+)[ \t]+(SIP/[0-9]+\.[0-9]+)[ \t]*$", start, re.I):
             self.type = SIPMessageType.MESSAGE
             self.method, self.uri_text, self.version = match[1], match[2], match[3].upper()
             if not _TOKEN.fullmatch(self.method):
@@ -179,6 +191,8 @@ class Message(SIPMessage):  # type: ignore[misc]
             raise SIPParseError(f"not a SIP start line: {start[:80]!r}")
 
     def _parse_field(self, line: str) -> None:
+        if len(line) > MAX_LINE:
+            raise SIPParseError(f"a header of {len(line)} characters is too long")
         name, colon, value = line.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()):
             raise SIPParseError(f"not a header: {line[:80]!r}")
@@ -194,18 +208,19 @@ class Message(SIPMessage):  # type: ignore[misc]
         if length is None:
             self.content = content
             return
-        if not re.fullmatch(r"\d{1,9}", length):
+        size = number(length)
+        if size is None:
             raise SIPParseError(f"Content-Length {length[:40]!r} is not a number")
-        if int(length) > len(content):
-            raise SIPParseError(f"Content-Length {length} but {len(content)} bytes came")
-        self.content = content[: int(length)]
+        if size > len(content):
+            raise SIPParseError(f"Content-Length {size} but {len(content)} bytes came")
+        self.content = content[:size]
 
     def _check(self) -> None:
         """What every message needs before anything can be done with it (RFC 3261, 8.1.1)."""
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             if self.get(name) is None:
                 raise SIPParseError(f"no {name}")
-        cseq = re.fullmatch(r"(\d{1,10})\s+(\S+)", self.get("CSeq") or "")
+        cseq = re.fullmatch(r"([0-9]{1,10})\s+(\S+)", self.get("CSeq") or "")
         if not cseq or int(cseq[1]) >= 2**32:
             raise SIPParseError(f"not a CSeq: {(self.get('CSeq') or '')[:40]!r}")
         self.cseq, self.cseq_method = int(cseq[1]), cseq[2]
@@ -229,7 +244,7 @@ class Message(SIPMessage):  # type: ignore[misc]
                     "type": f"SIP/2.0/{via.transport}",
                     "address": (via.host, str(via.port or 5060)),
                 }
-                headers["Via"].append(entry | via.params)
+                headers["Via"].append(via.params | entry)
             elif name not in headers:
                 headers[name] = self._pyvoip_header(name, value)
         self.headers = headers
@@ -258,7 +273,7 @@ class Message(SIPMessage):  # type: ignore[misc]
         if name == "Content-Length":
             return int(value)
         if name in ("WWW-Authenticate", "Authorization"):
-            return {k: v.strip('"') for k, v in re.findall(r'(\w+)\s*=\s*("[^"]*"|[^,\s]+)', value)}
+            return {k: v.strip('"') for k, v in _AUTH_PARAM.findall(value)}
         return value
 
     @property
@@ -326,11 +341,21 @@ def build(start: str, fields: Iterable[tuple[str, str]], content: bytes = b"") -
     """
     lines = [start]
     for name, value in fields:
-        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            raise SIPParseError(f"a control character in {name}")
+        _refuse_controls(name, value)
         lines.append(f"{name}: {value}")
-    lines.append(f"Content-Length: {len(content)}")
-    return Message("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+    return _compose(lines, content)
+
+
+def _refuse_controls(name: str, value: str) -> None:
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        raise SIPParseError(f"a control character in {name}")
+
+
+def _compose(lines: list[str], content: bytes) -> Message:
+    if any("\r" in line or "\n" in line for line in lines):
+        raise SIPParseError("a line break in a header")
+    lines = [*lines, f"Content-Length: {len(content)}"]
+    return Message("\r\n".join(lines).encode("utf-8", "replace") + b"\r\n\r\n" + content)
 
 
 def response_to(
@@ -342,10 +367,16 @@ def response_to(
     extra: Iterable[tuple[str, str]] = (),
     content: bytes = b"",
 ) -> Message:
-    """A response with what RFC 3261, 8.2.6.2 has copied from the request."""
+    """A response with what RFC 3261, 8.2.6.2 has copied from the request, octet for octet.
+
+    Raises SIPParseError for a control character in what is added.
+    """
     to = request.get("To") or ""
     if to_tag and not request.to.tag:
         to = f"{to};tag={to_tag}"
+    added = list(extra)
+    for name, value in [("the reason", reason), ("To", to_tag), *added]:
+        _refuse_controls(name, value)
     fields = [("Via", v) for v in request.all("Via")]
     if 100 < code < 300:
         fields += [("Record-Route", v) for v in request.all("Record-Route")]
@@ -355,4 +386,5 @@ def response_to(
         ("Call-ID", request.call_id),
         ("CSeq", request.get("CSeq") or ""),
     ]
-    return build(f"SIP/2.0 {code} {reason or pyvoip_status(code).phrase}", [*fields, *extra], content)
+    lines = [f"SIP/2.0 {code} {reason or pyvoip_status(code).phrase}"]
+    return _compose(lines + [f"{name}: {value}" for name, value in [*fields, *added]], content)

@@ -23,15 +23,15 @@ from engine.media.plane import Standalone
 from engine.sip.account import ALLOW, USER_AGENT, Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
+from engine.sip.caller import Caller
 from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
-from engine.sip.exchange import InviteExchange
 from engine.sip.message import Message, build
 from engine.sip.registration import RegistrationState
 from engine.sip.sdp import Direction, LocalDescription
 from engine.sip.trace import Trace
 from engine.sip.transaction import Address, ServerTransaction
-from engine.sip.transport import ResolveError, UdpTransport, is_ip, local_address_towards, resolve
-from engine.sip.uri import NameAddr
+from engine.sip.transport import ResolveError, UdpTransport, local_address_towards, resolve
+from engine.sip.uri import NameAddr, is_ip
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -151,13 +151,18 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                 self._transport.trusted |= {a for a, _ in await resolve(self.account.host, self.account.port)}
             except ResolveError:
                 pass  # behind a proxy the registrar's name need not resolve here
-        self.agent = self.sip = UserAgent(self.account, self._loop, self._transport.send, local, self)
-        self.agent.on_registration = self._registration_changed
-        self.agent.on_inbound = self._inbound
-        self.agent.on_message = self.on_message
-        self.calls = self.agent.calls
-        self.agent.registration.start()
+        self._closing = False
+        self.attach(UserAgent(self.account, self._loop, self._transport.send, local, self))
         self._keep_alive()
+
+    def attach(self, agent: UserAgent) -> None:
+        """Take a user agent, which has a clock and a way to send, and start to register."""
+        self.agent = self.sip = agent
+        agent.on_registration = self._registration_changed
+        agent.on_inbound = self._inbound
+        agent.on_message = self.on_message
+        self.calls = agent.calls
+        agent.registration.start()
 
     async def close(self) -> None:
         """Hang up every call, deregister, close; two seconds at most."""
@@ -165,10 +170,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         if agent is None or transport is None or self._closing:
             return
         self._closing = True
-        for call in list(agent.calls.values()):
-            call.hangup_leg()
         deregistered = asyncio.Event()
-        agent.registration.stop(deregistered.set)
+        self.leave(deregistered.set)
         try:
             async with asyncio.timeout(DEREGISTER_WAIT):
                 await deregistered.wait()
@@ -180,6 +183,16 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         transport.close()
         if self._trace is not None:
             self._trace.close()
+
+    def leave(self, done: Callable[[], None]) -> None:
+        """Hang up every call and deregister; `done` is called when the registrar has answered."""
+        agent = self.agent
+        if agent is None:
+            done()
+            return
+        for call in list(agent.calls.values()):
+            call.hangup_leg()
+        agent.registration.stop(done)
 
     def dial(self, number: str, caller_id: str | None = None) -> Call:
         """Place a call. Raises what `prepare` raises."""
@@ -239,9 +252,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             raise ValueError(str(error)) from None
         cseq = 0
         agent.calls[call_id] = call
-        call.exchange = InviteExchange(
-            agent.layer, lambda: agent.next_hop, agent.authenticator(), attempt, call
-        )
+        call.caller = Caller(call, attempt)
         return call
 
     def _local_description(self, leg: str) -> LocalDescription:
@@ -305,7 +316,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
 
     def run(self, function: Callable[[], T]) -> T:
         """Call a function in the loop from any thread and give its result."""
-        assert self._loop is not None, "the phone is not started"
+        if self._loop is None or self._loop.is_closed():
+            raise InvalidStateError("the phone is not started")
         try:
             if asyncio.get_running_loop() is self._loop:
                 return function()

@@ -10,6 +10,8 @@ from typing import Any, Literal, cast
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.RTP import RTPProtocol, TransmitType
 
+from engine.sip.uri import number
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 REVERSED: dict[str, Direction] = {
@@ -28,6 +30,8 @@ STATIC = {
 }
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
 MAX_LINES = 512
+MAX_FORMATS = 64
+"""Formats of one m= line that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def _line(session: Session, kind: str, value: str) -> None:
     media = session.media[-1] if session.media else None
     if kind == "o" and len(words) >= 6:
         session.origin = value
-        session.version = int(words[2]) if words[2].isdigit() else 0
+        session.version = number(words[2]) or 0
     elif kind == "c" and len(words) >= 3:
         host = words[2].split("/")[0]
         try:
@@ -110,10 +114,11 @@ def _line(session: Session, kind: str, value: str) -> None:
         else:
             media.host = host
     elif kind == "m" and len(words) >= 4:
-        port = words[1].split("/")[0]
-        if port.isdigit() and int(port) <= 65535:
-            formats = [int(w) for w in words[3:] if w.isdigit() and int(w) < 128]
-            session.media.append(Media(words[0].lower(), int(port), words[2].upper(), formats))
+        port = number(words[1].split("/")[0], 65536)
+        if port is not None:
+            found = dict.fromkeys(number(w, 128) for w in words[3 : 3 + MAX_FORMATS])
+            formats = [payload_type for payload_type in found if payload_type is not None]
+            session.media.append(Media(words[0].lower(), port, words[2].upper(), formats))
     elif kind == "a":
         _attribute(session, media, value)
 
@@ -126,16 +131,16 @@ def _attribute(session: Session, media: Media | None, value: str) -> None:
         else:
             media.direction = name
     elif media is not None and name in ("rtpmap", "fmtp"):
-        number, _, detail = rest.strip().partition(" ")
-        if number.isdigit() and int(number) in media.formats:
+        which, _, detail = rest.strip().partition(" ")
+        payload_type = number(which, 128)
+        if payload_type in media.formats and payload_type is not None:
             if name == "fmtp":
-                media.fmtp[int(number)] = detail.strip()
+                media.fmtp[payload_type] = detail.strip()
             else:
                 codec, _, rate = detail.strip().partition("/")
-                hertz = rate.split("/")[0]
-                media.rtpmap[int(number)] = (codec, int(hertz) if hertz.isdigit() else 8000)
-    elif media is not None and name == "ptime" and rest.strip().isdigit():
-        media.ptime = int(rest)
+                media.rtpmap[payload_type] = (codec.strip(), number(rate.split("/")[0]) or 8000)
+    elif media is not None and name == "ptime":
+        media.ptime = number(rest, 1000) or media.ptime
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +168,14 @@ def negotiate(session: Session, codecs: list[str], local_direction: Direction = 
         raise SdpError("the session description names no address for the audio")
     found: list[tuple[str, int]] = []
     event: int | None = None
-    for number in audio.formats:
-        known = audio.format(number)
+    for payload_type in audio.formats:
+        known = audio.format(payload_type)
         if known is None or known.rate != 8000:
             continue
         if known.name.upper() in codecs:
-            found.append((known.name.upper(), number))
+            found.append((known.name.upper(), payload_type))
         elif known.name.lower() == "telephone-event" and event is None:
-            event = number
+            event = payload_type
     if not found:
         raise SdpError(f"the far end speaks none of {', '.join(codecs)}")
     old_hold = audio.host in ("0.0.0.0", "::")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-_SECRET = re.compile(rb"^((?:Proxy-)?Authorization[ \t]*:[ \t]*\w+[ \t]).*?$", re.I | re.M)
+_SECRET = re.compile(
+    rb"^((?:Proxy-)?Authorization[ \t]*:[ \t]*(?:Digest\b)?)(.*(?:\r?\n[ \t].*)*)", re.I | re.M
+)
+"""A header with its folded lines."""
 _KEEP = re.compile(rb'\b(realm|algorithm|qop|nc|uri)\s*=\s*("[^"]*"|[^,\s]+)', re.I)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MAX_BYTES = 64 * 1024 * 1024
@@ -16,8 +20,8 @@ def mask(data: bytes) -> bytes:
     """The message with user, nonce, cnonce and response of its credentials replaced by stars."""
 
     def line(match: re.Match[bytes]) -> bytes:
-        kept = b", ".join(k + b"=" + v for k, v in _KEEP.findall(match[0][len(match[1]) :]))
-        return match[1] + b"***" + (b", " + kept if kept else b"")
+        kept = b"".join(b", " + k + b"=" + v for k, v in _KEEP.findall(match[2]))
+        return match[1] + b" ***" + kept
 
     return _SECRET.sub(line, data)
 
@@ -27,8 +31,9 @@ class Trace:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        self._file = path.open("a", encoding="utf-8")
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(descriptor, "a", encoding="utf-8")
+        os.fchmod(descriptor, 0o600)  # one that was there already, too
         self._left = MAX_BYTES - self._file.tell()
 
     def write(self, data: bytes, peer: tuple[str, int], sent: bool) -> None:
@@ -40,7 +45,7 @@ class Trace:
         arrow = "sent to" if sent else "received from"
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = f"--- {at} {arrow} {peer[0]}:{peer[1]}\n{text}\n"
-        self._left -= len(entry)
+        self._left -= len(entry.encode())
         try:
             self._file.write(entry)
             self._file.flush()

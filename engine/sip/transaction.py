@@ -90,6 +90,11 @@ class ClientTransaction(Transaction):
         self._ack: bytes | None = None
         self._interval = T1
 
+    def resume(self) -> None:
+        """Wait for the final response to an INVITE that an engine which died had sent."""
+        self.state = "proceeding"
+        self._start("B/F", 64 * T1, self.terminate)
+
     def start(self) -> None:
         self.state = "calling" if self.is_invite else "trying"
         self._start("A/E", self._interval, self._retransmit)
@@ -174,7 +179,10 @@ class ServerTransaction(Transaction):
         self.on_no_ack: Callable[[], None] = lambda: None
         self._last: bytes | None = None
         self._interval = T1
+        self._acknowledged = False
         self.final_code = 0
+        self.to_tag = ""
+        """The To tag of our last response; the answer to a CANCEL carries the same (9.2)."""
 
     def receive_again(self) -> None:
         """The same request once more: repeat the last response, if any."""
@@ -186,6 +194,7 @@ class ServerTransaction(Transaction):
         if self.final_code or self.state == "terminated":
             return
         self._last = response.raw
+        self.to_tag = response.to.tag
         self._send(response.raw, self.destination)
         if response.code < 200:
             self.state = "proceeding"
@@ -206,11 +215,22 @@ class ServerTransaction(Transaction):
 
     def _no_ack(self) -> None:  # timers H and L
         self.terminate()
-        self.on_no_ack()
+        if not self._acknowledged:
+            self.on_no_ack()
+
+    @property
+    def awaits_ack(self) -> bool:
+        """Whether a 2xx to an INVITE is still being repeated."""
+        return self.state == "accepted" and not self._acknowledged
 
     def acknowledge(self) -> None:
-        """An ACK came: stop repeating, and absorb late ones for T4 (timer I)."""
-        if self.state in ("accepted", "completed"):
+        """An ACK came: stop repeating. Late ACKs are absorbed for T4 (timer I); after a 2xx late
+        INVITEs are, to the end of 64*T1 (timer L, RFC 6026, 7.1)."""
+        if self.state == "accepted":
+            self._acknowledged = True
+            self._last = None
+            self._stop("G")
+        elif self.state == "completed":
             self.state = "confirmed"
             self._stop("G", "H")
             self._start("I", T4, self.terminate)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.sip.transaction import Address
+from engine.sip.uri import is_ip
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ class UdpTransport(asyncio.DatagramProtocol):
         if not (self._trunk if trusted else self._strangers).take(now):
             self.dropped += 1
             return
-        self.on_traffic(data, source, False)
         try:
+            self.on_traffic(data, source, False)
             self._receive(data, source, trusted)
         except Exception:  # one bad message must never end the socket
             log.exception("a SIP message could not be handled")
@@ -145,13 +146,3 @@ class UdpTransport(asyncio.DatagramProtocol):
             self._transport.close()
         for task in self._lookups:
             task.cancel()
-
-
-def is_ip(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False

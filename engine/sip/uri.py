@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
@@ -10,6 +11,29 @@ DEFAULT_PORT = 5060
 
 _UNESCAPED = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/#]")
 """What must be %-escaped in a user part; `#` is left alone, as trunks expect of dialled numbers."""
+
+
+def number(text: str | None, limit: int = 2**32) -> int | None:
+    """An unsigned decimal number below `limit`; None for anything else.
+
+    `str.isdigit` and `int` don't do: they disagree on other scripts' digits, and `int` raises for
+    very long ones.
+    """
+    text = (text or "").strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) >= limit:
+        return None
+    return int(text)
+
+
+def is_ip(host: str) -> bool:
+    """Whether a host is an IPv4 or IPv6 address rather than a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
 
 
 def escape_user(user: str) -> str:
@@ -129,9 +153,9 @@ def parse_uri(text: str) -> Uri:
     hostpart, _, headers = hostpart.partition("?")
     hostport, semi, tail = hostpart.partition(";")
     if hostport.strip().startswith("["):
-        match = re.fullmatch(r"\[([0-9A-Fa-f:.%]+)\](?::(\d{1,5}))?", hostport.strip())
+        match = re.fullmatch(r"\[([0-9A-Fa-f:.%]+)\](?::([0-9]{1,5}))?", hostport.strip())
     else:
-        match = re.fullmatch(r"([A-Za-z0-9_.\-]+)(?::(\d{1,5}))?", hostport.strip())
+        match = re.fullmatch(r"([A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?", hostport.strip())
     if not match or (at and not user):
         raise ValueError(f"not a SIP URI: {text[:80]!r}")
     port = int(match[2]) if match[2] else None
