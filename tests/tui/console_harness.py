@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import AsyncIterator, Callable
 
-import pytest
 from fake_engine import START, FakeEngine
 from textual.pilot import Pilot
 
@@ -69,26 +65,6 @@ class Console:
         await self.until(
             lambda: self.engine.commands[-1:] == [command], f"{command}, got {self.engine.commands}"
         )
-
-
-@pytest.fixture
-def socket_path() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="offhook") as directory:
-        yield Path(directory) / "s"
-
-
-@pytest.fixture
-async def engine(socket_path: Path) -> AsyncIterator[FakeEngine]:
-    engine = FakeEngine(socket_path)
-    await engine.start()
-    yield engine
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(engine.close(), 5)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @contextlib.asynccontextmanager
