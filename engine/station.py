@@ -70,8 +70,18 @@ class Station:
         account = account_of(config)
         trace = config.sip.trace_file
         self.phone = Phone(
-            account.host, account.port, account.username, account.password, host, None, port, low, high,
-            account=account, media=self.plane, trace=self._trace(trace) if trace else None,
+            account.host,
+            account.port,
+            account.username,
+            account.password,
+            host,
+            None,
+            port,
+            low,
+            high,
+            account=account,
+            media=self.plane,
+            trace=self._trace(trace) if trace else None,
         )
         self.phone.on_registration = self._registration_changed
         self.line = TrunkLine(self.phone, self.media, config)

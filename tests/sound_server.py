@@ -7,15 +7,19 @@ default output is heard at `phones.monitor`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 MISSING = "PulseAudio or ALSA's pulse plugin is missing (pulseaudio, pulseaudio-utils, libasound2-plugins)"
 
@@ -77,3 +81,56 @@ def _wait_for(native: Path, server: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError("pulseaudio did not open its socket within 20 s")
+
+
+class Ear:
+    """`parec` on a monitor: samples at 8 kHz with the time at which each was there."""
+
+    def __init__(self, source: str, environment: dict[str, str] | None = None) -> None:
+        command = ["parec", f"--device={source}", "--rate=8000", "--channels=1", "--format=s16le",
+                   "--latency-msec=10", "--raw"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+        self._chunks: list[tuple[float, bytes]] = []
+        self.hearing = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self._process.stdout is not None
+        while data := os.read(self._process.stdout.fileno(), 4096):
+            self._chunks.append((time.monotonic(), data))
+            self.hearing.set()
+
+    def stop(self) -> tuple[np.ndarray, float]:
+        """All samples, and the time of the first as the earliest chunks tell it."""
+        self._process.terminate()
+        self._process.wait(10)
+        self._thread.join(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        samples = np.frombuffer(b"".join(d for _, d in self._chunks), np.int16)
+        ends = itertools.accumulate(len(d) // 2 for _, d in self._chunks)
+        start = min(at - end / 8000 for (at, _), end in zip(self._chunks, ends, strict=True))
+        return samples, start
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    """Band-limited noise: only one place of it fits, where the fit is far above 0.2."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.normal(0, 1, int(seconds * 8000)))
+    hz = np.fft.rfftfreq(int(seconds * 8000), 1 / 8000)
+    spectrum[(hz < 300) | (hz > 1500)] = 0
+    x = np.fft.irfft(spectrum)
+    return (x / np.abs(x).max() * 16000).astype(np.int16)
+
+
+def locate(heard: np.ndarray, said: np.ndarray) -> tuple[int, float]:
+    """Where `said` best fits into `heard`, and the correlation coefficient there."""
+    size = 1 << (len(heard) + len(said)).bit_length()
+    a, b = heard.astype(float), said.astype(float)
+    match = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[: len(a) - len(b)]
+    at = int(np.abs(match).argmax())
+    piece = a[at : at + len(b)]
+    return at, float(abs(piece @ b) / (np.linalg.norm(piece) * np.linalg.norm(b) + 1e-9))

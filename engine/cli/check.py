@@ -8,7 +8,7 @@ from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, 
 from engine.cli.register import exit_status, until_settled
 from engine.config import Config
 from engine.dialer.compliance import exemptions
-from engine.media.devices import list_devices
+from engine.media.devices import SoundError, list_devices
 from engine.sip.registration import RegistrationState
 from engine.station import Station, StationError
 
@@ -36,7 +36,11 @@ def run_check(path: Path | None, overrides: list[str]) -> int:
 
 def _sound(config: Config) -> bool:
     """List the devices; false only where one that was asked for by name is missing."""
-    devices = list_devices()
+    try:
+        devices = list_devices()
+    except SoundError as error:
+        print(f"sound: {error}")
+        devices = []
     if not devices:
         print("sound: no device on this machine; calls can be bridged to an agent's phone")
     else:

@@ -25,8 +25,8 @@ from engine.config import Config, control_socket
 from engine.control.endpoint import EndpointError
 
 READY = "ready"
-START_WAIT = 30.0
-"""Seconds that an engine may take until it listens."""
+PASSWORD = "trunk.password="
+PASSWORD_VARIABLE = "OFFHOOK_PASSWORD_GIVEN"
 
 
 def run_engine(path: Path | None, overrides: list[str], queue: Path | None, fresh: bool) -> int:
@@ -59,14 +59,15 @@ def run_engine(path: Path | None, overrides: list[str], queue: Path | None, fres
     return guarded(main)
 
 
-def spawn_engine(arguments: list[str]) -> tuple[subprocess.Popen[bytes], str]:
+def spawn_engine(path: Path | None, overrides: list[str], *more: str) -> tuple[subprocess.Popen[bytes], str]:
     """Start an engine in a session of its own and wait until it listens.
 
     Returns the process and its socket's path. Raises Usage with what it said, when it ended instead.
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.cli", "engine", *arguments],
+            [sys.executable, "-m", "engine.cli", "engine", *passed_on(path, overrides), *more],
+            env=environment(overrides),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -76,7 +77,7 @@ def spawn_engine(arguments: list[str]) -> tuple[subprocess.Popen[bytes], str]:
         line = process.stdout.readline().decode().strip()
         if line.startswith(READY):
             return process, line.removeprefix(READY).strip()
-        process.wait(START_WAIT)
+        process.wait()
         errors.seek(0)
         said = errors.read().decode("utf-8", "replace").strip().removeprefix("offhook: ")
         raise Usage(said or f"the engine ended with status {process.returncode} before it was ready")
@@ -96,11 +97,8 @@ def start_console(path: Path | None, overrides: list[str], queue: Path | None) -
     """`offhook`: start the engine and show the console."""
     try:
         config = load_config(path, overrides)
-        arguments = passed_on(path, overrides)
-        if queue is not None:
-            arguments += ["--queue", str(queue)]
         need_terminal()
-        _, socket = spawn_engine(arguments)
+        _, socket = spawn_engine(path, overrides, *(["--queue", str(queue)] if queue else []))
     except Usage as error:
         say(f"offhook: {error}")
         sys.exit(EXIT_USAGE)
@@ -127,11 +125,19 @@ def attach_console(path: Path | None, overrides: list[str]) -> None:
 
 
 def passed_on(path: Path | None, overrides: list[str]) -> list[str]:
-    """The settings as arguments for an engine of its own process."""
+    """The settings as arguments for a process of ours; a password goes by `environment` instead."""
     arguments = ["--config", str(path)] if path else []
     for item in overrides:
+        if item.startswith(PASSWORD):
+            item = f"trunk.password_env={PASSWORD_VARIABLE}"
         arguments += ["--set", item]
     return arguments
+
+
+def environment(overrides: list[str]) -> dict[str, str]:
+    """The environment for it: a long-lived process must not show a password in its arguments."""
+    given = [item.removeprefix(PASSWORD) for item in overrides if item.startswith(PASSWORD)]
+    return {**os.environ, PASSWORD_VARIABLE: given[-1]} if given else dict(os.environ)
 
 
 def need_terminal() -> None:

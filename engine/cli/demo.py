@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, load_config, say
-from engine.cli.console import READY, need_terminal, passed_on, show_console, spawn_engine
+from engine.cli.console import READY, environment, need_terminal, passed_on, show_console, spawn_engine
 from engine.config import state_dir
 from engine.demo.process import CarrierFailed, CarrierProcess
-from engine.media.devices import list_devices
+from engine.media.devices import SoundError, list_devices
 
 FOLDER = Path(__file__).parents[1] / "demo"
 CONFIG = FOLDER / "demo.toml"
@@ -35,20 +35,21 @@ def run_demo(path: Path | None, overrides: list[str], headless: bool) -> int:
             return _supervise(config_path, overrides)
         need_terminal()
         say("starting the demo: a carrier on loopback, the engine, a queue of numbers with different fates")
-        socket = _spawn_supervisor(passed_on(config_path, overrides))
+        socket = _spawn_supervisor(config_path, overrides)
     except Usage as error:
         say(f"offhook: {error}")
         return EXIT_USAGE
     show_console(socket, config, attached=False)
 
 
-def _spawn_supervisor(arguments: list[str]) -> str:
+def _spawn_supervisor(config_path: Path, overrides: list[str]) -> str:
     """Start `offhook demo --headless` in a session of its own; the socket once it is ready."""
     log = state_dir() / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.cli", "demo", "--headless", *arguments],
+            [sys.executable, "-m", "engine.cli", "demo", "--headless", *passed_on(config_path, overrides)],
+            env=environment(overrides),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -78,8 +79,7 @@ def _supervise(config_path: Path, overrides: list[str]) -> int:
             *_operator(),
             *overrides,
         ]
-        arguments = [*passed_on(config_path, settings), "--queue", str(QUEUE), "--fresh"]
-        engine, socket = spawn_engine(arguments)
+        engine, socket = spawn_engine(config_path, settings, "--queue", str(QUEUE), "--fresh")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: engine.terminate())
         print(f"{READY} {socket}", flush=True)
@@ -89,7 +89,10 @@ def _supervise(config_path: Path, overrides: list[str]) -> int:
 
 def _operator() -> list[str]:
     """With a sound card, the operator is whoever sits here; without one, the carrier's agent who talks."""
-    devices = list_devices()
+    try:
+        devices = list_devices()
+    except SoundError:
+        return []
     if any(d.inputs for d in devices) and any(d.outputs for d in devices):
         return ["operator.mode=headset", "audio.input=default", "audio.output=default"]
     return []

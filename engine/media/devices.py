@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ctypes.util
+import functools
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+PROBE_S = 15
+"""Seconds that PortAudio may take to look for devices."""
 FRAMES_MS = 10
 """Audio that a device hands over at a time."""
 
@@ -70,11 +74,25 @@ def start_portaudio() -> Any:
         import pyaudio
     except ImportError:
         raise SoundError("There is no sound: PyAudio is not installed.") from None
+    if not _portaudio_survives():
+        raise SoundError("There is no sound: PortAudio crashes here, as it does where ALSA is broken.")
     with quiet():
         try:
             return pyaudio.PyAudio()
         except Exception as error:
             raise SoundError(f"There is no sound: PortAudio does not start ({error}).") from None
+
+
+@functools.cache
+def _portaudio_survives() -> bool:
+    """PortAudio ends the whole process by abort() where ALSA is broken: let a child find out first."""
+    probe = [sys.executable, "-c", "import pyaudio; pyaudio.PyAudio().terminate()"]
+    null = subprocess.DEVNULL
+    try:
+        ran = subprocess.run(probe, stdin=null, stdout=null, stderr=null, timeout=PROBE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return ran.returncode >= 0  # a Python error is told by the real start
 
 
 def list_devices() -> list[Device]:

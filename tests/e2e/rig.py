@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -169,3 +170,8 @@ class Driver:
 
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+async def until_monotonic(moment: float) -> None:
+    """Wait for a moment of the machine's monotonic clock, which the carrier's recordings are placed on."""
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))

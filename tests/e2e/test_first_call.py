@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
-from rig import RATE, Bench, Driver, Recorded
+from rig import RATE, Bench, Driver, Recorded, until_monotonic
 
 from engine.control import messages
 
@@ -90,11 +88,6 @@ async def test_the_wait_tone_starts_at_the_answer_and_the_bridge_carries_both_vo
     assert alike_agent > 0.9
     assert to_callee < 0.1
     assert to_agent < 0.1
-
-
-async def until_monotonic(moment: float) -> None:
-    """Wait for a moment of the machine's monotonic clock, which the carrier's recordings are placed on."""
-    await asyncio.sleep(max(0.0, moment - time.monotonic()))
 
 
 async def test_the_callee_hangs_up_and_the_agent_is_free(bench: Bench, drive: Drive) -> None:

@@ -5,7 +5,6 @@ Delays are upper bounds: they hold PulseAudio's own buffers and those of `parec`
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import threading
@@ -14,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from media_rig import Rig
-from sound_server import MISSING, available, sound_server
+from sound_server import MISSING, Ear, available, locate, noise, sound_server
 
 from engine.media import codec
 from engine.media.devices import list_devices
@@ -57,57 +56,6 @@ def headset(server):
     assert changed.problem == ""
     yield rig
     rig.stop()
-
-
-class Ear:
-    """`parec` on a monitor: samples at 8 kHz with the time at which each was there."""
-
-    def __init__(self, source: str) -> None:
-        command = ["parec", f"--device={source}", "--rate=8000", "--channels=1", "--format=s16le",
-                   "--latency-msec=10", "--raw"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self._chunks: list[tuple[float, bytes]] = []
-        self.hearing = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        assert self._process.stdout is not None
-        while data := os.read(self._process.stdout.fileno(), 4096):
-            self._chunks.append((time.monotonic(), data))
-            self.hearing.set()
-
-    def stop(self) -> tuple[np.ndarray, float]:
-        """All samples, and the time of the first as the earliest chunks tell it."""
-        self._process.terminate()
-        self._process.wait(10)
-        self._thread.join(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        samples = np.frombuffer(b"".join(d for _, d in self._chunks), np.int16)
-        ends = itertools.accumulate(len(d) // 2 for _, d in self._chunks)
-        start = min(at - end / 8000 for (at, _), end in zip(self._chunks, ends, strict=True))
-        return samples, start
-
-
-def noise(seconds: float, seed: int) -> np.ndarray:
-    """Band-limited noise: only one place of it fits, where the fit is far above 0.2."""
-    rng = np.random.default_rng(seed)
-    spectrum = np.fft.rfft(rng.normal(0, 1, int(seconds * 8000)))
-    hz = np.fft.rfftfreq(int(seconds * 8000), 1 / 8000)
-    spectrum[(hz < 300) | (hz > 1500)] = 0
-    x = np.fft.irfft(spectrum)
-    return (x / np.abs(x).max() * 16000).astype(np.int16)
-
-
-def locate(heard: np.ndarray, said: np.ndarray) -> tuple[int, float]:
-    """Where `said` best fits into `heard`, and the correlation coefficient there."""
-    size = 1 << (len(heard) + len(said)).bit_length()
-    a, b = heard.astype(float), said.astype(float)
-    match = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[: len(a) - len(b)]
-    at = int(np.abs(match).argmax())
-    piece = a[at : at + len(b)]
-    return at, float(abs(piece @ b) / (np.linalg.norm(piece) * np.linalg.norm(b) + 1e-9))
 
 
 def test_what_a_caller_says_comes_out_of_the_loudspeaker(headset, capsys):

@@ -1,0 +1,127 @@
+"""The same call with the operator at this machine's headset: PyAudio and a real sound server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+
+import numpy as np
+import pytest
+from rig import RATE, Bench, Driver, until_monotonic
+from sound_server import MISSING, Ear, available, locate, noise, sound_server
+from test_first_call import tone_begins
+
+from engine.control import messages
+
+MAX_DELAY = 0.25
+"""Seconds from microphone or callee to the other's ear that this test allows on a busy machine.
+
+They hold PulseAudio's buffers and those of `pacat` and `parec` beside ours. The figure is printed.
+"""
+
+NUMBERS = """
+[numbers.5550001]
+answer_after = 0.6
+says = "speech"
+voice = 3
+"""
+
+pytestmark = pytest.mark.skipif(not available(), reason=MISSING)
+
+
+@pytest.fixture
+def sound() -> Iterator[dict[str, str]]:
+    with sound_server() as environment:
+        yield {k: v for k, v in environment.items() if k.startswith(("PULSE", "ALSA"))}
+
+
+async def test_wait_tone_accept_and_both_voices_through_the_headset(
+    bench: Bench,
+    drive: Callable[[], Awaitable[Driver]],
+    sound: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    carrier = bench.start_carrier(NUMBERS)
+    everyone = {**os.environ, **sound}
+    bench.start_engine(
+        "audio.input=default", "audio.output=default", "operator.mode=headset", "operator.accept_after=-1",
+        "rtp.codecs=['PCMU']", environment=sound,
+    )  # fmt: skip
+    driver = await drive()
+    snapshot = await driver.until(messages.Snapshot)
+    assert snapshot.sound.problem == ""
+    queue = bench.folder / "queue.csv"
+    queue.write_text("number\n5550001\n")
+    await driver.send(messages.LoadQueue(path=str(queue)))
+    await driver.send(messages.Resume())
+    await driver.until(messages.Attempt, lambda a: a.waiting_for_operator)
+    answered = carrier.wait("answered", number="5550001")["t"]
+    await until_monotonic(answered + 1.0)
+
+    loudspeaker = Ear("phones.monitor", everyone)
+    microphone = Ear("mic.monitor", everyone)
+    await asyncio.to_thread(loudspeaker.hearing.wait, 20)
+    await asyncio.to_thread(microphone.hearing.wait, 20)
+    await driver.send(messages.Accept())
+    attempt = await driver.until(messages.Attempt, lambda a: a.state == "bridged")
+    voice = np.concatenate((np.zeros(RATE * 3, np.int16), noise(2, 7), np.zeros(RATE // 2, np.int16)))
+    speaking = [
+        "pacat",
+        "--device=mic",
+        f"--rate={RATE}",
+        "--channels=1",
+        "--format=s16le",
+        "--raw",
+        "--latency-msec=20",
+    ]
+    await asyncio.to_thread(
+        subprocess.run, speaking, input=voice.tobytes(), check=True, timeout=60, env=everyone
+    )
+    await driver.send(messages.Hangup())
+    done = await driver.until(messages.AttemptDone)
+    assert done.disposition == "bridged"
+    assert attempt.agent_leg == ""
+    carrier.wait("recording", number="5550001")
+    callee = bench.recording("5550001")
+    heard, heard_at = loudspeaker.stop()
+    said, said_at = microphone.stop()
+
+    begins = tone_begins(callee.cut("received", answered, answered + 1.0), (440.0, 480.0))
+    assert begins is not None
+    assert begins < 0.1
+
+    part = noise(2, 7)[RATE // 2 : RATE]
+    spoken, _ = locate(said, part)
+    arrived, outward = locate(callee.received, part)
+    out = (callee.t0 + arrived / RATE) - (said_at + spoken / RATE)
+    begin = round((heard_at + len(heard) / RATE - 2.0 - callee.t0) * RATE)
+    talk = callee.sent[begin : begin + RATE]
+    found, inward = locate(heard, talk)
+    back = (heard_at + found / RATE) - (callee.t0 + begin / RATE)
+    with capsys.disabled():
+        print(
+            f"\n  headset -> callee {out * 1000:.0f} ms (r {outward:.2f}), "
+            f"callee -> headset {back * 1000:.0f} ms (r {inward:.2f})"
+        )
+    assert outward > 0.7
+    assert inward > 0.7
+    assert out < MAX_DELAY
+    assert back < MAX_DELAY
+
+
+async def test_without_a_sound_device_the_console_is_told_and_an_agent_takes_over(
+    bench: Bench, drive: Callable[[], Awaitable[Driver]]
+) -> None:
+    bench.start_carrier(NUMBERS + "[numbers.8001]\nanswer_after = 0.2\n")
+    nowhere = {"PULSE_SERVER": "unix:/nowhere", "ALSA_CONFIG_PATH": "/dev/null"}
+    bench.start_engine("audio.input=default", "audio.output=default", environment=nowhere)
+    driver = await drive()
+    snapshot = await driver.until(messages.Snapshot)
+    assert snapshot.sound.problem
+    await driver.send(messages.Dial(number="5550001"))
+    waiting = await driver.until(messages.Flow, lambda f: "sound" in f.notice)
+    assert waiting.operator == "headset"
+    await driver.send(messages.SetOperator(mode="cold", agents=["8001"]))
+    await driver.until(messages.Attempt, lambda a: a.state == "bridged")
