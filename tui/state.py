@@ -18,6 +18,8 @@ MAX_CALLS = 64
 MAX_LEGS = 256
 MAX_LOG = 1000
 ENDED_LEGS_SHOWN = 4
+NO_CADENCE = "450hz"
+"""A tone that is not yet told apart; the timeline shows it, the log waits for the verdict."""
 
 
 class Change(Flag):
@@ -233,7 +235,7 @@ class ConsoleState:
             return Change.NONE
         before = track.heard[-1].label if track.heard else ""
         track.detection(event)
-        if event.tone == before:
+        if event.tone in (before, NO_CADENCE):
             return Change.TIMELINE
         text = f"heard {event.tone} ({event.why})" if event.why else f"heard {event.tone}"
         return Change.TIMELINE | self._log(wire.LogLine(at=event.at, level="info", text=text, leg=event.leg))

@@ -10,6 +10,7 @@ from fake_engine import FakeEngine, Script, entry, worked
 from rich.cells import cell_len
 
 from engine.control import messages as wire
+from tui.widgets.log_view import LogView
 from tui.widgets.queue_view import QueueView
 from tui.widgets.timeline import Timeline
 
@@ -125,6 +126,62 @@ class TestSizes:
                 await console.pilot.resize_terminal(*size)
                 await console.pilot.pause()
                 assert_tidy(console, size)
+
+
+class TestTheLog:
+    async def test_follows_the_newest_line_through_resizes_until_scrolled_up(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        def tell(text: str) -> None:
+            engine.publish(wire.LogLine(at=clock.now, level="info", text=text))
+
+        async with open_console(engine, clock) as console:
+            log = console.app.screen.query_one(LogView)
+            for number in range(30):
+                tell(f"line {number}")
+            await console.shows("line 29")
+            for size in ((80, 24), (120, 50), (120, 30)):
+                await console.pilot.resize_terminal(*size)
+                await console.shows("line 29")
+            engine.publish(wire.Flow(running=True, operator="headset", agents=[], notice="one row less"))
+            await console.shows("one row less", "line 29")
+            log.focus()
+            await console.pilot.press("home")
+            await console.shows("line 0")
+            tell("line 30")
+            await console.until(lambda: console.app.state.log[-1].text == "line 30")
+            await console.until(lambda: not console.app.console_screen.pending)
+            assert "line 30" not in console.text
+            await console.pilot.press("end")
+            tell("line 31")
+            await console.shows("line 31")
+
+    async def test_says_what_was_heard_and_how_a_call_ended(self, engine: FakeEngine, clock: Clock) -> None:
+        script = Script(engine)
+        script.play_until(2.0)
+        async with open_console(engine, clock, (160, 50)) as console:
+            script.heard(3.0, "450hz", 0, 400, "450 Hz for 400 ms")
+            for end in (3.2, 3.3):
+                script.heard(end, "busy", 0, 1400, "450 Hz, 350 ms on, 350 ms off")
+            engine.publish(
+                wire.AttemptDone(
+                    number="100",
+                    name="",
+                    entry=5,
+                    started_at="",
+                    states={},
+                    detections=[],
+                    digits="",
+                    sip_code=486,
+                    reason="Busy Here",
+                    disposition="busy",
+                    duration=3.4,
+                )
+            )
+            await console.shows(
+                "heard busy (450 Hz, 350 ms on, 350 ms off)", "100: busy, 486 Busy Here, 3.4 s"
+            )
+            assert console.text.count("heard busy") == 1
 
 
 class TestNotices:

@@ -47,7 +47,7 @@ def detail(call: Call, leg: Leg | None) -> Row:
         parts.append(leg.codec)
     if leg is not None and leg.sip_code:
         parts.append(f"{leg.sip_code} {leg.reason}".strip())
-    if leg is not None and leg.state == "ended" and leg.cause:
+    if leg is not None and leg.state == "ended" and leg.cause and (leg.sip_code or 0) < 300:
         parts.append(leg.cause.replace("_", " "))
     return [(" · ".join(clip(part, 32) for part in parts), "dim")]
 

@@ -38,29 +38,33 @@ class LogView(Painter, ScrollView, can_focus=True):
         self.state = state
         self._rows: deque[Row] = deque(maxlen=MAX_ROWS)
         self._seen = 0
+        self.following = True
+        """Whether the newest line stays in view; scrolling up ends it, scrolling to the end resumes it."""
 
     def redraw(self) -> None:
         """Take in the lines that came since the last time."""
         new = min(self.state.log_seen - self._seen, len(self.state.log))
         if new <= 0 or not self.cells:
             return
-        following = self.scroll_offset.y >= self.max_scroll_y
         for line in list(self.state.log)[-new:]:
             self._rows.extend(draw_line(line, self.cells))
         self._seen = self.state.log_seen
-        self._show(following)
+        self._show()
 
     def on_resize(self) -> None:
-        following = self.scroll_offset.y >= self.max_scroll_y
         self._rows.clear()
         for line in self.state.log:
             self._rows.extend(draw_line(line, max(1, self.cells)))
         self._seen = self.state.log_seen
-        self._show(following)
+        self._show()
 
-    def _show(self, following: bool) -> None:
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.following = round(new_value) >= self.max_scroll_y
+
+    def _show(self) -> None:
         self.virtual_size = Size(self.cells, len(self._rows))
-        if following:
+        if self.following:
             self.scroll_to(y=len(self._rows), animate=False)
         self.refresh()
 

@@ -185,12 +185,15 @@ class QueueView(Painter, ScrollView, can_focus=True):
         old, self.cursor = self.cursor, to
         self.refresh_line(old)
         self.refresh_line(to)
-        top, height = self.scroll_offset.y, max(1, self.size.height)
+        self._show_cursor()
+        self.post_message(self.Moved())
+
+    def _show_cursor(self) -> None:
+        to, top, height = self.cursor, self.scroll_offset.y, max(1, self.size.height)
         if to < top:
             self.scroll_to(y=to, animate=False)
         elif to >= top + height:
             self.scroll_to(y=to - height + 1, animate=False)
-        self.post_message(self.Moved())
 
     # --- drawing ------------------------------------------------------------------------------
 
@@ -201,6 +204,7 @@ class QueueView(Painter, ScrollView, can_focus=True):
     def on_resize(self) -> None:
         self._cache.clear()
         self.virtual_size = Size(self.cells, self.book.total)
+        self._show_cursor()
 
     def watch_has_focus(self, focused: bool) -> None:
         super().watch_has_focus(focused)
