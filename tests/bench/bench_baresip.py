@@ -1,0 +1,198 @@
+"""baresip for comparison: its configuration, and a minimal SIP server that answers its calls.
+
+baresip is Debian's softphone in C. It gets a directory of its own, plays a tone to each call and is told
+over its TCP control port to dial. (Its sine source runs at 48 kHz alone, so it gets a file.)
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+CONFIG = """\
+poll_method epoll
+sip_listen 127.0.0.1:{sip}
+call_local_timeout 120
+call_max_calls 64
+audio_source aufile,{wave}
+audio_level no
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+rtp_tos 184
+rtp_ports 24000-26000
+rtp_stats no
+net_interface 127.0.0.1
+module_path {modules}
+module g711.so
+module aufile.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control}
+"""
+
+
+class BaresipError(Exception):
+    """baresip is missing or did not do what it was told; the text says what."""
+
+
+def install() -> str:
+    """The path of baresip; installs it by apt where that is possible. Raises BaresipError."""
+    if found := shutil.which("baresip"):
+        return found
+    if shutil.which("apt-get") is None:
+        raise BaresipError("baresip is not installed and there is no apt-get to install it")
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    command = [*sudo, "apt-get", "install", "-y", "--no-install-recommends", "baresip-core", "baresip"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
+    if done.returncode or not (found := shutil.which("baresip")):
+        tail = done.stdout.decode(errors="replace")[-200:]
+        raise BaresipError(f"apt-get could not install baresip: {tail}")
+    return found
+
+
+class Answerer:
+    """A SIP user agent server over UDP: answers every INVITE at once, each with the next RTP port."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = list(ports)
+        self._given: dict[str, int] = {}
+        self.acknowledged: set[str] = set()
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        self.port = self._sock.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                data, source = self._sock.recvfrom(8192)
+            except OSError:
+                return
+            text = data.decode(errors="replace")
+            method = text.split(" ", 1)[0]
+            call = self._header(text, "Call-ID")
+            if method == "ACK":
+                self.acknowledged.add(call)
+            elif method == "INVITE":
+                port = self._given.setdefault(call, self._ports.pop(0) if call not in self._given else 0)
+                body = (f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+                        f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n")
+                self._sock.sendto(self._answer(text, body), source)
+            elif method in ("BYE", "CANCEL", "OPTIONS"):
+                self._sock.sendto(self._answer(text, ""), source)
+
+    @staticmethod
+    def _header(text: str, name: str) -> str:
+        match = re.search(rf"^{name}\s*:\s*(.*?)\r$", text, re.MULTILINE | re.IGNORECASE)
+        return match[1] if match else ""
+
+    def _answer(self, text: str, body: str) -> bytes:
+        vias = re.findall(r"^(Via\s*:.*?)\r$", text, re.MULTILINE | re.IGNORECASE)
+        to = self._header(text, "To")
+        to = to if ";tag=" in to else to + ";tag=bench"
+        lines = ["SIP/2.0 200 OK", *vias, f"From: {self._header(text, 'From')}", f"To: {to}",
+                 f"Call-ID: {self._header(text, 'Call-ID')}", f"CSeq: {self._header(text, 'CSeq')}",
+                 f"Contact: <sip:bench@127.0.0.1:{self.port}>"]
+        if body:
+            lines.append("Content-Type: application/sdp")
+        return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body).encode()
+
+
+@contextlib.contextmanager
+def calls(ports: list[int]) -> Iterator[None]:
+    """baresip with one call to each RTP port, all answered. Ends what it started. Raises BaresipError."""
+    program = install()
+    answerer = Answerer(ports)
+    with tempfile.TemporaryDirectory(prefix="baresip-") as folder:
+        home = Path(folder)
+        control = _free_port()
+        modules = next((p for p in ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
+                        if Path(p).is_dir()), None)
+        if modules is None:
+            raise BaresipError("baresip's modules are not where Debian puts them")
+        wave_file = home / "tone.wav"
+        _write_tone(wave_file)
+        (home / "config").write_text(CONFIG.format(
+            sip=_free_port(socket.SOCK_DGRAM), control=control, modules=modules,
+            wave=wave_file,
+        ))
+        (home / "accounts").write_text(
+            f"<sip:bench@127.0.0.1:{answerer.port};transport=udp>;regint=0;audio_codecs=pcmu\n")
+        (home / "contacts").write_text("")
+        log = (home / "log").open("wb")
+        phone = subprocess.Popen([program, "-f", folder], stdin=subprocess.DEVNULL, stdout=log,
+                                 stderr=subprocess.STDOUT, env={**os.environ, "HOME": folder})
+        try:
+            _dial(control, answerer, len(ports))
+            yield
+        except BaresipError as error:
+            log.flush()
+            tail = (home / "log").read_text(errors="replace")[-600:]
+            raise BaresipError(f"{error}; it said: {tail}") from None
+        finally:
+            phone.send_signal(signal.SIGTERM)
+            try:
+                phone.wait(5)
+            except subprocess.TimeoutExpired:
+                phone.kill()
+                phone.wait()
+            log.close()
+            answerer.close()
+
+
+def _dial(control: int, answerer: Answerer, count: int) -> None:
+    end = time.monotonic() + 20
+    while True:
+        try:
+            link = socket.create_connection(("127.0.0.1", control), 1)
+            break
+        except OSError:
+            if time.monotonic() > end:
+                raise BaresipError("baresip did not open its control port") from None
+            time.sleep(0.1)
+    with link:
+        for n in range(count):
+            body = json.dumps({"command": "dial", "params": f"sip:{n}@127.0.0.1:{answerer.port}"})
+            link.sendall(f"{len(body)}:{body},".encode())  # a netstring
+            while len(answerer.acknowledged) <= n:
+                if time.monotonic() > end:
+                    raise BaresipError(f"baresip set up {len(answerer.acknowledged)} of {count} calls")
+                time.sleep(0.02)
+
+
+def _write_tone(path: Path) -> None:
+    """Two minutes of 440 Hz at 8 kHz, so that baresip need not resample."""
+    second = array.array("h", (int(8000 * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(8000)))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        for _ in range(120):
+            file.writeframes(second.tobytes())
+
+
+def _free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
