@@ -97,6 +97,13 @@ class TestLanes:
         assert one == "▸INVITE ▸INVITE"
         assert two == "◂407 ▸ACK ◂180 Ringing"
 
+    def test_sip_messages_at_the_edge_never_cover_each_other(self, call: Call) -> None:
+        track = sip(Track(), *[(i / 10, f"{180 + i} Ringing") for i in range(39)])
+        lanes = [text(row) for row in draw_sip(track, window(call, AT + 3.9, 40), 2)]
+        for lane in lanes:
+            assert len(lane) == 40
+            assert all(len(part) in (1, 4) and part[0] == "◂" for part in lane.split()), lane
+
     def test_sent_digits_are_told_from_received_ones_without_colour(self, call: Call) -> None:
         track = Track()
         for received in (True, False):

@@ -57,9 +57,8 @@ def draw_flow(flow: Flow | None) -> Row:
 def draw_operator(flow: Flow | None, full: bool) -> Row:
     if flow is None:
         return []
-    row: Row = (
-        [("operator ", "dim"), (OPERATOR_WORDS[flow.operator], "text")] if full else [(flow.operator, "text")]
-    )
+    row: Row = [("operator ", "dim")] if full else []
+    row.append((OPERATOR_WORDS[flow.operator], "text"))
     if flow.operator != "headset" and flow.agent_state in AGENT_WORDS:
         word, role = AGENT_WORDS[flow.agent_state]
         row += [(" · ", "faint"), (word, role)]
@@ -73,10 +72,10 @@ def draw_sound(sound: Sound | None, full: bool) -> Row:
         return []
     if sound.problem:
         return [("♪ no sound", "bad")]
-    if not full:
-        return [("♪ ", "good"), ("sound", "text")]
     if sound.input == sound.output == "none":
         return [("♪ off", "dim")]
+    if not full:
+        return [("♪ ", "good"), ("sound", "text")]
     if sound.input == sound.output:
         return [("♪ ", "good"), (clip(sound.input, 24), "dim")]
     return [("♪ ", "good"), (f"{clip(sound.input, 16)} → {clip(sound.output, 16)}", "dim")]

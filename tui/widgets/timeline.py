@@ -136,7 +136,9 @@ def draw_sip(track: Track, view: Window, rows: int) -> list[Row]:
         following = events[place + rows][0] if place + rows < len(events) else view.columns
         if start + width(text) >= following:
             text = arrow + clip(clean(event.text).split(" ")[0], 12)
-        start = max(0, min(start, view.columns - width(text)))
+        if start + width(text) > view.columns:
+            start = max(taken[lane], view.columns - width(text))
+            text = text if start + width(text) <= view.columns else arrow
         taken[lane] = lanes[lane].put(start, text, role) + 1
     return [lane.row() for lane in lanes]
 
