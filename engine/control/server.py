@@ -52,6 +52,9 @@ BYE_GRACE = 2.0
 """Seconds a closing connection has to take what is still waiting for it."""
 
 
+_NO_SNAPSHOT = "The engine failed to tell its state; its log says how"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a command: nothing to say, or why nothing was changed, or the rows asked for."""
@@ -166,7 +169,8 @@ class _Client(asyncio.Protocol):
             self._closing = True
             return
         self.send(encode(self._server.hello))
-        self.send(self._server._snapshot())
+        if not self._send_snapshot():
+            self.bye(_NO_SNAPSHOT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Requests that have begun are carried out to their end: a console that crashes right after
@@ -223,6 +227,14 @@ class _Client(asyncio.Protocol):
         if not self._closed.done():
             self._transport.abort()
 
+    def _send_snapshot(self) -> bool:
+        try:
+            self.send(self._server._snapshot())
+        except Exception:
+            log.exception("no snapshot could be made")
+            return False
+        return True
+
     def _refuse(self, request: int | None, error: str) -> None:
         self._server.malformed += 1
         self.send(encode(Reply(id=request, ok=False, error=error)))
@@ -255,8 +267,7 @@ class _Client(asyncio.Protocol):
             self._meters = command.meters
             outcome = Outcome()
         elif isinstance(command, GetSnapshot):
-            self.send(self._server._snapshot())
-            outcome = Outcome()
+            outcome = Outcome() if self._send_snapshot() else Outcome(error=f"{_NO_SNAPSHOT}.")
         else:
             outcome = await self._handle(command)
         reply = encode(Reply(id=request.id, ok=not outcome.error, error=outcome.error, rows=outcome.rows))

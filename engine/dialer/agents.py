@@ -49,6 +49,12 @@ def in_words(cause: HangupCause) -> str:
     return cause.reason or cause.name.replace("_", " ")
 
 
+def _none_reached(agents: Sequence[str], failures: Sequence[str]) -> str:
+    if not agents:
+        return "no agent's number is set that may be called"
+    return "no agent could be reached: " + (", ".join(failures) or "all are in use")
+
+
 class StandingSeats:
     """Agents' legs that stay up between calls: `wanted` of them, to the first agents that answer."""
 
@@ -200,7 +206,7 @@ class StandingSeat:
                 self._seats.changed()
                 return True
             failures.append(f"{agent} ({in_words(cause)})")
-        problem = "no agent could be reached: " + (", ".join(failures) or "all are in use")
+        problem = _none_reached(self._seats.agents, failures)
         if problem != self.problem:
             self._seats.tell(LogLine("warning", problem))
         self.problem = problem
@@ -304,7 +310,7 @@ class ColdSeat:
                 return
             failures.append(f"{agent} ({in_words(cause)})")
         self._set("", "failed")
-        raise SeatFailed("no agent could be reached: " + (", ".join(failures) or "all are in use"))
+        raise SeatFailed(_none_reached(self._seats.agents, failures))
 
     async def lost(self) -> str:
         if self.leg is None:

@@ -125,10 +125,15 @@ class Attempt:
         self.record.duration_s = round(self._loop.time() - self._began, 3)
         return self.record
 
+    @property
+    def wraps_up(self) -> bool:
+        """Whether `wrap_up` will take time."""
+        return "bridged" in self.record.states and self._config.operator.wrap_up > 0
+
     async def wrap_up(self) -> None:
-        """The time after a bridged call in which the operator can write it up."""
+        """The time after a bridged call in which the operator can write it up; then `done`."""
         seconds = self._config.operator.wrap_up
-        if self.record.disposition in ("bridged", "no_rtp") and "bridged" in self.record.states:
+        if "bridged" in self.record.states:
             self._enter("wrap_up", seconds)
             if seconds:
                 try:

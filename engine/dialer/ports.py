@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from engine.legs import HangupCause, LegState
-
-__all__ = ["HangupCause", "LegState"]
+from engine.legs import HangupCause as HangupCause
+from engine.legs import LegState as LegState
 
 AttemptState = Literal[
     "queued", "dialing", "listening", "answered", "wait_tone", "connecting", "bridged", "wrap_up", "done"

@@ -71,6 +71,7 @@ class QueueWorker:
         self._new_seats: tuple[OperatorMode, tuple[str, ...]] | None = None
         self._picker = Picker(store, self.compliance, config, wall, self._was_blocked)
         self._notice = ""
+        self._trouble = ""
         self._flow: FlowChanged | None = None
         self._changed = asyncio.Event()
         self._worked = asyncio.Event()
@@ -98,6 +99,9 @@ class QueueWorker:
         for record in await self.store.recovered(self.campaign.id):
             self.tell(LogLine("warning", f"the call to {record.number} was cut off when the engine died"))
             self.notify(AttemptDone(record))
+        for agent in self.agents:
+            if (verdict := self.compliance.check(agent, manual=True)).kind != "allow":
+                self.tell(LogLine("error", f"operator.agents: {verdict.reason}"))
         for off in exemptions(self.config):
             self.tell(LogLine("warning", f"guard off: {off}"))
         self.seats.start()
@@ -138,7 +142,7 @@ class QueueWorker:
         campaign = self.campaign.path if self.campaign else ""
         return FlowChanged(
             self.running, self.seats.mode, self.agents, self.seats.state, campaign,
-            tuple(exemptions(self.config)), self._notice,
+            tuple(exemptions(self.config)), self._trouble or self._notice,
         )
 
     def attempts(self) -> list[AttemptChanged]:
@@ -157,6 +161,7 @@ class QueueWorker:
     def set_running(self, running: bool) -> None:
         self.running = running
         if running:
+            self._trouble = ""
             self._worked.clear()
             self.seats.start()
         self.wake()
@@ -290,10 +295,11 @@ class QueueWorker:
             record.attempt_id = attempt_id
             await self._show(entry.id)
             await attempt.run()
-            await self._finish(attempt)
-            await attempt.wrap_up()
-            if "wrap_up" in record.states:
+            if attempt.wraps_up:
+                # Written before the wrap-up too: a crash in it must not undo a call that was held.
                 await self._finish(attempt)
+            await attempt.wrap_up()
+            await self._finish(attempt)
             self.notify(AttemptDone(record))
         except StoreError as error:
             self._store_failed(error)
@@ -326,7 +332,7 @@ class QueueWorker:
     def _store_failed(self, error: StoreError) -> None:
         """Without a store nobody could tell who has been called: stop calling."""
         self.running = self.next_wanted = False
-        self._notice = f"paused: {error}"
+        self._trouble = f"paused: {error}"
         self.tell(LogLine("error", f"the queue is paused: {error}"))
 
     # parts
@@ -336,7 +342,11 @@ class QueueWorker:
             return HeadsetSeats(self.prompt, self.wake)
         kind = StandingSeats if mode == "standing" else ColdSeats
         wanted, ring = self.config.dialer.max_channels, self.config.operator.ring_timeout
-        return kind(self.line, agents, wanted, ring, self.wake, self.tell)
+        return kind(self.line, self._allowed(agents), wanted, ring, self.wake, self.tell)
+
+    def _allowed(self, agents: Sequence[str]) -> list[str]:
+        """Agents' numbers without those that must never be dialled."""
+        return [agent for agent in agents if self.compliance.check(agent, manual=True).kind == "allow"]
 
     def _apply_seats(self) -> None:
         if self._new_seats is None or self.active or self._closing:

@@ -122,6 +122,18 @@ async def test_a_command_that_fails_in_the_engine_is_a_reply_without_a_traceback
     assert "Pause" in str(reply["error"])
 
 
+async def test_an_engine_that_cannot_tell_its_state_says_so(raw, engine, server, monkeypatch):
+    def fails() -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(engine, "snapshot", fails)
+    raw.write(line(1, type="get_snapshot"))
+    assert "its log says how" in str((await raw.read())["error"])
+    reader, writer = await asyncio.open_unix_connection(str(server.path))
+    assert [json.loads(x)["type"] for x in (await reader.read()).splitlines()] == ["hello", "bye"]
+    writer.close()
+
+
 async def test_meters_can_be_switched_off_for_a_connection(raw, server):
     raw.write(line(1, type="subscribe", meters=False))
     await raw.read()

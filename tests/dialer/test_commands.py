@@ -276,6 +276,10 @@ async def test_a_store_that_fails_pauses_the_queue_and_calls_nobody(monkeypatch)
         await asyncio.sleep(100)
         assert world.line.legs == []
         assert await world.states() == ["queued"]
+        assert "disk is full" in world.dialer.flow().notice
+        monkeypatch.undo()
+        await world.work()
+        assert world.dialer.flow().notice == "the queue is worked"
 
 
 @virtual_time

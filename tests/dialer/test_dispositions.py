@@ -35,6 +35,7 @@ async def test_an_answered_call_gets_the_wait_tone_at_once_and_is_bridged_when_t
         assert record.states["bridged"] == 3600
         assert leg.withs("bridge") == [None]
         assert record.duration_s == pytest.approx(32.1)
+        assert (await world.store.records(world.campaign))[0].states == record.states
         assert await world.states() == ["done"]
 
 

@@ -243,6 +243,20 @@ async def test_a_cold_agent_too_slow_for_the_connect_timeout_is_hung_up_too():
         assert world.line.to("8001").withs("hangup") == ["cancelled"]
 
 
+@virtual_time
+async def test_an_agent_whose_number_must_not_be_dialled_never_is():
+    operator = {"mode": "standing", "agents": ["112", "8001"]}
+    async with World([CALLEE], operator=operator, fates={"8001": ANSWERS}) as world:
+        assert (await world.work())[0].agent == "8001"
+        assert world.line.numbers("agent") == ["8001"]
+        assert any("emergency" in line for line in world.log)
+    async with World([CALLEE], operator=operator | {"agents": ["112"]}) as world:
+        await world.dialer.resume()
+        await asyncio.sleep(100)
+        assert world.line.legs == []
+        assert "no agent's number" in world.dialer.flow().notice
+
+
 # changing it
 
 @virtual_time
