@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.config import Config
-from engine.dialer.agents import ColdSeats, StandingSeats
 from engine.dialer.attempt import Attempt
+from engine.dialer.cold import ColdSeats
 from engine.dialer.compliance import Compliance, exemptions
 from engine.dialer.picker import Picker
 from engine.dialer.ports import (
@@ -37,6 +37,7 @@ from engine.dialer.ports import (
 )
 from engine.dialer.queue_csv import QueueFile, read_queue
 from engine.dialer.seats import HeadsetSeats, Seat, Seats
+from engine.dialer.standing import StandingSeats
 
 log = logging.getLogger(__name__)
 
