@@ -7,10 +7,13 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
 from textual.app import App
+from textual.binding import BindingType
+from textual.screen import ModalScreen
 
 from engine.control.messages import Hello, LogLine, Shutdown, StopAll
 from tui import theme as themes
@@ -34,7 +37,7 @@ class OffhookApp(App[None]):
     TITLE = "Offhook"
     CSS_PATH = Path(__file__).with_name("roles.tcss")
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS = bindings(always=True)
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(always=True)]
 
     def __init__(
         self,
@@ -122,9 +125,13 @@ class OffhookApp(App[None]):
         self.console_screen.action_act(key_id)
 
     async def action_quit(self) -> None:
-        """Ctrl+Q, from anywhere."""
-        if len(self.screen_stack) <= 2:
-            self.console_screen.ask_quit()
+        """Ctrl+Q, from anywhere: an open dialog is dropped and the question asked."""
+        if self._gone is not None:
+            self.leave()
+            return
+        while isinstance(self.screen, ModalScreen):
+            await self.pop_screen()
+        self.console_screen.ask_quit()
 
     # --- the way out --------------------------------------------------------------------------
 

@@ -245,11 +245,11 @@ class TestDrawing:
             await console.until(lambda: not queue.wanted())
             assert {offset for offset, _ in engine.pages} <= {0, 99_900}
             await console.pilot.press("home")
-            for _ in range(50):
+            for _ in range(20):
                 await console.pilot.press("pagedown")
             await console.until(lambda: queue.selected is not None and not queue.wanted())
             place = queue.cursor
-            assert place > 1000
+            assert place > 300
             assert len({offset for offset, _ in engine.pages}) <= place // 100 + 4
             await console.shows(f"{place + 1} ")
 

@@ -56,6 +56,17 @@ class TestClosing:
             await closed(console)
         assert engine.commands == []
 
+    @pytest.mark.parametrize("opened", ["l", "o", "w", "f1"])
+    async def test_ctrl_q_asks_from_within_any_dialog(
+        self, engine: FakeEngine, clock: Clock, opened: str
+    ) -> None:
+        Script(engine).play_until(12.0)
+        async with open_console(engine, clock) as console:
+            await console.pilot.press(opened, "ctrl+q")
+            await console.shows("Close the console?")
+            await console.pilot.press("l")
+            await closed(console)
+
     @pytest.mark.parametrize("key", ["c", "escape"])
     async def test_it_can_be_thought_better_of(self, engine: FakeEngine, clock: Clock, key: str) -> None:
         Script(engine).play_until(12.0)
@@ -131,7 +142,7 @@ class TestTheEngineGoes:
         async with open_console(engine, clock) as console:
             engine.crash()
             await console.shows("The engine is gone")
-            await console.pilot.press("q")
+            await console.pilot.press("ctrl+q")
             await closed(console)
 
 

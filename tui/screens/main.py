@@ -37,6 +37,9 @@ from tui.widgets.timeline import Timeline
 TICK = 0.1
 """Seconds between drawings: however many events came, each pane is drawn at most ten times a second."""
 
+WIDTHS = [(0, "-narrow"), (76, "-normal"), (104, "-wide")]
+HEIGHTS = [(0, "-short"), (22, "-medium"), (33, "-tall")]
+
 
 class MainScreen(MainDialogs, Screen[None]):
     """Status, queue, call, timeline, lines, log, dial box, keys."""
@@ -44,16 +47,8 @@ class MainScreen(MainDialogs, Screen[None]):
     CSS_PATH = "main.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(always=False)]
     AUTO_FOCUS = "QueueView"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (76, "-normal"),
-        (104, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-short"),
-        (22, "-medium"),
-        (33, "-tall"),
-    ]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
 
     def __init__(
         self, state: ConsoleState, connection: Connection, clock: Callable[[], float], keys: dict[str, str]

@@ -20,10 +20,8 @@ class DialBox(Input):
     class Left(Message):
         """The user is done with the field."""
 
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(
-            placeholder="number to dial", compact=True, max_length=64, select_on_focus=False, **kwargs
-        )
+    def __init__(self) -> None:
+        super().__init__(placeholder="number to dial", compact=True, max_length=64, select_on_focus=False)
         self.cursor_blink = False
 
     def action_leave(self) -> None:
