@@ -168,6 +168,10 @@ class Problem:
         return f"{self.key}: found {found}; {self.allowed}"
 
 
+class SetupError(Exception):
+    """The phone can't be set up as configured; the text is one plain sentence with what to change."""
+
+
 class ConfigError(Exception):
     """Every problem of a configuration, in `problems`; `str()` is the report."""
 

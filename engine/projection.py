@@ -20,6 +20,7 @@ def entry(row: ports.EntryRow) -> messages.Entry:
         attempts=row.attempts,
         disposition=wire.safe(row.disposition, 64),
         heard=row.heard,
+        reason=wire.safe(row.reason),
         at=row.at,
     )
 

@@ -43,7 +43,7 @@ SOUND_WAIT = 5.0
 class Engine:
     """A running engine. `on_event(event)` gets every event that consoles get.
 
-    `start` raises StationError, StoreError, EndpointError or QueueError with one plain sentence.
+    `start` raises SetupError, StoreError, EndpointError or QueueError with one plain sentence.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.config import Config, port_range, split_host_port
+from engine.config import Config, SetupError, port_range, split_host_port
 from engine.line import TrunkLine
 from engine.media import orders
 from engine.media.engine import MediaEngine
@@ -22,10 +22,6 @@ from engine.sip.trace import Trace
 from engine.sip.transport import ResolveError
 
 log = logging.getLogger(__name__)
-
-
-class StationError(Exception):
-    """The phone could not be set up; the text is one plain sentence with what to change."""
 
 
 def account_of(config: Config) -> Account:
@@ -91,10 +87,10 @@ class Station:
         try:
             return Trace(Path(path).expanduser())
         except OSError as error:
-            raise StationError(f"sip.trace_file: {path} can't be written ({error.strerror})") from None
+            raise SetupError(f"sip.trace_file: {path} can't be written ({error.strerror})") from None
 
     async def open(self, *, sound: bool = True) -> None:
-        """Start the media thread, open the sound card and the trunk. Raises StationError."""
+        """Start the media thread, open the sound card and the trunk. Raises SetupError."""
         self.media.start()
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):
@@ -104,11 +100,11 @@ class Station:
             await self.phone.open()
         except ResolveError as error:
             self.media.stop()
-            raise StationError(f"trunk.server: {error}") from None
+            raise SetupError(f"trunk.server: {error}") from None
         except OSError as error:
             self.media.stop()
             why = error.strerror or str(error)
-            raise StationError(
+            raise SetupError(
                 f"sip.listen: {listen} can't be used ({why}); another program may hold the port: "
                 "choose another, or port 0 for a free one"
             ) from None

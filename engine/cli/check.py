@@ -6,11 +6,11 @@ from pathlib import Path
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
 from engine.cli.register import exit_status, until_settled
-from engine.config import Config
+from engine.config import Config, SetupError
 from engine.dialer.compliance import exemptions
 from engine.media.devices import SoundError, list_devices
 from engine.sip.registration import RegistrationState
-from engine.station import Station, StationError
+from engine.station import Station
 
 REGISTER_WAIT = 8.0
 """Seconds to wait for the registrar; a healthy one answers within two retransmissions."""
@@ -64,7 +64,7 @@ async def _trunk(config: Config) -> int:
     try:
         station = Station(config)
         await station.open(sound=False)
-    except StationError as error:
+    except SetupError as error:
         print(f"trunk: NOT OK: {error}")
         return EXIT_USAGE
     try:

@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 
 from engine import config as settings
-from engine.config import Config, ConfigError
+from engine.config import Config, ConfigError, SetupError
 from engine.control.messages import Event
-from engine.station import StationError
 
 EXIT_OK, EXIT_USAGE, EXIT_NOT_ANSWERED, EXIT_NO_TRUNK = 0, 2, 3, 4
 
@@ -82,6 +81,6 @@ def guarded(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run a command's coroutine; what its user can mend is one sentence and status 2."""
     try:
         return asyncio.run(main())
-    except (Usage, StationError) as error:
+    except (Usage, SetupError) as error:
         say(f"offhook: {error}")
         return EXIT_USAGE

@@ -196,7 +196,13 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.negotiated = agreed
         self.far_held = agreed.on_hold
         self.phone.media.connect(
-            self.stream, agreed.host, agreed.port, agreed.codecs, agreed.event_payload_type, agreed.direction
+            self.stream,
+            agreed.host,
+            agreed.port,
+            agreed.codecs,
+            agreed.event_payload_type,
+            agreed.direction,
+            self.local.event_payload_type,
         )
 
     def respond(
