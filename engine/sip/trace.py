@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +35,8 @@ class Trace:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "a", encoding="utf-8")
-        os.fchmod(descriptor, 0o600)  # one that was there already, too
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchmod(descriptor, 0o600)  # one that was there already, too
         self._left = MAX_BYTES - self._file.tell()
 
     def write(self, data: bytes, peer: tuple[str, int], sent: bool) -> None:
@@ -53,4 +56,5 @@ class Trace:
             self._left = 0
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk would not take
+            self._file.close()

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pyVoIP.VoIP import NoPortsAvailableError
+
 from engine.legs import LegState
 from engine.sip.account import Account
 from engine.sip.agent import UserAgent
@@ -14,7 +16,6 @@ from engine.sip.call import Call
 from engine.sip.dialog import SavedDialog, SavedInvite
 from engine.sip.message import Message
 from engine.sip.phone import Phone
-from pyVoIP.VoIP import NoPortsAvailableError
 
 TRUNK = ("192.0.2.10", 5060)
 LOCAL = ("198.51.100.7", 5070)

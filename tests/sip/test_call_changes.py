@@ -174,7 +174,7 @@ class TestOurs:
         chart.clock.advance(4.0)
         chart.answer(chart.last("INVITE"), 491, "Request Pending")
         chart.clock.advance(60)
-        assert chart.times("INVITE")[2:] == []
+        assert len({sent.message.cseq for sent in chart.sent if sent.message.method == "INVITE"}) == 2
         assert call.reinvite_failed == "491 Request Pending"
 
     def test_a_hangup_while_waiting_to_try_again_is_the_end(self, chart: Chart) -> None:

@@ -1,0 +1,161 @@
+"""Session descriptions: what trunks send, and offer and answer (RFC 8866, RFC 3264)."""
+
+from __future__ import annotations
+
+import pytest
+from charts import sdp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.sip.sdp import (
+    MAX_LINES,
+    LocalDescription,
+    Negotiated,
+    SdpError,
+    negotiate,
+    parse,
+    pyvoip_body,
+    refused_lines,
+)
+
+OURS = ["PCMA", "PCMU"]
+
+
+def agree(text: str, codecs: list[str] = OURS) -> Negotiated:
+    return negotiate(parse(text.encode()), codecs)
+
+
+class TestReading:
+    def test_the_usual_description(self) -> None:
+        agreed = agree(sdp(host="192.0.2.30", port=41000, codecs="0 8 101"))
+        assert agreed == Negotiated("192.0.2.30", 41000, (("PCMU", 0), ("PCMA", 8)), 101, "sendrecv")
+
+    def test_the_medias_address_and_direction_come_before_the_sessions(self) -> None:
+        text = sdp(host="192.0.2.1").replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\n")
+        assert agree(text + "c=IN IP4 192.0.2.2\r\n").host == "192.0.2.2"
+        assert agree(text).direction == "sendrecv"
+        assert agree(text.replace("a=sendrecv\r\n", "")).direction == "inactive"
+
+    def test_well_known_payload_types_need_no_rtpmap(self) -> None:
+        text = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 8 0\r\n"
+        assert agree(text).codecs == (("PCMA", 8), ("PCMU", 0))
+
+    def test_dynamic_payload_types_for_g711_and_events_are_kept(self) -> None:
+        text = (
+            "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 97 126\r\na=rtpmap:97 pcma/8000/1\r\n"
+            "a=rtpmap:126 Telephone-Event/8000\r\n"
+        )
+        assert agree(text).codecs == (("PCMA", 97),)
+        assert agree(text).event_payload_type == 126
+
+    def test_an_event_of_another_clock_is_not_taken(self) -> None:
+        text = (
+            "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 8 100 101\r\n"
+            "a=rtpmap:100 telephone-event/48000\r\na=rtpmap:101 telephone-event/8000\r\n"
+        )
+        assert agree(text).event_payload_type == 101
+
+    def test_a_refused_first_stream_is_passed_over(self) -> None:
+        text = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 8\r\nm=audio 4002 RTP/SAVP 8\r\n"
+        assert agree(text).port == 4002
+
+    def test_ipv6(self) -> None:
+        assert agree(sdp(host="2001:db8::1").replace("IP4", "IP6")).host == "2001:db8::1"
+
+    def test_bare_line_feeds_blanks_and_unknown_lines(self) -> None:
+        text = sdp().replace("\r\n", "\n").replace("a=send", "x=?\nq\n=\n\n a=send")
+        assert agree(text).port == 41000
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "no media line"),
+            ("v=0\r\nm=audio x RTP/AVP 8\r\n", "no media line"),
+            ("v=0\r\nm=audio 99999 RTP/AVP 8\r\n", "no media line"),
+            ("v=0\r\nm=video 4000 RTP/AVP 99\r\n", "no audio"),
+            ("v=0\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
+            ("v=0\r\nc=IN IP4 evil.example\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
+            (sdp(codecs="18"), "none of PCMA, PCMU"),
+            ("a=x\r\n" * (MAX_LINES + 1), "too many lines"),
+        ],
+    )
+    def test_what_cannot_be_used_says_why(self, text: str, words: str) -> None:
+        with pytest.raises(SdpError, match=words):
+            agree(text)
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.one_of(st.binary(), st.text(alphabet="vocmat=:/ 0189\r\nINP4²٣.-udiRTV").map(str.encode)))
+    def test_anything_else_raises_nothing_but_sdp_error(self, data: bytes) -> None:
+        pyvoip_body(data)
+        try:
+            negotiate(parse(data), OURS)
+        except SdpError:
+            pass
+
+    def test_a_line_of_very_many_formats_is_cut(self) -> None:
+        text = f"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP {'0 ' * 20000}8\r\n"
+        assert agree(text).codecs == (("PCMU", 0),)
+
+
+class TestDirections:
+    @pytest.mark.parametrize(
+        ("theirs", "local", "ours", "hold"),
+        [
+            ("sendrecv", "sendrecv", "sendrecv", False),
+            ("sendonly", "sendrecv", "recvonly", True),
+            ("recvonly", "sendrecv", "sendonly", False),
+            ("inactive", "sendrecv", "inactive", True),
+            ("sendrecv", "sendonly", "sendonly", False),
+            ("sendonly", "sendonly", "inactive", True),
+            ("recvonly", "sendonly", "sendonly", False),
+        ],
+    )
+    def test_ours_follows_from_theirs_and_what_we_want(
+        self, theirs: str, local: str, ours: str, hold: bool
+    ) -> None:
+        agreed = negotiate(parse(sdp(direction=theirs).encode()), OURS, local)  # type: ignore[arg-type]
+        assert (agreed.direction, agreed.on_hold) == (ours, hold)
+
+    def test_address_zero_is_the_old_hold(self) -> None:
+        agreed = agree(sdp(host="0.0.0.0"))
+        assert (agreed.direction, agreed.on_hold) == ("inactive", True)
+
+
+class TestWriting:
+    def test_an_offer_lists_our_codecs_in_our_order(self) -> None:
+        offer = LocalDescription.offer("198.51.100.7", 40000, ["PCMU", "PCMA"], 101)
+        session = parse(offer.encode())
+        assert session.audio is not None
+        assert session.audio.formats == [0, 8, 101]
+        assert session.audio.fmtp == {101: "0-15"}
+        assert session.audio.ptime == 20
+        assert offer.encode().endswith(b"a=sendrecv\r\n")
+
+    def test_an_answer_has_only_what_was_offered_with_its_payload_types(self) -> None:
+        offer = LocalDescription.offer("198.51.100.7", 40000, OURS, 101)
+        answer = offer.answering(agree(sdp(codecs="18 0 96", direction="sendonly")))
+        text = answer.encode().decode()
+        assert "m=audio 40000 RTP/AVP 0 96\r\n" in text
+        assert "a=recvonly\r\n" in text
+        assert "a=rtpmap:96 telephone-event/8000\r\n" in text
+
+    def test_an_answer_to_an_offer_without_events_has_none(self) -> None:
+        offer = LocalDescription.offer("198.51.100.7", 40000, OURS, 101)
+        assert b"telephone-event" not in offer.answering(agree(sdp(codecs="8"))).encode()
+
+    def test_each_change_raises_the_version_of_one_session(self) -> None:
+        offer = LocalDescription.offer("198.51.100.7", 40000, OURS, 101)
+        held = offer.with_direction("sendonly")
+        assert parse(held.encode()).version == parse(offer.encode()).version + 1
+        assert held.session_id == offer.session_id
+
+    def test_two_sessions_have_different_ids(self) -> None:
+        offers = {LocalDescription.offer("h", 1, OURS, 101).session_id for _ in range(20)}
+        assert len(offers) == 20
+
+    def test_other_streams_of_an_offer_are_refused_each_in_its_kind(self) -> None:
+        session = parse(sdp(extra="m=video 4 RTP/AVP 99\r\nm=image 6 udptl t38\r\n").encode())
+        assert refused_lines(session) == ("m=video 0 RTP/AVP 99", "m=image 0 UDPTL 0")
+
+    def test_ipv6_is_named(self) -> None:
+        assert b"c=IN IP6 ::1\r\n" in LocalDescription.offer("::1", 4000, OURS, 101).encode()

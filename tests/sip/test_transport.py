@@ -1,0 +1,228 @@
+"""The UDP socket, on loopback: who is heard, how often, and that nothing ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from charts import FakeMedia, text
+
+from engine.legs import LegState
+from engine.sip import transport
+from engine.sip.account import Account
+from engine.sip.message import Message, response_to
+from engine.sip.phone import Phone
+from engine.sip.registration import RegistrationState
+from engine.sip.transport import ResolveError, TokenBucket, UdpTransport, local_address_towards, resolve
+
+OPTIONS = text("OPTIONS sip:1001@127.0.0.1 SIP/2.0", [
+    "Via: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{n}", "From: <sip:a@x>;tag=1", "To: <sip:b@y>",
+    "Call-ID: c{n}", "CSeq: 1 OPTIONS",
+]).decode()  # fmt: skip
+
+
+class Peer:
+    """A socket that speaks SIP by hand."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, 0))
+        self.socket.setblocking(False)
+        self.address = self.socket.getsockname()
+
+    async def receive(self) -> Message:
+        async with asyncio.timeout(10):
+            while True:
+                data = await asyncio.get_running_loop().sock_recv(self.socket, 65535)
+                if data.strip():
+                    return Message(data)
+
+    async def until(self, what: str) -> Message:
+        while not (message := await self.receive()).summary_line.startswith(what):
+            pass
+        return message
+
+    def send(self, data: bytes, to: tuple[str, int]) -> None:
+        self.socket.sendto(data, to)
+
+    def options(self, n: int = 1) -> bytes:
+        return OPTIONS.replace("{port}", str(self.address[1])).replace("{n}", str(n)).encode()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    made = Peer()
+    yield made
+    made.socket.close()
+
+
+@pytest.fixture
+def stranger() -> Iterator[Peer]:
+    made = Peer("127.0.0.9")
+    yield made
+    made.socket.close()
+
+
+@pytest.fixture
+async def phone(peer: Peer) -> AsyncIterator[Phone]:
+    account = Account(*peer.address, username="1001", password="x", register=False)
+    made = Phone(*peer.address, "1001", "x", "127.0.0.1", None, 0, account=account, media=FakeMedia())
+    await made.open()
+    yield made
+    await made.close()
+
+
+class TestSocket:
+    async def test_the_trunk_is_answered(self, phone: Phone, peer: Peer) -> None:
+        peer.send(peer.options(), phone.listening)
+        assert (await peer.until("200")).cseq_method == "OPTIONS"
+
+    async def test_strangers_get_no_answer(self, phone: Phone, peer: Peer, stranger: Peer) -> None:
+        stranger.send(stranger.options(1), phone.listening)
+        peer.send(peer.options(2), phone.listening)
+        assert (await peer.until("200")).call_id == "c2"
+        with pytest.raises(BlockingIOError):
+            stranger.socket.recv(65535)
+
+    async def test_malformed_datagrams_never_end_it(self, phone: Phone, peer: Peer) -> None:
+        for data in (b"\xff" * 1400, b"INVITE", b"SIP/2.0 200 OK\r\n\r\n", b"", peer.options()[:40]):
+            peer.send(data, phone.listening)
+        peer.send(peer.options(), phone.listening)
+        await peer.until("200")
+        assert phone.agent is not None
+        assert phone.agent.malformed == 4
+
+    async def test_nor_does_a_fault_of_ours(self, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+        seen: list[bytes] = []
+
+        def receive(data: bytes, source: tuple[str, int], trusted: bool) -> None:
+            seen.append(data)
+            if data == b"1":
+                raise RuntimeError("a fault")
+            done.set()
+
+        done = asyncio.Event()
+        made = await UdpTransport.open(("127.0.0.1", 0), receive)
+        with caplog.at_level(logging.CRITICAL, "engine.sip.transport"):
+            peer.send(b"1", made.bound)
+            peer.send(b"2", made.bound)
+            await asyncio.wait_for(done.wait(), 10)
+        made.close()
+        assert seen == [b"1", b"2"]
+
+    async def test_sending_where_nobody_listens_never_ends_it(self, phone: Phone, peer: Peer) -> None:
+        closed = Peer()
+        nobody = closed.address
+        closed.socket.close()
+        assert phone._transport is not None
+        for to in (nobody, ("255.255.255.255", 9), ("127.0.0.1", 0), ("no.such.host.invalid", 5060)):
+            phone._transport.send(b"x" * 10, to)
+        phone._transport.send(b"x" * 70000, peer.address)
+        peer.send(peer.options(), phone.listening)
+        await peer.until("200")
+
+    async def test_a_taken_port_is_told(self, phone: Phone) -> None:
+        with pytest.raises(OSError, match="in use"):
+            await UdpTransport.open(phone.listening, lambda data, source, trusted: None)
+
+
+class TestRates:
+    def test_a_bucket_lets_a_burst_through_and_then_its_rate(self) -> None:
+        bucket = TokenBucket(10, 5)
+        assert sum(bucket.take(100.0) for _ in range(20)) == 5
+        assert sum(bucket.take(100.0 + n / 100) for n in range(1, 101)) == 10
+        assert sum(bucket.take(1000.0) for _ in range(20)) == 5
+
+    async def test_a_strangers_flood_is_dropped_unread_and_the_trunk_is_still_heard(
+        self, peer: Peer, stranger: Peer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(transport, "STRANGER_RATE", 1.0)
+        seen: list[bool] = []
+        done = asyncio.Event()
+
+        def receive(data: bytes, source: tuple[str, int], trusted: bool) -> None:
+            seen.append(trusted)
+            if trusted:
+                done.set()
+
+        made = await UdpTransport.open(("127.0.0.1", 0), receive)
+        made.trusted = {"127.0.0.1"}
+        for _ in range(100):
+            stranger.send(b"flood", made.bound)
+        peer.send(b"trunk", made.bound)
+        await asyncio.wait_for(done.wait(), 10)
+        made.close()
+        assert transport.STRANGER_BURST <= seen.count(False) < 60
+        assert made.dropped == 100 - seen.count(False)
+
+
+class TestNames:
+    async def test_a_name_is_resolved_ipv4_first(self) -> None:
+        assert (await resolve("127.0.0.1", 5061)) == [("127.0.0.1", 5061)]
+        assert (await resolve("localhost", 5061))[0] == ("127.0.0.1", 5061)
+
+    @pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 300, "x..y"])
+    async def test_one_without_an_address_is_told_in_a_sentence(self, host: str) -> None:
+        with pytest.raises(ResolveError, match="has no address"):
+            await resolve(host, 5060)
+
+    async def test_what_goes_to_a_name_leaves_once_it_is_resolved(self, peer: Peer) -> None:
+        made = await UdpTransport.open(("127.0.0.1", 0), lambda data, source, trusted: None)
+        for _ in range(2):
+            made.send(peer.options(), ("localhost", peer.address[1]))
+            assert (await peer.receive()).method == "OPTIONS"
+        made.close()
+
+    def test_the_address_that_packets_to_the_trunk_leave_from(self) -> None:
+        assert local_address_towards(("127.0.0.5", 5060)) == "127.0.0.1"
+
+
+class TestPhone:
+    async def test_listening_on_every_address_it_names_the_one_towards_the_trunk(self, peer: Peer) -> None:
+        account = Account(*peer.address, username="1001", register=False)
+        made = Phone(*peer.address, "1001", "", "0.0.0.0", None, 0, account=account, media=FakeMedia())
+        await made.open()
+        made.dial("5551234")
+        invite = await peer.until("INVITE")
+        assert invite.via.host == "127.0.0.1"
+        assert b"c=IN IP4 127.0.0.1" in invite.sdp
+        peer.send(response_to(invite, 486, to_tag="t").raw, made.listening)
+        await peer.until("ACK")
+        await made.close()
+
+    async def test_keep_alives_leave_at_the_interval_set(self, peer: Peer) -> None:
+        account = Account(*peer.address, username="1001", register=False, keepalive=0.05)
+        made = Phone(*peer.address, "1001", "", "127.0.0.1", None, 0, account=account, media=FakeMedia())
+        await made.open()
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                assert await loop.sock_recv(peer.socket, 100) == b"\r\n\r\n"
+        await made.close()
+
+    async def test_a_trunk_that_has_gone_holds_up_the_exit_for_two_seconds_only(self, peer: Peer) -> None:
+        account = Account(*peer.address, username="1001", password="x")
+        made = Phone(*peer.address, "1001", "x", "127.0.0.1", None, 0, account=account, media=FakeMedia())
+        await made.open()
+        register = await peer.until("REGISTER")
+        peer.send(response_to(register, 200, to_tag="t", extra=[("Expires", "300")]).raw, made.listening)
+        assert made.agent is not None
+        while made.agent.registration.state is not RegistrationState.REGISTERED:
+            await asyncio.sleep(0.01)
+        began = asyncio.get_running_loop().time()
+        await made.close()
+        assert 1.9 <= asyncio.get_running_loop().time() - began < 6
+        assert (await peer.until("REGISTER")).get("Expires") == "0"
+
+    async def test_a_call_over_a_real_socket(self, phone: Phone, peer: Peer) -> None:
+        ended = asyncio.Event()
+        phone.on_call_change = lambda call: ended.set() if call.progress is LegState.ENDED else None
+        phone.dial("5551234")
+        invite = await peer.until("INVITE")
+        peer.send(response_to(invite, 180, to_tag="t").raw, phone.listening)
+        peer.send(response_to(invite, 603, to_tag="t").raw, phone.listening)
+        assert (await peer.until("ACK")).via.branch == invite.via.branch
+        await asyncio.wait_for(ended.wait(), 10)
