@@ -61,11 +61,14 @@ class VirtualClock:
 
 
 class FakeMedia:
-    """A media plane with `count` ports. `connected` holds the last order for each stream."""
+    """A media plane with `count` ports. `connected` holds the last order for each stream;
+    `event_payload_types` those of telephone-events sent and received.
+    """
 
     def __init__(self, first: int = 40000, count: int = 4) -> None:
         self._free = list(range(first, first + 2 * count, 2))
         self.ports: dict[str, int] = {}
+        self.event_payload_types: dict[str, tuple[int | None, int | None]] = {}
         self.connected: dict[str, tuple[str, int, tuple[tuple[str, int], ...], int | None, str]] = {}
 
     def open(self, stream: str) -> int:
@@ -82,7 +85,9 @@ class FakeMedia:
         codecs: Sequence[tuple[str, int]],
         event_payload_type: int | None,
         direction: str,
+        received_event_payload_type: int | None = None,
     ) -> None:
+        self.event_payload_types[stream] = (event_payload_type, received_event_payload_type)
         assert stream in self.ports, "audio for a stream that is not open"
         self.connected[stream] = (host, port, tuple(codecs), event_payload_type, direction)
 

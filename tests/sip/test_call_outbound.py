@@ -50,6 +50,11 @@ class TestProgress:
         assert call.progress is LegState.EARLY
         assert chart.media.connected[call.id] == ("192.0.2.30", 41234, (("PCMU", 0),), 96, "sendrecv")
 
+    def test_events_go_out_on_the_far_ends_payload_type_and_come_in_on_ours(self, chart: Chart) -> None:
+        call, invite = chart.dial()
+        chart.answer(invite, 200, body=sdp(codecs="8 96"))
+        assert chart.media.event_payload_types[call.id] == (96, 101)
+
     def test_180_without_a_description_after_early_media_leaves_it_early(self, chart: Chart) -> None:
         call, invite = chart.dial()
         chart.answer(invite, 183, body=sdp())
