@@ -121,15 +121,16 @@ class TestInACall:
             await console.pilot.press("m")
             await console.sent(wire.Mute(on=True))
 
-    @pytest.mark.parametrize("opened", ["d", "l", "o", "question_mark", "w", "q"])
     async def test_hang_up_and_stop_work_over_every_field_and_dialog(
-        self, engine: FakeEngine, clock: Clock, call: Script, opened: str
+        self, engine: FakeEngine, clock: Clock, call: Script
     ) -> None:
         async with open_console(engine, clock) as console:
-            await console.pilot.press(opened, "f8")
-            await console.sent(wire.Hangup())
-            await console.pilot.press("f9")
-            await console.sent(wire.StopAll())
+            for opened in ("d", "l", "o", "question_mark", "w", "q"):
+                engine.commands.clear()
+                await console.pilot.press(opened, "f8", "f9")
+                await console.sent(wire.StopAll())
+                assert engine.commands == [wire.Hangup(), wire.StopAll()]
+                await console.pilot.press("escape")
 
     async def test_bridge_takes_the_waiting_callee(self, engine: FakeEngine, clock: Clock) -> None:
         Script(engine).play_until(8.0)

@@ -56,7 +56,7 @@ class TestClosing:
             await closed(console)
         assert engine.commands == []
 
-    @pytest.mark.parametrize("opened", ["l", "o", "w", "f1"])
+    @pytest.mark.parametrize("opened", ["o", "f1"])
     async def test_ctrl_q_asks_from_within_any_dialog(
         self, engine: FakeEngine, clock: Clock, opened: str
     ) -> None:
