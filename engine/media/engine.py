@@ -27,6 +27,7 @@ from engine.media.clip import Clip, Player, SourceError
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
 from engine.media.dtmf import EVENTS
 from engine.media.orders import SOUND, Fact, Meter, Order
+from engine.media.priority import raise_priority
 from engine.media.recorder import Recording, RecordingWriter
 from engine.media.sound import SoundCard
 from engine.media.stream import RtpStream
@@ -56,20 +57,32 @@ class _Adopt:
     sock: socket.socket
 
 
+@dataclass(slots=True)
+class _Tell:
+    """A fact from another thread."""
+
+    fact: Fact
+
+
+_Item = Order | _Loaded | _Adopt | _Tell
+
+
 class MediaEngine:
     """Owns the media thread. `on_fact` is called in it, and must return at once.
 
-    `start` changes three settings of the whole process: the interpreter's switch interval, and the
-    garbage collector's view of what exists already (`gc.freeze`), so that neither costs a tick.
+    `start` changes two settings of the whole process: the interpreter's switch interval, and the
+    garbage collector's view of what exists already (`gc.freeze`), so that neither costs a tick. The media
+    thread takes the highest scheduling priority it is given; `priority` then names it (see priority.py).
     """
 
     def __init__(self, on_fact: Callable[[Fact], None], *, jitter_ms: int = 60) -> None:
         self._on_fact = on_fact
+        self.priority = "normal"
         self._jitter_ms = jitter_ms
         self._streams: dict[str, RtpStream] = {}
         self._named: dict[str, RtpStream] = {}  # the same and those whose order waits; for any thread
         self._by_fd: dict[int, RtpStream] = {}
-        self._orders: deque[Order | _Loaded | _Adopt] = deque()
+        self._orders: deque[_Item] = deque()
         self._facts: list[Fact] = []
         self._meters: dict[str, Meter] = {}
         self._lateness = Lateness()
@@ -91,7 +104,7 @@ class MediaEngine:
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
             orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
-            _Loaded: self._loaded, _Adopt: self._adopted,
+            _Loaded: self._loaded, _Adopt: self._adopted, _Tell: self._tell,
         }
 
     # --- any thread ---------------------------------------------------------------------------
@@ -165,7 +178,7 @@ class MediaEngine:
     def lateness(self) -> Lateness:
         return self._lateness
 
-    def _post(self, item: Order | _Loaded | _Adopt) -> None:
+    def _post(self, item: _Item) -> None:
         self._orders.append(item)
         waiter = self._waiter
         if waiter is not None:
@@ -179,6 +192,7 @@ class MediaEngine:
     def _run(self) -> None:
         waiter = self._waiter
         assert waiter is not None
+        self.priority = raise_priority()
         next_ns = time.monotonic_ns() + PERIOD_NS
         waiter.deadline(next_ns)
         while not self._stopping:
@@ -301,7 +315,7 @@ class MediaEngine:
         self._report()
 
     @staticmethod
-    def _drop(item: Order | _Loaded | _Adopt) -> None:
+    def _drop(item: _Item) -> None:
         if isinstance(item, _Adopt):
             item.sock.close()
 
@@ -475,14 +489,14 @@ class MediaEngine:
 
     def _close_sound(self, order: orders.CloseSound, now: float) -> None:
         self._part(self._sound)
-        self._sound.close()
-        self._facts.append(orders.SoundChanged(now, "none", "none"))
+        self._sound.open("none", "none", self._post_fact)
 
     def _post_fact(self, fact: Fact) -> None:
         """For the sound card's opening thread: its fact is told by the media thread."""
-        self._facts.append(fact)
-        if self._waiter is not None:
-            self._waiter.wake()
+        self._post(_Tell(fact))
+
+    def _tell(self, item: _Tell, now: float) -> None:
+        self._facts.append(item.fact)
 
 
 def _loaded(order: orders.Play, done: Future[Clip]) -> _Loaded:

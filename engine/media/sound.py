@@ -34,7 +34,7 @@ MARGIN = 80
 EXCESS = 320
 """Samples over the margin that are thrown away at once instead of played fast: 40 ms."""
 CONTROL_TICKS = 25
-STALL_S = 3.0
+STALL_S = 5.0
 
 
 class _Resampler:

@@ -1,9 +1,11 @@
 """An engine-like process: a MediaEngine playing to given ports, and an asyncio loop that works beside it.
 
-    python bench_engine.py PORT [PORT ...]
+    python bench_engine.py PRIORITY PORT [PORT ...]
+
+PRIORITY is `raised`: what the media thread asks for and gets, or `unprivileged`: what anybody gets.
 
 The loop parses SIP messages that come over loopback, 50 a second, and encodes events, as signalling
-and control do. Prints the engine's own view of its lateness at the end; ends when stdin closes.
+and control do. Ends when stdin closes, and prints the priority that the media thread had.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from engine.media import engine as media_engine
 from engine.media.engine import MediaEngine
 from engine.media.orders import Codec, OpenStream, Play, SetRemote, ToneSource
+from engine.media.priority import raise_priority
 
 MESSAGE = (
     "OPTIONS sip:bench@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK{n};rport\r\n"
@@ -56,16 +60,18 @@ async def work() -> None:
 
 
 def main() -> None:
+    if sys.argv[1] == "unprivileged":
+        media_engine.raise_priority = lambda: raise_priority(ask=False)
     engine = MediaEngine(lambda fact: None)
     engine.start()
-    for port in sys.argv[1:]:
+    for port in sys.argv[2:]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
         engine.order(OpenStream(port, sock))
         engine.order(SetRemote(port, "127.0.0.1", int(port), (Codec("PCMA", 8),)))
         engine.order(Play(port, ToneSource("cn"), loop=True))
     asyncio.run(work())
-    print(engine.late_us(50), engine.late_us(99), engine.late_us(100))
+    print(engine.priority)
     engine.stop()
 
 

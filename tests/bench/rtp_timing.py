@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +85,8 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def our_engine(ports: list[int]) -> Iterator[None]:
-    command = [sys.executable, str(HERE / "bench_engine.py"), *map(str, ports)]
+def our_engine(ports: list[int], priority: str = "raised") -> Iterator[None]:
+    command = [sys.executable, str(HERE / "bench_engine.py"), priority, *map(str, ports)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         yield
@@ -128,10 +128,13 @@ def busy_console() -> Iterator[None]:
         os.close(master)
 
 
-def run(sender: object, legs: int, seconds: float) -> Timing:
+Sender = Callable[[list[int]], contextlib.AbstractContextManager[None]]
+
+
+def run(sender: Sender, legs: int, seconds: float) -> Timing:
     receiver = Receiver(legs, seconds)
     try:
-        with sender(receiver.ports):  # type: ignore[operator]
+        with sender(receiver.ports):
             time.sleep(SETTLE_S)
             return receiver.collect()
     finally:
@@ -144,6 +147,8 @@ def main() -> int:
     parser.add_argument("--legs", type=int, nargs="+", default=[1, 10, 30])
     parser.add_argument("--console", action="store_true", help="a busy Textual screen beside every run")
     parser.add_argument("--no-baresip", action="store_true")
+    parser.add_argument("--unprivileged", action="store_true",
+                        help="also measure with the scheduling priority that any user gets (row unprivil.)")
     options = parser.parse_args()
     seconds = min(max(options.seconds, 1.0), 60.0)
     beside = "a busy console" if options.console else "nothing"
@@ -155,6 +160,8 @@ def main() -> int:
         for legs in options.legs:
             rows: dict[str, Timing] = {}
             rows["offhook"] = run(our_engine, legs, seconds)
+            if options.unprivileged:
+                rows["unprivil."] = run(lambda ports: our_engine(ports, "unprivileged"), legs, seconds)
             if not options.no_baresip:
                 try:
                     rows["baresip"] = run(bench_baresip.calls, legs, seconds)

@@ -125,7 +125,7 @@ def test_the_player_stops_when_told(rig):
 
 
 @pytest.mark.parametrize(("source", "problem"), [
-    (WavSource("/nonexistent/tone.wav"), "cannot be read"),
+    (WavSource(__file__ + "/tone.wav"), "cannot be read"),
     (WavSource(__file__), "not a WAV file"),
     (WavSource("/"), "cannot be read"),
     (ToneSource("xx"), "no tone plan 'xx'"),
@@ -258,7 +258,7 @@ def test_no_timeout_comes_while_it_is_switched_off(rig):
 
 def test_levels_are_metered_in_dbm0_both_ways(rig):
     name, far = rig.open()
-    rig.engine.order(Play(name, WavSource("/nonexistent")))
+    rig.engine.order(Play(name, WavSource(__file__ + "/none")))
     far.send_pcm(np.tile(codec.decode("PCMA", bytes.fromhex("34212134b4a1a1b4")), 1000))
     meter = rig.engine.meters()[name]
     assert meter.received_dbm0 == pytest.approx(0, abs=0.5)
@@ -299,14 +299,14 @@ def test_a_recording_holds_both_sides(rig, tmp_path):
         assert abs(spectrum.argmax() * 8000 / len(both) - hz) < 8
 
 
-def test_a_recording_that_cannot_be_written_ends_and_the_call_goes_on(rig):
+def test_a_recording_that_cannot_be_written_ends_and_the_call_goes_on(rig, tmp_path):
     name, far = rig.open()
     rig.engine.order(Record(name, "/dev/full"))
     rig.engine.order(Play(name, ToneSource("cn"), loop=True))
     ended = rig.fact(RecordingEnded)
     assert "cannot be written" in ended.error
     far.receive_until(far.is_sound)
-    rig.engine.order(Record(name, "/nonexistent/x.wav"))
+    rig.engine.order(Record(name, str(tmp_path / "missing" / "x.wav")))
     assert "cannot be written" in rig.fact(RecordingEnded).error
 
 
