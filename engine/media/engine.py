@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.detect.analyzer import Analyzer
-from engine.detect.plans import PlanError
+from engine.detect.plans import PlanError, plans
 from engine.media import clip, level, orders, udp
 from engine.media.clip import Clip, Player, SourceError
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
@@ -113,6 +113,7 @@ class MediaEngine:
         """Start the thread. Raises RuntimeError when it runs already."""
         if self._thread is not None:
             raise RuntimeError("the media engine runs already")
+        plans()  # read now: the first Detect must not read a file in the media thread
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()

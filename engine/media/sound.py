@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soxr
 
 from engine.media import codec, level
 from engine.media.clip import Player
@@ -29,25 +28,13 @@ _CONTINUE = 0  # paContinue
 _MAX_CHUNKS = 100
 _MAX_WAITING = 8
 """Frames of 20 ms that wait for the loudspeaker at most."""
-MARGIN = 80
-"""Samples left in a queue at its lowest: 10 ms against late callbacks and ticks."""
+MARGIN = 144
+"""Samples left in a queue at its lowest: a callback's 10 ms, which slips past a tick now and then where the
+clocks differ, and 8 ms that the trimming needs."""
 EXCESS = 320
 """Samples over the margin that are thrown away at once instead of played fast: 40 ms."""
 CONTROL_TICKS = 25
 STALL_S = 5.0
-
-
-class _Resampler:
-    """soxr where the device does not run at 8 kHz, nothing where it does."""
-
-    def __init__(self, source: int, target: int) -> None:
-        self._soxr = None if source == target else soxr.ResampleStream(source, target, 1, "int16", "HQ")
-
-    def __call__(self, pcm: Pcm) -> Pcm:
-        if self._soxr is None:
-            return pcm
-        out: Pcm = self._soxr.resample_chunk(pcm)
-        return out
 
 
 class Microphone:
@@ -56,7 +43,6 @@ class Microphone:
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque(maxlen=_MAX_CHUNKS)
         self._channels = 1
-        self._resample = _Resampler(1, 1)
         self._stretch = Stretcher()
         self._control = DriftControl(MARGIN, EXCESS)
         self._fifo: Pcm = np.zeros(0, np.int16)
@@ -68,7 +54,7 @@ class Microphone:
 
     def callback(self, rate: int, channels: int) -> Callable[..., tuple[None, int]]:
         self._channels = channels
-        self._resample = _Resampler(rate, SAMPLE_RATE)
+        self._stretch = Stretcher(rate, SAMPLE_RATE)
         chunks = self._chunks
 
         def take(data: bytes, frames: int, times: Any, status: int) -> tuple[None, int]:
@@ -82,7 +68,7 @@ class Microphone:
         pieces = [self._fifo]
         while self._chunks:
             pcm = np.frombuffer(self._chunks.popleft(), np.int16)[:: self._channels]
-            pieces.append(self._stretch.process(self._resample(pcm)))
+            pieces.append(self._stretch.process(pcm))
             self.heard = now
         fifo = np.concatenate(pieces) if len(pieces) > 1 else self._fifo
         if self._filling and len(fifo) >= FRAME + MARGIN:
@@ -98,7 +84,7 @@ class Microphone:
         self._least = min(self._least, len(self._fifo))
         self._ticks += 1
         if self._ticks % CONTROL_TICKS == 0:
-            self._stretch.ratio, drop = self._control.update(self._least)
+            self._stretch.trim, drop = self._control.update(self._least)
             self._fifo = self._fifo[drop:]
             self._least = 1 << 30
         return frame
@@ -110,7 +96,6 @@ class Loudspeaker:
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._rate = SAMPLE_RATE
-        self._resample = _Resampler(1, 1)
         self._stretch = Stretcher()
         self._control = DriftControl(MARGIN, EXCESS)
         self._queued = 0  # octets put in; read by the callback
@@ -125,7 +110,7 @@ class Loudspeaker:
     def callback(self, rate: int, channels: int) -> Callable[..., tuple[bytes, int]]:
         self._rate = rate
         self._width = 2 * channels
-        self._resample = _Resampler(SAMPLE_RATE, rate)
+        self._stretch = Stretcher(SAMPLE_RATE, rate)
         chunks = self._chunks
         held = b""
         filling = True
@@ -160,7 +145,7 @@ class Loudspeaker:
         return give
 
     def push(self, pcm: Pcm) -> None:
-        out = self._resample(self._stretch.process(pcm))
+        out = self._stretch.process(pcm)
         if self._width > 2:
             out = np.repeat(out, self._width // 2)
         data = out.tobytes()
@@ -174,7 +159,7 @@ class Loudspeaker:
         self._ticks += 1
         if self._ticks % CONTROL_TICKS == 0 and self._least < 1 << 30:
             samples = self._least // self._width * SAMPLE_RATE // self._rate
-            self._stretch.ratio, drop = self._control.update(samples)
+            self._stretch.trim, drop = self._control.update(samples)
             self._drop = drop * self._rate // SAMPLE_RATE * self._width
             self._least = 1 << 30
 
