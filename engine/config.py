@@ -101,6 +101,9 @@ class Compliance(Section, frozen=True):
     do_not_call: str = ""
     calling_hours: Annotated[str, Meta(pattern=HOURS)] = "09:00-20:00"
     block_special_numbers: bool = True
+    max_abandoned: Annotated[float, Meta(ge=0, le=100)] = 3.0
+    message: str = ""
+    message_after: Seconds = 2.0
     loopback_exempt: bool = True
 
 
@@ -152,7 +155,16 @@ class Config(Section, frozen=True):
         """Whether the calling-hours guard is on for this trunk."""
         if self.compliance.calling_hours == "off":
             return False
-        return not (self.is_loopback and self.compliance.loopback_exempt)
+        return not self._nobody_can_ring
+
+    @property
+    def gauge_enforced(self) -> bool:
+        """Whether the abandoned-call gauge is on for this trunk."""
+        return self.compliance.max_abandoned < 100 and not self._nobody_can_ring
+
+    @property
+    def _nobody_can_ring(self) -> bool:
+        return self.is_loopback and self.compliance.loopback_exempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,7 +488,11 @@ def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> 
                 _show(config.compliance.calling_hours),
                 "the first time must be before the second",
             )
-    for section, key in (("dialer", "wait_tone"), ("compliance", "do_not_call")):
+    for section, key in (
+        ("dialer", "wait_tone"),
+        ("compliance", "do_not_call"),
+        ("compliance", "message"),
+    ):
         value = getattr(getattr(config, section), key)
         if value and value != "ringback" and not Path(value).expanduser().is_file():
             add(f"{section}.{key}", _show(value), "the file does not exist; a readable file is needed")

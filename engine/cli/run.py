@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from engine.cli.common import (
+    EXIT_NOT_ANSWERED,
     EXIT_OK,
     Usage,
     emit,
@@ -81,6 +82,9 @@ def run_queue(queue: Path, path: Path | None, overrides: list[str], fresh: bool,
                 )
             left = f"{counts.queued} still queued, {counts.blocked} blocked"
             say(f"{counts.done} of {counts.total} done, {left}")
+            if engine.dialer.stopped:
+                say(engine.dialer.stopped)
+                return EXIT_NOT_ANSWERED
             return EXIT_OK
         except (StoreError, QueueError) as error:
             raise Usage(str(error)) from None

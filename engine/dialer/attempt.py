@@ -34,6 +34,8 @@ from engine.dialer.seats import Seat, SeatFailed
 
 log = logging.getLogger(__name__)
 
+IDENTIFY = "identify"
+"""The tag of compliance.message."""
 END_GRACE = 5.0
 """Seconds that a leg which was hung up has to say that it has ended."""
 
@@ -194,6 +196,8 @@ class Attempt:
         self._enter("wait_tone", limit)
         self._record_leg(leg, "callee")
         self._spawn(self._connect(leg))
+        if self._config.compliance.message and not self.entry.manual:
+            self._spawn(self._identify(leg))
         if not self.seat.asks:
             self._enter("connecting", None, keep_deadline=True)
         while True:
@@ -211,6 +215,12 @@ class Attempt:
                 if self.seat.asks or self.seat.leg is not None:
                     return None
                 self._spawn(self._connect(leg))  # gone again in that very moment
+            if isinstance(message, PlaybackEnded) and message.tag == IDENTIFY:
+                if message.error:
+                    self._tell(LogLine("error", f"compliance.message: {message.error}", leg.id))
+                await self._hang_up("normal")
+                after = self._config.compliance.message_after
+                return "abandoned", f"no operator within {after:g} s of the answer; the message was played"
             if isinstance(message, PlaybackEnded) and message.error:
                 self._tell(LogLine("warning", f"the wait tone could not be played: {message.error}", leg.id))
                 leg.play_wait_tone("ringback")
@@ -278,6 +288,12 @@ class Attempt:
             self._inbox.put_nowait(_SeatGone(str(error)))
         else:
             self._inbox.put_nowait(_Connected())
+
+    async def _identify(self, leg: Leg) -> None:
+        """Say who is calling to someone who has waited too long; the bridge still cuts it short."""
+        await asyncio.sleep(self._config.compliance.message_after)
+        if "bridged" not in self.record.states and not self._hung_up:
+            leg.play(self._config.compliance.message, IDENTIFY)
 
     async def _watch_seat(self) -> None:
         self._inbox.put_nowait(_SeatGone(await self.seat.lost()))
@@ -371,6 +387,6 @@ def _reason(cause: HangupCause) -> str:
         "unauthorized": "the trunk refused our credentials",
         "timeout": "timed out",
     }
-    if cause.reason or cause.sip_code is not None:
-        return f"{cause.sip_code or ''} {cause.reason}".strip()
+    if cause.reason:
+        return cause.reason
     return words.get(cause.name, cause.name.replace("_", " "))

@@ -159,10 +159,14 @@ def exemptions(config: Config) -> list[str]:
         off.append("calling hours are off")
     elif not config.hours_enforced:
         off.append("calling hours are off: the trunk is on loopback")
+    if guards.max_abandoned >= 100:
+        off.append("the abandoned-call gauge is off")
     if not guards.block_special_numbers:
         off.append("emergency and premium numbers are not refused")
     if not guards.do_not_call:
         off.append("no do-not-call file")
+    if not guards.message:
+        off.append("no message to abandoned callees")
     return off
 
 

@@ -30,6 +30,7 @@ class Dialer(QueueWorker):
 
     async def resume(self) -> str:
         """Work the queue."""
+        self.accept_abandoned()
         self.set_running(True)
         return ""
 

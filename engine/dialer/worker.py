@@ -14,6 +14,7 @@ from engine.config import Config
 from engine.dialer.attempt import Attempt
 from engine.dialer.cold import ColdSeats
 from engine.dialer.compliance import Compliance, exemptions
+from engine.dialer.gauge import too_many_abandoned
 from engine.dialer.picker import Picker
 from engine.dialer.ports import (
     AttemptChanged,
@@ -77,6 +78,9 @@ class QueueWorker:
         self._changed = asyncio.Event()
         self._worked = asyncio.Event()
         self._not_before = 0.0
+        self.stopped = ""
+        """Why a guard has paused the queue, empty while none has."""
+        self._accepted_abandoned = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._worker: asyncio.Task[None] | None = None
         self._line_watch: asyncio.Task[None] | None = None
@@ -224,7 +228,7 @@ class QueueWorker:
         assert self.campaign is not None
         while self.by_hand or self.next_wanted or self.running:
             hurry = bool(self.by_hand or self.next_wanted)
-            if self._full():
+            if self._full() or (not self.by_hand and self._guarded()):
                 return None
             if not hurry and (wait := self._not_before - asyncio.get_running_loop().time()) > 0:
                 return wait
@@ -250,6 +254,25 @@ class QueueWorker:
     def _full(self) -> bool:
         """As many calls are up as may be, or they must end before the operator's end changes."""
         return len(self.active) >= self.config.dialer.max_channels or self._new_seats is not None
+
+    def _guarded(self) -> bool:
+        """Pause the queue where the gauge asks for it, once for each further abandoned call."""
+        if self.counts.abandoned == self._accepted_abandoned or not self.config.gauge_enforced:
+            return False
+        self.stopped = too_many_abandoned(self.counts, self.config.compliance.max_abandoned)
+        if self.stopped:
+            self.running = self.next_wanted = False
+            self._notice = self.stopped
+            self.tell(LogLine("warning", self.stopped))
+            self._worked.set()
+        return bool(self.stopped)
+
+    def accept_abandoned(self) -> None:
+        """The operator has the queue go on in spite of the gauge, until one more is abandoned."""
+        if self.stopped:
+            self.tell(LogLine("warning", "guard overridden: the queue goes on in spite of the abandoned calls"))
+        self._accepted_abandoned = self.counts.abandoned
+        self.stopped = ""
 
     def _can_dial(self) -> bool:
         if not self.line.registered:

@@ -279,10 +279,12 @@ def test_the_next_opening_is_open_and_nothing_before_it_was(names, moment, text)
 
 def test_guards_that_are_off_are_named():
     loopback = config()
-    assert exemptions(loopback) == ["calling hours are off: the trunk is on loopback", "no do-not-call file"]
-    strict = config(compliance={"loopback_exempt": False, "do_not_call": "/x"})
+    assert exemptions(loopback) == [
+        "calling hours are off: the trunk is on loopback", "no do-not-call file", "no message to abandoned callees",
+    ]
+    strict = config(compliance={"loopback_exempt": False, "do_not_call": "/x", "message": "/m.wav"})
     assert exemptions(strict) == []
-    keys = {"calling_hours": "off", "block_special_numbers": False, "do_not_call": "x"}
+    keys = {"calling_hours": "off", "block_special_numbers": False, "do_not_call": "x", "message": "m"}
     off = config(trunk=TRUNK, compliance=keys)
     assert exemptions(off) == ["calling hours are off", "emergency and premium numbers are not refused"]
 
