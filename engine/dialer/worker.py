@@ -270,7 +270,7 @@ class QueueWorker:
     def accept_abandoned(self) -> None:
         """The operator has the queue go on in spite of the gauge, until one more is abandoned."""
         if self.stopped:
-            self.tell(LogLine("warning", "guard overridden: the queue goes on in spite of the abandoned calls"))
+            self.tell(LogLine("warning", "guard overridden: the queue goes on in spite of abandoned calls"))
         self._accepted_abandoned = self.counts.abandoned
         self.stopped = ""
 

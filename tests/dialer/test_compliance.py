@@ -280,7 +280,8 @@ def test_the_next_opening_is_open_and_nothing_before_it_was(names, moment, text)
 def test_guards_that_are_off_are_named():
     loopback = config()
     assert exemptions(loopback) == [
-        "calling hours are off: the trunk is on loopback", "no do-not-call file", "no message to abandoned callees",
+        "calling hours are off: the trunk is on loopback", "no do-not-call file",
+        "no message to abandoned callees",
     ]
     strict = config(compliance={"loopback_exempt": False, "do_not_call": "/x", "message": "/m.wav"})
     assert exemptions(strict) == []

@@ -16,7 +16,8 @@ NOBODY = {"mode": "headset", "accept_after": -1.0, "connect_timeout": 5.0}
 
 @pytest.mark.parametrize(
     ("answered", "abandoned", "allowed"),
-    [(0, 0, True), (500, 0, True), (1, 1, False), (65, 1, False), (66, 1, True), (98, 2, False), (99, 2, True)],
+    [(0, 0, True), (500, 0, True), (1, 1, False), (65, 1, False), (66, 1, True), (98, 2, False),
+     (99, 2, True)],
 )
 def test_a_call_is_made_only_if_the_cap_holds_even_when_it_is_abandoned(answered, abandoned, allowed):
     verdict = too_many_abandoned(QueueCounts(answered=answered, abandoned=abandoned), 3.0)
