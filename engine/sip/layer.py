@@ -38,6 +38,13 @@ class TransactionLayer:
         """Client transactions that still wait for their final response."""
         return sum(t.state in ("calling", "trying", "proceeding") for t in self._clients.values())
 
+    def had_last_word(self, within: float) -> bool:
+        """Whether our part of a transaction was done in the last seconds: lost, it would be asked for
+        again."""
+        since = self.clock.time() - within
+        words = (t.last_word for t in [*self._clients.values(), *self._servers.values()])
+        return any(word is not None and word > since for word in words)
+
     def request(
         self,
         request: Message,

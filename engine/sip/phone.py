@@ -44,6 +44,9 @@ def new_leg_id() -> str:
 DEREGISTER_WAIT = 2.0
 """Longest wait for the answers to BYE, CANCEL and the last REGISTER on the way out, in seconds."""
 
+LINGER = 0.75
+"""Seconds that the way out stays open after our last word: whoever missed it asks again after T1."""
+
 _STATUS = {
     RegistrationState.OFF: PhoneStatus.REGISTERED,
     RegistrationState.REGISTERING: PhoneStatus.REGISTERING,
@@ -175,10 +178,10 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         try:
             async with asyncio.timeout(DEREGISTER_WAIT):
                 await deregistered.wait()
-                while agent.layer.unanswered:
+                while agent.layer.unanswered or agent.layer.had_last_word(LINGER):
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            log.info("the trunk did not answer the last requests within %.0f s", DEREGISTER_WAIT)
+            log.info("the trunk was not done with the last requests within %.0f s", DEREGISTER_WAIT)
         agent.close()
         transport.close()
         if self._trace is not None:

@@ -43,6 +43,8 @@ class Transaction:
         self.clock = clock
         self.destination = destination
         self.state = ""
+        self.last_word: float | None = None
+        """When our part was last done: a final response, or the ACK of one, was sent."""
         self._send = send
         self._ended = ended
         self._timers: dict[str, TimerHandle] = {}
@@ -137,10 +139,14 @@ class ClientTransaction(Transaction):
             self._stop("A/E", "B/F")
             self._start("D", 32.0, self.terminate)
             self._ack = _ack_non_2xx(self.request, response).raw
-            self._send(self._ack, self.destination)
+            self._acknowledge(self._ack)
             self._on_response(response)
         elif self.state == "completed" and self._ack is not None:
-            self._send(self._ack, self.destination)
+            self._acknowledge(self._ack)
+
+    def _acknowledge(self, ack: bytes) -> None:
+        self.last_word = self.clock.time()
+        self._send(ack, self.destination)
 
     def _provisional(self) -> None:
         self.state = "proceeding"
@@ -187,6 +193,8 @@ class ServerTransaction(Transaction):
     def receive_again(self) -> None:
         """The same request once more: repeat the last response, if any."""
         if self._last is not None:
+            if self.final_code and not self.is_invite:
+                self.last_word = self.clock.time()
             self._send(self._last, self.destination)
 
     def respond(self, response: Message) -> None:
@@ -201,6 +209,7 @@ class ServerTransaction(Transaction):
             return
         self.final_code = response.code
         if not self.is_invite:
+            self.last_word = self.clock.time()
             self.state = "completed"
             self._start("J", 64 * T1, self.terminate)
             return

@@ -261,6 +261,32 @@ class TestNonInviteServer:
         assert len(wire.layer) == 3
 
 
+class TestLastWord:
+    """What a phone on its way out must stay for: a lost last word is asked for again after T1."""
+
+    def test_the_response_to_a_request(self, wire: Wire) -> None:
+        wire.receive(request("BYE"))
+        assert not wire.layer.had_last_word(0.75)
+        wire.requests[0].respond(response_to(wire.requests[0].request, 200, to_tag="b"))
+        wire.clock.advance(0.5)
+        assert wire.layer.had_last_word(0.75)
+        wire.receive(request("BYE"))
+        wire.clock.advance(0.7)
+        assert wire.layer.had_last_word(0.75)
+        wire.clock.advance(0.1)
+        assert not wire.layer.had_last_word(0.75)
+
+    def test_the_ack_of_a_refusal(self, wire: Wire) -> None:
+        invite = wire.start("INVITE")
+        assert not wire.layer.had_last_word(0.75)
+        wire.receive(response_to(invite, 486, to_tag="b"))
+        assert wire.layer.had_last_word(0.75)
+
+    def test_a_request_of_ours_that_was_answered_leaves_nothing_to_say(self, wire: Wire) -> None:
+        wire.receive(response_to(wire.start("BYE"), 200, to_tag="b"))
+        assert not wire.layer.had_last_word(0.75)
+
+
 def test_closing_ends_every_transaction_in_silence(wire: Wire) -> None:
     wire.start("INVITE")
     wire.receive(request("INVITE", branch="z9hG4bKin"))

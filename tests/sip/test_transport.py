@@ -8,12 +8,12 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from charts import FakeMedia, text
+from charts import FakeMedia, sdp, text
 
 from engine.legs import LegState
 from engine.sip import transport
 from engine.sip.account import Account
-from engine.sip.message import Message, response_to
+from engine.sip.message import Message, build, response_to
 from engine.sip.phone import Phone
 from engine.sip.registration import RegistrationState
 from engine.sip.transport import ResolveError, TokenBucket, UdpTransport, local_address_towards, resolve
@@ -216,6 +216,28 @@ class TestPhone:
         await made.close()
         assert 1.9 <= asyncio.get_running_loop().time() - began < 6
         assert (await peer.until("REGISTER")).get("Expires") == "0"
+
+    async def test_a_bye_whose_answer_was_lost_is_answered_again_on_the_way_out(
+        self, phone: Phone, peer: Peer
+    ) -> None:
+        call = phone.dial("5551234")
+        invite = await peer.until("INVITE")
+        extra = [("Contact", f"<sip:far@127.0.0.1:{peer.address[1]}>"), ("Content-Type", "application/sdp")]
+        ok = response_to(invite, 200, to_tag="t", extra=extra, content=sdp().encode())
+        peer.send(ok.raw, phone.listening)
+        ack = await peer.until("ACK")
+        bye = build(f"BYE {invite.contact and invite.contact.uri} SIP/2.0", [
+            ("Via", f"SIP/2.0/UDP 127.0.0.1:{peer.address[1]};rport;branch=z9hG4bKbye"),
+            ("From", ack.get("To") or ""), ("To", ack.get("From") or ""), ("Call-ID", ack.call_id),
+            ("CSeq", "1 BYE"), ("Max-Forwards", "70"),
+        ])  # fmt: skip
+        peer.send(bye.raw, phone.listening)
+        await peer.until("200")
+        assert call.progress is LegState.ENDED
+        leaving = asyncio.create_task(phone.close())
+        peer.send(bye.raw, phone.listening)
+        await peer.until("200")
+        await asyncio.wait_for(leaving, 10)
 
     async def test_a_call_over_a_real_socket(self, phone: Phone, peer: Peer) -> None:
         ended = asyncio.Event()
