@@ -31,8 +31,8 @@ _MAX_WAITING = 8
 MARGIN = 144
 """Samples left in a queue at its lowest: a callback's 10 ms, which slips past a tick now and then where the
 clocks differ, and 8 ms that the trimming needs."""
-EXCESS = 320
-"""Samples over the margin that are thrown away at once instead of played fast: 40 ms."""
+EXCESS = 160
+"""Samples over the margin that are thrown away at once instead of played fast: 20 ms."""
 CONTROL_TICKS = 25
 STALL_S = 5.0
 

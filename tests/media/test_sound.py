@@ -58,19 +58,32 @@ def headset(server):
     rig.stop()
 
 
+def best_fit(said: np.ndarray, *places: np.ndarray) -> tuple[list[int], list[float]]:
+    """Of several half seconds of what was said, the one that fits best in every place it should be in.
+
+    While a device finds its pace, its speed is trimmed, and half a second fits badly there. Returns, for
+    each place, where the beginning of `said` lies and the correlation coefficient.
+    """
+    found = []
+    for start in range(4000, len(said) - 4000, 4000):
+        each = [locate(place, said[start : start + 4000]) for place in places]
+        found.append(([at - start for at, _ in each], [fit for _, fit in each]))
+    return max(found, key=lambda f: min(f[1]))
+
+
 def test_what_a_caller_says_comes_out_of_the_loudspeaker(headset, capsys):
     name, far = headset.open()
     headset.engine.order(Bridge(name, SOUND))
     ear = Ear("phones.monitor")
     assert ear.hearing.wait(20)
-    far.send_pcm(np.zeros(8 * 3500, np.int16))  # devices stall at first, and find their pace in some seconds
-    said = noise(2, 1)
+    far.send_pcm(np.zeros(8 * 2500, np.int16))  # devices stall at first
+    said = noise(5, 1)
     begun = time.monotonic()
     far.send_pcm(said)
     far.send_pcm(np.zeros(8 * 700, np.int16))
     heard, start = ear.stop()
-    at, fit = locate(heard, said[4000:8000])
-    delay = (start + at / 8000 - (begun + 0.5)) * 1000
+    (at,), (fit,) = best_fit(said, heard)
+    delay = (start + at / 8000 - begun) * 1000
     with capsys.disabled():
         print(f"\n  RTP -> loudspeaker: {delay:.0f} ms, correlation {fit:.3f}")
     assert fit > 0.7
@@ -80,7 +93,7 @@ def test_what_a_caller_says_comes_out_of_the_loudspeaker(headset, capsys):
 def test_what_the_operator_says_reaches_the_caller(headset, capsys):
     name, far = headset.open()
     headset.engine.order(Bridge(name, SOUND))
-    said = noise(2, 2)
+    said = noise(5, 2)
     arrived: list[tuple[float, bytes]] = []
     stop = threading.Event()
 
@@ -96,15 +109,14 @@ def test_what_the_operator_says_reaches_the_caller(headset, capsys):
     assert ear.hearing.wait(20)
     command = ["pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw",
                "--latency-msec=20"]
-    voice = np.concatenate((np.zeros(8 * 4000, np.int16), said, np.zeros(8 * 500, np.int16)))
+    voice = np.concatenate((np.zeros(8 * 1500, np.int16), said, np.zeros(8 * 500, np.int16)))
     subprocess.run(command, input=voice.tobytes(), check=True, timeout=60)
     time.sleep(0.3)
     stop.set()
     listener.join(10)
     heard, start = ear.stop()
-    spoken, said_fit = locate(heard, said[4000:8000])
     sent = codec.decode("PCMA", b"".join(payload for _, payload in arrived))
-    at, fit = locate(sent, said[4000:8000])
+    (spoken, at), (said_fit, fit) = best_fit(said, heard, sent)
     first = min(when - n * 0.02 for n, (when, _) in enumerate(arrived))
     # a packet's time is its sending, when its last sample has been in it for no time at all
     delay = (first + (at / 8000) - (start + spoken / 8000)) * 1000
