@@ -20,7 +20,7 @@ from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_
 from engine.sip.digest import Authenticator
 from engine.sip.exchange import cancel_of
 from engine.sip.layer import TransactionLayer
-from engine.sip.message import Message, build, response_to
+from engine.sip.message import Message, build, refusal_of_malformed, response_to
 from engine.sip.registration import Registration
 from engine.sip.transaction import Address, Clock, Send, ServerTransaction
 from engine.sip.uri import Uri, escape_user, is_ip, number
@@ -123,8 +123,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         except SIPParseError as error:
             self.malformed += 1
             log.debug("dropped a malformed datagram: %s", error)
-            if trusted:
-                self._answer_malformed(data, source)
+            if trusted and (refusal := refusal_of_malformed(data)):
+                self._send(refusal, source)
             return
         if not trusted and not self._is_ours(message):
             return
@@ -152,17 +152,6 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             value += f";received={source[0]}"
         message.fields[index] = ("Via", value)
 
-    def _answer_malformed(self, data: bytes, source: Address) -> None:
-        """A request whose version is not ours gets 505; other damage is dropped (RFC 3261, 8.2, 18.3)."""
-        first = data.lstrip(b"\r\n").split(b"\n", 1)[0].strip()
-        if first.startswith(b"SIP/") or b" SIP/" not in first or first.endswith(b"SIP/2.0"):
-            return
-        try:
-            request = Message(data.replace(first, first.rsplit(b" ", 1)[0] + b" SIP/2.0", 1))
-        except SIPParseError:
-            return
-        self._send(response_to(request, 505, to_tag=new_tag()).raw, source)
-
     # --- requests ---------------------------------------------------------------------------
 
     def _on_request(self, request: Message, transaction: ServerTransaction) -> None:
@@ -177,6 +166,10 @@ class UserAgent(SIPClient):  # type: ignore[misc]
                 self.respond(transaction, 481)
         elif request.to.tag:
             self.respond(transaction, 481)
+        elif not _known_scheme(request):
+            self.respond(transaction, 416)
+        elif required := request.all("Require"):
+            self.respond(transaction, 420, [("Unsupported", ", ".join(required)[:200])])
         elif request.method == "OPTIONS":
             self.respond(transaction, 200, [("Accept", "application/sdp"), ("Supported", "")])
         elif request.method == "INVITE":
@@ -187,9 +180,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.respond(transaction, 405 if request.method in _KNOWN else 501)
 
     def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
-        if required := request.all("Require"):
-            self.respond(transaction, 420, [("Unsupported", ", ".join(required)[:200])])
-        elif request.call_id in self.calls:
+        if request.call_id in self.calls:
             self.respond(transaction, 482)
         elif request.content and not request.sdp:
             self.respond(transaction, 415, [("Accept", "application/sdp")])
@@ -315,6 +306,13 @@ class UserAgent(SIPClient):  # type: ignore[misc]
 
 
 _KNOWN = {"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK"}
+
+
+def _known_scheme(request: Message) -> bool:
+    try:
+        return request.uri.scheme in ("sip", "sips", "tel")
+    except ValueError:
+        return True  # odd, but meant for us
 
 
 def _bracket(host: str) -> str:

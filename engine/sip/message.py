@@ -204,10 +204,13 @@ class Message(SIPMessage):  # type: ignore[misc]
             self.fields.append((name, value))
 
     def _cut_content(self, content: bytes) -> None:
-        length = self.get("Content-Length")
-        if length is None:
+        lengths = set(self.all("Content-Length"))
+        if not lengths:
             self.content = content
             return
+        if len(lengths) > 1:
+            raise SIPParseError("Content-Length values that differ")
+        length = lengths.pop()
         size = number(length)
         if size is None:
             raise SIPParseError(f"Content-Length {length[:40]!r} is not a number")
@@ -218,8 +221,11 @@ class Message(SIPMessage):  # type: ignore[misc]
     def _check(self) -> None:
         """What every message needs before anything can be done with it (RFC 3261, 8.1.1)."""
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-            if self.get(name) is None:
+            values = self.all(name)
+            if not values:
                 raise SIPParseError(f"no {name}")
+            if len(values) > 1 and name != "Via":
+                raise SIPParseError(f"{len(values)} of {name}")
         cseq = re.fullmatch(r"([0-9]{1,10})\s+(\S+)", self.get("CSeq") or "")
         if not cseq or int(cseq[1]) >= 2**32:
             raise SIPParseError(f"not a CSeq: {(self.get('CSeq') or '')[:40]!r}")
@@ -388,3 +394,22 @@ def response_to(
     ]
     lines = [f"SIP/2.0 {code} {reason or pyvoip_status(code).phrase}"]
     return _compose(lines + [f"{name}: {value}" for name, value in [*fields, *added]], content)
+
+
+_COPIED = re.compile(rb"(via|v|from|f|to|t|call-id|i|cseq)[ \t]*:[^\r\n]*", re.I)
+
+
+def refusal_of_malformed(data: bytes) -> bytes | None:
+    """The response to a request that does not parse, with what can be copied of it (RFC 3261, 8.2, 16.3):
+    505 for another version of SIP, else 400. None for what is no request, and for ACK.
+    """
+    head = re.split(rb"\r?\n\r?\n", data.lstrip(b"\r\n"), maxsplit=1)[0]
+    start, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).splitlines() or [b""]
+    request = re.fullmatch(rb"([A-Za-z]+)[ \t].*[ \t](SIP/[0-9.]+)[ \t]*", start[:MAX_LINE])
+    if request is None or request[1] == b"ACK":
+        return None
+    copied = [line[:MAX_LINE] for line in lines[:MAX_HEADERS] if _COPIED.fullmatch(line)]
+    if not any(line[:1] in b"vV" for line in copied):
+        return None  # nothing says whose it is
+    status = b"400 Bad Request" if request[2] == b"SIP/2.0" else b"505 SIP Version Not Supported"
+    return b"\r\n".join([b"SIP/2.0 " + status, *copied, b"Content-Length: 0", b"", b""])

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pyVoIP.VoIP  # noqa: F401  first: pyVoIP.SIP alone is a circular import
+from pyVoIP.SIP import SIPParseError
 from pyVoIP.VoIP import NoPortsAvailableError
 
 from engine.legs import LegState
@@ -166,6 +168,7 @@ class Chart:
         self.clock = VirtualClock()
         self.started = self.clock.time()
         self.sent: list[Sent] = []
+        self.raw: list[bytes] = []
         self.media = FakeMedia()
         self.saved: dict[str, SavedDialog | SavedInvite | None] = {}
         self.inbound: list[Call] = []
@@ -182,7 +185,12 @@ class Chart:
         self._branches = itertools.count(1)
 
     def _send(self, data: bytes, to: tuple[str, int]) -> None:
-        self.sent.append(Sent(round(self.clock.time() - self.started, 6), Message(data), to))
+        self.raw.append(data)
+        try:
+            message = Message(data)
+        except SIPParseError:
+            return  # a refusal that copies a damaged header
+        self.sent.append(Sent(round(self.clock.time() - self.started, 6), message, to))
 
     def _changed(self, call: Call) -> None:
         if not self.states or self.states[-1] is not call.progress:

@@ -279,11 +279,23 @@ class TestOtherRequests:
 
     def test_another_protocol_version_is_refused_505(self, chart: Chart) -> None:
         data = (
-            "OPTIONS sip:c@d SIP/7.0\r\nVia: SIP/7.0/UDP x;branch=z9hG4bKkdjuw\r\nFrom: <sip:a@b>;tag=1\r\n"
+            "OPTIONS sip:c@d SIP/7.0\r\nVia: {}/UDP x;branch=z9hG4bKkdjuw\r\nFrom: <sip:a@b>;tag=1\r\n"
             "To: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"
         )
-        chart.receive(data.replace("SIP/7.0/UDP", "SIP/2.0/UDP").encode())
+        chart.receive(data.format("SIP/2.0").encode())
         assert chart.last().code == 505
+        chart.receive(data.format("SIP/7.0").encode())
+        assert chart.raw[-1].startswith(b"SIP/2.0 505 ")
+
+    @pytest.mark.parametrize("uri", ["soap.beep://192.0.2.1:3002", "nobody:knows-this"])
+    def test_an_unknown_scheme_is_refused_416(self, chart: Chart, uri: str) -> None:
+        chart.request("INVITE", uri=uri, body=sdp())
+        assert chart.last().code == 416
+        assert chart.inbound == []
+
+    def test_options_that_require_what_we_lack_are_refused_too(self, chart: Chart) -> None:
+        chart.request("OPTIONS", headers=["Require: nothingSIPKnows"])
+        assert chart.last().code == 420
 
     def test_requests_out_of_order_are_refused(self, chart: Chart) -> None:
         call, _ = chart.answered()
@@ -301,6 +313,25 @@ class TestOtherRequests:
     def test_a_control_character_in_a_header_is_no_reason_not_to_answer(self, chart: Chart) -> None:
         chart.request("OPTIONS", from_='"a\x01\x7f" <sip:a@b>;tag=1')
         assert chart.take() == ["200 OK"]
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("Content-Length: 0", "Content-Length: 99"), ("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"),
+         ("CSeq: 1 OPTIONS\r\n", ""), ("Call-ID: x", "Call-ID: x\r\nCall-ID: y"),
+         ("<sip:a@b>", '"open <sip:a@b>')],
+    )  # fmt: skip
+    def test_a_malformed_request_of_the_trunk_is_refused_400(self, chart: Chart, old: str, new: str) -> None:
+        data = (
+            "OPTIONS sip:c@d SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKm\r\nFrom: <sip:a@b>;tag=1\r\n"
+            "To: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
+        assert old in data
+        chart.receive(data.replace(old, new).encode())
+        assert chart.raw[-1].startswith(b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKm\r\n")
+        sent = len(chart.raw)
+        chart.receive(data.replace(old, new).encode(), STRANGER, False)
+        chart.receive(data.replace(old, new).replace("OPTIONS", "ACK", 1).encode())
+        assert len(chart.raw) == sent
 
     def test_malformed_messages_are_counted_and_dropped(self, chart: Chart) -> None:
         chart.receive(b"INVITE sip:x SIP/2.0\r\nVia\r\n\r\n")

@@ -132,7 +132,9 @@ class TestRefusal:
         [
             (b"Via: ", b"X-Via: "), (b"CSeq: 1 INVITE", b"X: y"), (b"From: ", b"X: "), (b"To: ", b"X: "),
             (b"Call-ID: ", b"X: "), (b"CSeq: 1 INVITE", b"CSeq: 1 ACK"), (b"CSeq: 1", b"CSeq: 4294967296"),
-            (b"CSeq: 1", b"CSeq: -1"), (b"CSeq: 1", "CSeq: ١".encode()),
+            (b"CSeq: 1", b"CSeq: -1"), (b"Call-ID: abc@x", b"Call-ID: a\r\ni: b"),
+            (b"To: ", b"t: <sip:x@y>\r\nTo: "), (b"Content-Type", b"l: 0\r\nContent-Type"),
+            (b"CSeq: 1", "CSeq: ١".encode()),
             (b"SIP/2.0\r\nVia", b"HTTP/1.1\r\nVia"), (b"INVITE sip", b"INV ITE sip"),
             (b"SIP/2.0/UDP 192.0.2.10", b"SIP/2.0/UDP"),
             (b"Content-Length: ", b"Content-Length: -"), (b"Content-Length: ", b"Content-Length: 9"),
