@@ -34,7 +34,7 @@ test-all: setup-test check ## check, then every test: soak, fuzz and corpora too
 	@$(PYTEST)
 
 bench: setup-bench ## the benchmarks in tests/bench
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python tests/bench
 
 clean: ## remove .venv, caches and build results
 	rm -rf .venv .setup.lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -151,6 +151,8 @@ class TrunkLine:
             return UnplacedLeg(number, str(error))
         leg = TrunkLeg(call, self, role)
         leg.entry = entry
+        if self.config.dialer.wait_tone == "ringback":
+            self.media.preload(orders.ToneSource(leg.country or "us"))  # ready by the time of the answer
         self.legs[leg.id] = leg
         self.on_leg(leg)
         call.begin()

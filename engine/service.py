@@ -91,9 +91,6 @@ class Engine:
         await station.open()
         self._opened = True
         await self._hang_up_leftovers()
-        if self.config.dialer.wait_tone == "ringback":
-            for country in {self.line.country_of(""), "us"}:
-                station.media.preload(orders.ToneSource(country or "us"))
         await self._sound_settled()
         file = await self.dialer.start(queue, fresh=fresh)
         self._meters = asyncio.get_running_loop().create_task(self._tell_meters())

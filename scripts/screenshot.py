@@ -31,14 +31,9 @@ async def capture(options: argparse.Namespace) -> tuple[str, str]:
             if call is None or not call.up or call.step is not Step.BRIDGE:
                 bridged = 0.0
             elif time.monotonic() - (bridged := bridged or time.monotonic()) >= options.settle:
-                return without_web_fonts(app.export_screenshot(title="Offhook", simplify=True)), ""
+                return app.export_screenshot(title="Offhook", simplify=True), ""
     state = "no call was bridged" if app.state.hello else "the engine could not be reached"
     return "", f"Nothing was saved: {state} within {options.timeout:g} seconds at {options.socket}."
-
-
-def without_web_fonts(svg: str) -> str:
-    """The picture must look the same with no network: the reader's own monospace font, nothing fetched."""
-    return re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 def size(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -66,6 +67,11 @@ class OffhookApp(App[None]):
             self.register_theme(each)
         self.theme = chosen.name
         self.set_keymap(self.keys)
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """As Textual's, but a picture that fetches nothing: the reader's own monospace font, no web fonts."""
+        svg = super().export_screenshot(title=title, simplify=simplify)
+        return re.sub(r"@font-face\s*\{.*?\}\s*|<!-- Generated .*?-->\s*", "", svg, flags=re.DOTALL)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What the stylesheets need of every theme, ours or not."""
