@@ -223,23 +223,30 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
         try:
             on_signals(call.stop)
             say(describe(station))
-            patience = min(REGISTER_WAIT, options.timeout if options.timeout else REGISTER_WAIT)
-            registration = await until_settled(station, patience)
-            say(describe(station))
-            status = exit_status(registration)
-            if status == EXIT_OK and not call.stopped:
-                call.begin()
-                await call.ended.wait()
-                status = _status(call)
-                if options.as_json:
-                    emit(call.result())
-                else:
-                    say(_in_words(call.result()))
-            elif options.as_json:
-                emit(wire.trunk(station.phone))
-            return status
+            patience = min(REGISTER_WAIT, options.timeout or REGISTER_WAIT)
+            settling = asyncio.ensure_future(until_settled(station, patience))
+            stopping = asyncio.ensure_future(call.ended.wait())
+            await asyncio.wait((settling, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if settling.done():
+                say(describe(station))
+                status = exit_status(settling.result())
+                if status == EXIT_OK and not call.stopped:
+                    call.begin()
+                    await stopping
+            else:
+                settling.cancel()
+                status = EXIT_NOT_ANSWERED
         finally:
             await station.close()
+        if call.leg is None:
+            if options.as_json:
+                emit(wire.trunk(station.phone))
+            return status or EXIT_NOT_ANSWERED
+        if options.as_json:
+            emit(call.result())
+        else:
+            say(_in_words(call.result()))
+        return _status(call)
 
     return guarded(main)
 
