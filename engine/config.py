@@ -155,15 +155,16 @@ class Config(Section, frozen=True):
         """Whether the calling-hours guard is on for this trunk."""
         if self.compliance.calling_hours == "off":
             return False
-        return not self._nobody_can_ring
+        return not self.nobody_can_ring
 
     @property
     def gauge_enforced(self) -> bool:
         """Whether the abandoned-call gauge is on for this trunk."""
-        return self.compliance.max_abandoned < 100 and not self._nobody_can_ring
+        return self.compliance.max_abandoned < 100 and not self.nobody_can_ring
 
     @property
-    def _nobody_can_ring(self) -> bool:
+    def nobody_can_ring(self) -> bool:
+        """True for a loopback trunk, unless the configuration says that it leads to real phones."""
         return self.is_loopback and self.compliance.loopback_exempt
 
 

@@ -59,7 +59,7 @@ class Engine:
         self.station = Station(config)
         self.line = self.station.line
         self.store = SqlStore(store_url(config))
-        self.prompt = HeadsetPrompt(config.operator.accept_after, lambda: self.sound_works)
+        self.prompt = HeadsetPrompt(config.operator.accept_after, lambda: self.operator_here)
         self.dialer = Dialer(
             config, self.line, self.prompt, self.store, lambda: datetime.now(UTC), self._notice
         )
@@ -136,8 +136,15 @@ class Engine:
     # --- what others may ask ---------------------------------------------------------------------
 
     @property
-    def sound_works(self) -> bool:
+    def operator_here(self) -> bool:
+        """Whether somebody at this terminal can talk: both sides of the sound card work.
+
+        On a loopback trunk `none` for both is as good: whoever answers there hears silence, which
+        must never be done to people.
+        """
         sound = self.station.sound
+        if self.config.audio.input == self.config.audio.output == "none":
+            return self.config.nobody_can_ring
         return not sound.problem and sound.input != "none" and sound.output != "none"
 
     def recording_path(self, leg: TrunkLeg) -> Path:

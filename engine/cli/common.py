@@ -16,7 +16,7 @@ from engine import config as settings
 from engine.config import Config, ConfigError, SetupError
 from engine.control.messages import Event
 
-EXIT_OK, EXIT_USAGE, EXIT_NOT_ANSWERED, EXIT_NO_TRUNK = 0, 2, 3, 4
+EXIT_OK, EXIT_USAGE, EXIT_NOT_ANSWERED, EXIT_NO_TRUNK, EXIT_INTERRUPTED = 0, 2, 3, 4, 130
 
 
 class Usage(Exception):

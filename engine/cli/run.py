@@ -7,7 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from engine.cli.call import REGISTER_WAIT
 from engine.cli.common import (
+    EXIT_INTERRUPTED,
     EXIT_NOT_ANSWERED,
     EXIT_OK,
     Usage,
@@ -18,6 +20,7 @@ from engine.cli.common import (
     say,
     set_up_logging,
 )
+from engine.cli.register import describe, exit_status, until_settled
 from engine.control import messages
 from engine.dialer.ports import StoreError
 from engine.dialer.queue_csv import QueueError
@@ -70,11 +73,15 @@ def run_queue(queue: Path, path: Path | None, overrides: list[str], fresh: bool,
         try:
             file = await engine.start(queue, fresh=fresh)
             on_signals(engine.stopping.set)
+            if status := await _trunk_status(engine):
+                return status
             if file is not None:
                 say(f"{len(file.rows)} numbers in {queue}, {len(file.problems)} bad rows")
             if engine.dialer.campaign is not None and engine.dialer.campaign.resumed:
                 say("resuming this queue's campaign; --fresh starts it anew")
-            await _until_worked(engine)
+            if not await _until_worked(engine):
+                say("interrupted: run again to go on")
+                return EXIT_INTERRUPTED
             counts = engine.dialer.counts
             if counts.interrupted:
                 say(
@@ -94,8 +101,23 @@ def run_queue(queue: Path, path: Path | None, overrides: list[str], fresh: bool,
     return guarded(main)
 
 
-async def _until_worked(engine: Engine) -> None:
+async def _trunk_status(engine: Engine) -> int:
+    """0 once calls can be made; else the exit status, with the reason on standard error."""
+    registration = await until_settled(engine.station, REGISTER_WAIT)
+    status = exit_status(registration)
+    if status:
+        say(describe(engine.station))
+    elif engine.dialer.seats.mode == "headset" and not engine.prompt.available:
+        raise Usage(
+            "nobody could talk to whoever answers: there is no sound here, so set operator.mode to standing "
+            "or cold and operator.agents to an agent's number"
+        )
+    return status
+
+
+async def _until_worked(engine: Engine) -> bool:
     tasks = [asyncio.ensure_future(engine.dialer.worked()), asyncio.ensure_future(engine.stopping.wait())]
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
+    return not engine.stopping.is_set()

@@ -166,3 +166,23 @@ def test_check_tells_each_step_in_plain_words(bench: Bench) -> None:
     broken = bench.offhook("check", *bench.settings("rtp.ports=x"))
     assert broken.returncode == 2
     assert "rtp.ports" in broken.stdout
+
+
+def test_run_with_no_operator_and_no_sound_calls_nobody_on_a_real_trunk(bench: Bench, tmp_path: Path) -> None:
+    bench.start_carrier("[numbers.5550001]\nanswer_after = 0.1\n")
+    queue = tmp_path / "queue.csv"
+    queue.write_text("number\n5550001\n")
+    real = ["compliance.loopback_exempt=false", "compliance.calling_hours=off"]
+    ran = bench.offhook("run", str(queue), *bench.settings(*real))
+    assert ran.returncode == 2
+    assert "operator.mode" in ran.stderr
+    assert not [e for e in bench.carrier.events if e["event"] == "invite"]
+
+
+def test_run_ends_when_the_trunk_refuses_the_credentials(bench: Bench, tmp_path: Path) -> None:
+    bench.start_carrier("[numbers.5550001]\nanswer_after = 0.1\n")
+    queue = tmp_path / "queue.csv"
+    queue.write_text("number\n5550001\n")
+    ran = bench.offhook("run", str(queue), *bench.settings("trunk.password=wrong"))
+    assert ran.returncode == 4
+    assert "403" in ran.stderr
