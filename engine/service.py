@@ -68,7 +68,6 @@ class Engine:
         self.log: deque[messages.LogLine] = deque(maxlen=LOG_LINES)
         self._on_event = on_event
         self._meters: asyncio.Task[None] | None = None
-        self._writes: set[asyncio.Task[None]] = set()
         self._sound_known = asyncio.Event()
         self._sip_legs: dict[str, str] = {}
         self._closed = False
@@ -107,8 +106,6 @@ class Engine:
             await self.dialer.close()
         if self._opened:
             await self.station.close()
-        if self._writes:
-            await asyncio.wait(self._writes, timeout=2)
         await self.store.close()
         if self.server is not None:
             await self.server.close(reason)
@@ -125,13 +122,13 @@ class Engine:
         """BYE or CANCEL to whoever was on the line when the last engine died."""
         agent = self.station.phone.agent
         assert agent is not None
-        for leg, blob in (await self.store.dialogs()).items():
+        for leg, blob in self.store.dialogs.left().items():
             try:
                 agent.hang_up_saved(msgspec.json.decode(blob, type=SavedDialog | SavedInvite))
                 self.tell("warning", f"leg {leg} was left up by an engine that died: hanging up")
             except Exception as error:  # whatever the file holds, the engine starts
                 self.tell("error", f"the saved dialog of leg {leg} can't be used: {error}")
-            await self.store.drop_dialog(leg)
+            self.store.dialogs.drop(leg)
 
     # --- what others may ask ---------------------------------------------------------------------
 
@@ -218,21 +215,14 @@ class Engine:
             self.publish(messages.Sip(at=time.time(), leg=leg, sent=sent, text=text))
 
     def _save_dialog(self, leg: str, saved: SavedDialog | SavedInvite | None) -> None:
+        """At once, in the loop: it is on disk before the message that made it necessary leaves."""
         if saved is None:
-            self._write(self.store.drop_dialog(leg))
-        else:
-            self._write(self.store.save_dialog(leg, msgspec.json.encode(saved)))
-
-    def _write(self, work: object) -> None:
-        async def run() -> None:
-            try:
-                await work  # type: ignore[misc]
-            except ports.StoreError as error:
-                self.tell("error", str(error))
-
-        task = asyncio.get_running_loop().create_task(run())
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+            self.store.dialogs.drop(leg)
+            return
+        try:
+            self.store.dialogs.save(leg, msgspec.json.encode(saved))
+        except ports.StoreError as error:
+            self.tell("error", str(error), leg)
 
     async def _tell_meters(self) -> None:
         while True:

@@ -10,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -82,11 +81,4 @@ attempts = Table(
     Index("attempts_by_key", "campaign", "key"),
     Index("attempts_answered", "campaign", "answered", "disposition"),
     Index("attempts_up", "disposition"),
-)
-
-dialogs = Table(
-    "dialogs", metadata,
-    Column("leg", Text, primary_key=True),
-    Column("state", LargeBinary, nullable=False),
-    Column("saved_at", Float, nullable=False),
 )

@@ -25,7 +25,7 @@ from engine.dialer.ports import (
     QueueEntry,
 )
 from engine.store.database import Database
-from engine.store.dialogs import Dialogs
+from engine.store.dialogs import DialogFolder
 from engine.store.records import entry_row, heard, record_of, record_values
 from engine.store.schema import attempts, campaigns, entries
 
@@ -33,19 +33,23 @@ CHUNK = 2000
 """Rows added in one go: some 20 ms, after which other work gets its turn."""
 
 
-class SqlStore(Dialogs):
+class SqlStore:
     """The store at an SQLAlchemy URL; an empty `url` is the user's own database.
 
-    Every method may raise StoreError, and does before `open` and after `close`.
+    Every method may raise StoreError, and does before `open` and after `close`. `dialogs` keeps the
+    SIP dialogs that are up, in files beside the database.
     """
 
     def __init__(self, url: str = "") -> None:
-        super().__init__(Database(url))
+        self._db = Database(url)
+        self.dialogs = DialogFolder(None)
         self._recovered: list[tuple[int, AttemptRecord]] = []
 
     async def open(self) -> None:
         """Lock and open the database, and mark as interrupted what the last engine left active."""
         await self._db.open()
+        path = self._db.path
+        self.dialogs = DialogFolder(path.with_name(f"{path.name}-dialogs") if path else None)
         self._recovered = await self._db.run(_recover)
 
     async def close(self) -> None:

@@ -194,7 +194,7 @@ async def test_what_was_active_when_the_engine_died_is_interrupted_and_not_diall
     entry = (await store.page(campaign, 0, 1))[0].id
     attempt = await store.begin(entry, NOW)
     manual = await store.add_manual(campaign, NewRow("9"))
-    await store.save_dialog("L1", b"\x00dialog")
+    store.dialogs.save("L1", b"\x00dialog")
     await store.close()
 
     store = SqlStore(url(tmp_path))
@@ -205,7 +205,7 @@ async def test_what_was_active_when_the_engine_died_is_interrupted_and_not_diall
     assert (await store.entry(entry)).state == "interrupted"
     assert (await store.entry(manual.id)).state == "interrupted"
     assert await next_numbers(store, campaign) == ["2"]
-    assert await store.dialogs() == {"L1": b"\x00dialog"}
+    assert store.dialogs.left() == {"L1": b"\x00dialog"}
     await store.close()
 
     store = SqlStore(url(tmp_path))
@@ -216,12 +216,26 @@ async def test_what_was_active_when_the_engine_died_is_interrupted_and_not_diall
 
 
 async def test_dialogs_are_kept_until_dropped(store):
-    await store.save_dialog("a", b"1")
-    await store.save_dialog("b", b"2")
-    await store.save_dialog("a", b"3")
-    await store.drop_dialog("b")
-    await store.drop_dialog("never")
-    assert await store.dialogs() == {"a": b"3"}
+    store.dialogs.save("a", b"1")
+    store.dialogs.save("b", b"2")
+    store.dialogs.save("a", b"3")
+    store.dialogs.drop("b")
+    store.dialogs.drop("never")
+    store.dialogs.save("../../escape", b"4")
+    assert store.dialogs.left() == {"a": b"3"}
+
+
+async def test_a_dialog_is_for_its_owners_eyes_and_a_full_disk_is_one_sentence(store, tmp_path):
+    store.dialogs.save("a", b"1")
+    (kept,) = tmp_path.rglob("a.dialog")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    folder = kept.parent
+    kept.unlink()
+    folder.rmdir()
+    folder.write_text("a file is in the way")
+    with pytest.raises(StoreError, match="can't be kept"):
+        store.dialogs.save("a", b"1")
 
 
 async def test_a_second_process_is_told_who_has_the_database(store, tmp_path):
@@ -272,7 +286,7 @@ async def test_a_database_that_cannot_be_had_is_one_sentence(bad, says):
 async def test_a_store_that_is_closed_or_never_opened_says_so(tmp_path):
     store = SqlStore(url(tmp_path))
     with pytest.raises(StoreError, match="not open"):
-        await store.dialogs()
+        await store.counts(1)
     await store.close()
     await store.close()
     with pytest.raises(StoreError, match="not open"):
