@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
 from rig import RATE, Bench, Driver, Recorded, until_monotonic
+from sound_server import locate, noise
 
 from engine.control import messages
 
@@ -133,6 +135,27 @@ async def test_a_standing_agent_is_bridged_at_once_and_stays_between_calls(
         assert done.states["bridged"] - done.states["answered"] < 2000
         driver.forget()
     assert len([e for e in carrier.events if e["event"] == "answered" and e["number"] == "8001"]) == 1
+
+
+async def test_the_wait_tone_may_be_a_wav_file(bench: Bench, drive: Drive) -> None:
+    music = noise(3, 5)
+    file = bench.folder / "wait.wav"
+    with wave.open(str(file), "wb") as out:
+        out.setparams((1, 2, RATE, 0, "NONE", ""))
+        out.writeframes(music.astype("<i2").tobytes())
+    carrier = bench.start_carrier(NUMBERS)
+    bench.start_engine(*COLD, f"dialer.wait_tone={file}")
+    driver = await drive()
+    await driver.send(messages.Dial(number="5550001"))
+    await driver.until(messages.Attempt, lambda a: a.state == "bridged")
+    answered = carrier.wait("answered", number="5550001")["t"]
+    await driver.send(messages.Hangup())
+    carrier.wait("recording", number="5550001")
+    heard = bench.recording("5550001").cut("received", answered, answered + 1.0)
+    at, alike = locate(heard, music[: RATE // 2])
+    print(f"the file begins {at / RATE * 1000:.0f} ms after the 200 (r {alike:.2f})")
+    assert alike > 0.9
+    assert at / RATE < 0.15
 
 
 async def test_hold_resume_mute_digits_and_recording_on_a_bridged_call(bench: Bench, drive: Drive) -> None:

@@ -186,3 +186,24 @@ def test_run_ends_when_the_trunk_refuses_the_credentials(bench: Bench, tmp_path:
     ran = bench.offhook("run", str(queue), *bench.settings("trunk.password=wrong"))
     assert ran.returncode == 4
     assert "403" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ["sip.listen=0.0.0.0:0"],
+        ["trunk.register=false"],
+        ["trunk.auth_username=1001", "trunk.username=trunk7", "trunk.register=false",
+         "trunk.domain=sip.example.com",
+         "trunk.proxy={carrier}", "trunk.server=sip.example.com", "trunk.caller_ids=+12125550199",
+         "trunk.caller_id=+12125550199"],
+    ],
+)  # fmt: skip
+def test_a_call_is_placed_however_the_trunk_wants_it(bench: Bench, how: list[str]) -> None:
+    carrier = bench.start_carrier('[numbers.5550001]\nanswer_after = 0.1\ndigits = "5"\ndigits_after = 0.2\n')
+    settings = bench.settings(*[key.format(carrier=carrier.sip) for key in how])
+    ran = bench.offhook("call", "5550001", *settings, "--hangup-after", "1.5", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert lines(ran.stdout)[-1]["digits"] == "5"
+    if "trunk.caller_id=+12125550199" in how:
+        assert carrier.wait("invite")["from"] == "+12125550199"
