@@ -27,6 +27,10 @@ from engine.dialer.queue_csv import QueueError
 from engine.service import Engine
 
 
+AGENT_PATIENCE = 10.0
+"""Seconds beyond an agent's ringing for which a queue waits while no operator is free and no call is up."""
+
+
 class Reporter:
     """Events as progress on standard error, finished attempts as data on standard output."""
 
@@ -116,8 +120,20 @@ async def _trunk_status(engine: Engine) -> int:
 
 
 async def _until_worked(engine: Engine) -> bool:
+    """True once the queue is worked, False when interrupted. Raises Usage where no operator can be reached."""
     tasks = [asyncio.ensure_future(engine.dialer.worked()), asyncio.ensure_future(engine.stopping.wait())]
-    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+    loop = asyncio.get_running_loop()
+    waiting_since: float | None = None
+    try:
+        while not (await asyncio.wait(tasks, timeout=1, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if engine.dialer.active or engine.dialer.seats.free:
+                waiting_since = None
+            elif waiting_since is None:
+                waiting_since = loop.time()
+            elif loop.time() - waiting_since > engine.config.operator.ring_timeout + AGENT_PATIENCE:
+                why = engine.dialer.seats.problem or "no agent answers"
+                raise Usage(f"the operator can't be reached: {why}; run again to go on")
+    finally:
+        for task in tasks:
+            task.cancel()
     return not engine.stopping.is_set()

@@ -207,3 +207,14 @@ def test_a_call_is_placed_however_the_trunk_wants_it(bench: Bench, how: list[str
     assert lines(ran.stdout)[-1]["digits"] == "5"
     if "trunk.caller_id=+12125550199" in how:
         assert carrier.wait("invite")["from"] == "+12125550199"
+
+
+def test_run_ends_when_no_agent_can_be_reached(bench: Bench, tmp_path: Path) -> None:
+    bench.start_carrier("[numbers.5550001]\nanswer_after = 0.1\n[numbers.8002]\nrefuse = 486\n")
+    queue = tmp_path / "queue.csv"
+    queue.write_text("number\n5550001\n")
+    standing = ["operator.mode=standing", "operator.agents=8002", "operator.ring_timeout=1"]
+    ran = bench.offhook("run", str(queue), *bench.settings(*standing))
+    assert ran.returncode == 2
+    assert "8002" in ran.stderr
+    assert not [e for e in bench.carrier.events if e["event"] == "invite" and e["number"] == "5550001"]
