@@ -26,7 +26,6 @@ from engine.dialer.ports import StoreError
 from engine.dialer.queue_csv import QueueError
 from engine.service import Engine
 
-
 AGENT_PATIENCE = 10.0
 """Seconds beyond an agent's ringing for which a queue waits while no operator is free and no call is up."""
 
@@ -120,7 +119,7 @@ async def _trunk_status(engine: Engine) -> int:
 
 
 async def _until_worked(engine: Engine) -> bool:
-    """True once the queue is worked, False when interrupted. Raises Usage where no operator can be reached."""
+    """True once the queue is worked, False when interrupted. Raises Usage where no operator can be had."""
     tasks = [asyncio.ensure_future(engine.dialer.worked()), asyncio.ensure_future(engine.stopping.wait())]
     loop = asyncio.get_running_loop()
     waiting_since: float | None = None
