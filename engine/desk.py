@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pyVoIP.VoIP import InvalidStateError
@@ -12,8 +12,9 @@ from pyVoIP.VoIP import InvalidStateError
 from engine import projection, wire
 from engine.control import messages
 from engine.control.server import Outcome
+from engine.dialer.agents import ended
 from engine.dialer.ports import StoreError
-from engine.dialer.seats import SeatFailed
+from engine.dialer.seats import Seat, SeatFailed
 from engine.legs import LegState
 from engine.line import TrunkLeg
 from engine.media import orders
@@ -165,23 +166,38 @@ class Desk:
             problem = self._engine.dialer.seats.problem
             return f"The operator is not free to take it{': ' + problem if problem else ''}."
 
-        async def talk() -> None:
-            try:
-                leg.call.accept()
-                await seat.connect(leg, manual=True)
-                leg.bridge(seat.leg)
-                while leg.state is not LegState.ENDED:
-                    await leg.events.get()
-            except (SeatFailed, InvalidStateError) as error:
-                self._engine.tell("warning", str(error), leg.id)
-                leg.hangup()
-            finally:
-                seat.release()
-
-        task = asyncio.get_running_loop().create_task(talk())
+        task = asyncio.get_running_loop().create_task(self._talk(leg, seat))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return ""
+
+    async def _talk(self, leg: TrunkLeg, seat: Seat) -> None:
+        """An inbound call from our answer to its end, which either side may bring at any moment."""
+        config = self._engine.config
+        over = asyncio.get_running_loop().create_task(ended(leg))
+        try:
+            leg.call.accept()
+            if leg.state is LegState.ENDED:  # its offer could not be answered
+                return
+            if not seat.asks and seat.leg is None:  # the agent is being called only now
+                leg.play_wait_tone(config.dialer.wait_tone)
+            limit = config.operator.connect_timeout
+            if not await _until(over, seat.connect(leg, manual=True), limit):
+                self._engine.tell("warning", f"no operator within {limit:g} s of the answer", leg.id)
+            elif not over.done():
+                leg.bridge(seat.leg)
+                await _until(over, seat.lost(), config.call.max_duration)
+        except (SeatFailed, InvalidStateError) as error:
+            self._engine.tell("warning", str(error), leg.id)
+        finally:
+            over.cancel()
+            leg.hangup()
+            seat.release()
+
+    def close(self) -> None:
+        """End the inbound calls that were answered."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _refuse(self, command: messages.Refuse) -> str:
         if not 400 <= command.code <= 699:
@@ -215,3 +231,16 @@ class Desk:
     async def _shutdown(self, command: messages.Shutdown) -> str:
         self._engine.stopping.set()
         return ""
+
+
+async def _until(over: asyncio.Task[Any], work: Coroutine[Any, Any, object], seconds: float) -> bool:
+    """Wait for `work`, but no longer than until `over`; False when neither came in time. Raises what
+    `work` raises."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        done, _ = await asyncio.wait({task, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
+            task.result()
+        return bool(done)
+    finally:
+        task.cancel()

@@ -77,6 +77,7 @@ class TrunkLeg:
         self.bridged_to = ""
         self.recording = ""
         self.entry: int | None = None
+        self.held = False
         self.changed_at = time.time()
         self.answered_at: float | None = None
         self.country = line.country_of(call.number)
@@ -193,8 +194,16 @@ class TrunkLine:
             self.legs[other].bridged_to = leg.id
             self.on_leg(self.legs[other])
         leg.bridged_to = other
-        self.media.order(orders.Bridge(leg.id, other))
+        self._carry(leg)
         self.on_leg(leg)
+
+    def _carry(self, leg: TrunkLeg) -> None:
+        """Let a bridge's audio through unless we hold either side: who is on hold must hear nobody talk."""
+        peer = self.legs.get(leg.bridged_to)
+        if leg.held or (peer is not None and peer.held):
+            self.media.order(orders.Unbridge(leg.id))
+        else:
+            self.media.order(orders.Bridge(leg.id, leg.bridged_to))
 
     def part(self, leg: TrunkLeg) -> None:
         if not leg.bridged_to:
@@ -244,6 +253,10 @@ class TrunkLine:
             if leg.state is LegState.ANSWERED:
                 leg.answered_at = leg.changed_at
             leg.put(StateChanged(leg.state, call.sip_code, call.reason, call.cause))
+        if call.held is not leg.held:
+            leg.held = call.held
+            if leg.bridged_to and leg.state is LegState.ANSWERED:
+                self._carry(leg)
         if leg.state is LegState.ANSWERED:
             timeout = self.config.rtp.timeout if not (call.held or call.far_held) else 0.0
             self.media.order(orders.SetRtpTimeout(leg.id, timeout or None))

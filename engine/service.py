@@ -102,6 +102,7 @@ class Engine:
         self._closed = True
         if self._meters is not None:
             self._meters.cancel()
+        self.desk.close()
         with contextlib.suppress(ports.StoreError):
             await self.dialer.close()
         if self._opened:
@@ -200,6 +201,8 @@ class Engine:
             self._sip_legs.pop(leg.call.call_id, None)
         else:
             self._sip_legs[leg.call.call_id] = leg.id
+        if leg.role == "agent" and leg.state is LegState.DIALING and self.desk.muted:
+            self.station.media.order(orders.Mute(leg.id, True))  # whoever is called later is muted too
         if failed := leg.call.reinvite_failed:
             leg.call.reinvite_failed = ""
             self.tell("warning", f"the far end refused the change: {failed}", leg.id)

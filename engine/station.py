@@ -128,8 +128,11 @@ class Station:
             fact = self._facts.popleft()
             if isinstance(fact, orders.SoundChanged):
                 self.sound = fact
-            self.line.on_fact(fact)
-            self.on_fact(fact)
+            try:
+                self.line.on_fact(fact)
+                self.on_fact(fact)
+            except Exception:  # facts that stayed behind would never be fetched
+                log.exception("a fact of the media thread could not be handled")
         if self._facts:
             self._loop.call_soon(self._drain)
 

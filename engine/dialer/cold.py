@@ -40,6 +40,10 @@ class ColdSeats:
     def free(self) -> bool:
         return bool(self.agents) and len(self.seats) < self._wanted
 
+    @property
+    def taken(self) -> bool:
+        return bool(self.seats)
+
     def start(self) -> None:
         pass
 

@@ -64,6 +64,10 @@ class Seats(Protocol):
     def free(self) -> bool:
         """Whether `reserve` would give a seat now."""
 
+    @property
+    def taken(self) -> bool:
+        """Whether any seat is reserved."""
+
     def start(self) -> None:
         """Make seats ready; where they stand ready by themselves, do nothing."""
 
@@ -82,11 +86,11 @@ class HeadsetSeats:
     def __init__(self, prompt: OperatorPrompt, changed: Callable[[], None]) -> None:
         self._prompt = prompt
         self._changed = changed
-        self._taken = False
+        self.taken = False
 
     @property
     def state(self) -> str:
-        return "busy" if self._taken else "none"
+        return "busy" if self.taken else "none"
 
     @property
     def problem(self) -> str:
@@ -96,7 +100,7 @@ class HeadsetSeats:
 
     @property
     def free(self) -> bool:
-        return not self._taken and self._prompt.available
+        return not self.taken and self._prompt.available
 
     def start(self) -> None:
         pass
@@ -104,14 +108,14 @@ class HeadsetSeats:
     def reserve(self) -> Seat | None:
         if not self.free:
             return None
-        self._taken = True
+        self.taken = True
         return _HeadsetSeat(self._prompt, self._freed)
 
     def close(self) -> None:
         pass
 
     def _freed(self) -> None:
-        self._taken = False
+        self.taken = False
         self._changed()
 
 

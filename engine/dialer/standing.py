@@ -45,6 +45,10 @@ class StandingSeats:
     def free(self) -> bool:
         return any(seat.up and not seat.taken for seat in self._seats)
 
+    @property
+    def taken(self) -> bool:
+        return any(seat.taken for seat in self._seats)
+
     def start(self) -> None:
         for seat in self._seats:
             seat.start()

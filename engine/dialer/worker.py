@@ -138,6 +138,7 @@ class QueueWorker:
 
     def wake(self) -> None:
         """Look again whether there is something to do."""
+        self._apply_seats()
         self._changed.set()
         self._tell_flow()
 
@@ -373,7 +374,7 @@ class QueueWorker:
         return [agent for agent in agents if self.compliance.check(agent, manual=True).kind == "allow"]
 
     def _apply_seats(self) -> None:
-        if self._new_seats is None or self.active or self._closing:
+        if self._new_seats is None or self.active or self.seats.taken or self._closing:
             return
         mode, self.agents = self._new_seats
         self._new_seats = None
