@@ -37,16 +37,16 @@ class Bench:
             "XDG_CONFIG_HOME": str(folder / "config"),
         }
 
-    def start_carrier(self, numbers: str) -> CarrierProcess:
+    def start_carrier(self, numbers: str, listen: str = "127.0.0.1:0") -> CarrierProcess:
         path = self.folder / "directory.toml"
         path.write_text(f'[[users]]\nname = "1001"\npassword = "demo pass"\n{numbers}', "utf-8")
-        self.carrier = CarrierProcess(directory=path, record_dir=self.folder / "carrier")
+        self.carrier = CarrierProcess(listen=listen, directory=path, record_dir=self.folder / "carrier")
         return self.carrier
 
     def settings(self, *more: str) -> list[str]:
         """Command-line overrides for an engine at this carrier."""
         keys = [
-            f"trunk.server={self.carrier.sip}",
+            *([f"trunk.server={self.carrier.sip}"] if hasattr(self, "carrier") else []),
             "trunk.username=1001",
             "trunk.password=demo pass",
             "trunk.country=us",
@@ -133,13 +133,23 @@ class Driver:
     def __init__(self, client: ControlClient) -> None:
         self.client = client
         self.seen: list[messages.Event] = []
+        self._watchers: list[Callable[[messages.Event], None]] = []
         self._new = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         async for event in self.client.events():
             self.seen.append(event)
+            for watcher in self._watchers:
+                watcher(event)
             self._new.set()
+
+    def watch(self, see: Callable[[messages.Event], None]) -> None:
+        """Have every later event seen by a function too."""
+        self._watchers.append(see)
+
+    def unwatch(self, see: Callable[[messages.Event], None]) -> None:
+        self._watchers.remove(see)
 
     async def send(self, command: messages.Command) -> None:
         reply = await self.client.send(command)
@@ -170,6 +180,19 @@ class Driver:
 
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def udp_ports(pid: int, low: int = 30000, high: int = 30399) -> list[int]:
+    """The RTP ports that a process holds, by its sockets' inodes."""
+    sockets = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            sockets.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            continue  # closed meanwhile
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
+    ports = [int(row[1].split(":")[1], 16) for row in rows if f"socket:[{row[9]}]" in sockets]
+    return [port for port in ports if low <= port <= high]
 
 
 async def until_monotonic(moment: float) -> None:
