@@ -14,6 +14,7 @@ from rich.text import Text
 from textual import work
 from textual.app import App
 from textual.binding import BindingType
+from textual.events import Event, Key, Paste
 from textual.screen import ModalScreen
 
 from engine.control.messages import Hello, LogLine, Shutdown, StopAll
@@ -124,6 +125,12 @@ class OffhookApp(App[None]):
         names = list(self._themes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         return self.theme
+
+    async def on_event(self, event: Event) -> None:
+        """As Textual's; keys that start a number bring the dial box before they are routed."""
+        typed = isinstance(event, Key | Paste) and not event.is_forwarded
+        if not (typed and self.screen is self.console_screen and self.console_screen.before_key(event)):
+            await super().on_event(event)
 
     # --- keys that work everywhere ------------------------------------------------------------
 

@@ -100,6 +100,8 @@ def skip(context: Context) -> wire.Command | Refusal:
         return Refusal("No queue entry is selected.")
     if context.entry.state == "skipped":
         return Refusal("That entry is skipped already.")
+    if context.entry.state == "done":
+        return Refusal("That entry is done: there is nothing left to skip.")
     return wire.Skip(entry=context.entry.id)
 
 

@@ -184,6 +184,7 @@ class ConsoleState:
             self.meters.pop(event.id, None)
         else:
             self.tracks.setdefault(event.id, Track())
+        self._claim(event)
         if event.role in ("manual", "inbound") or event.id in self.calls:
             self._bare_call(event)
         if event.answered_at is not None:
@@ -192,6 +193,14 @@ class ConsoleState:
                     call.answered(event.answered_at)
         self._prune()
         return Change.CALLS | Change.STATUS | Change.TIMELINE
+
+    def _claim(self, leg: wire.Leg) -> None:
+        """A new leg to an entry's number is that of the attempt under way, which names it only later."""
+        if leg.entry is None or leg.role not in ("callee", "manual") or leg.state == "ended":
+            return
+        for call in self.calls.values():
+            if call.up and call.attempt is not None and call.attempt.entry == leg.entry and not call.leg:
+                call.leg = leg.id
 
     def _bare_call(self, leg: wire.Leg) -> None:
         """A manual or inbound leg is a call of its own until an attempt claims it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from console_harness import Clock, open_console
 from fake_engine import FakeEngine, Script
+from textual.events import Key, Paste
 
 from engine.control import messages as wire
 from tui.keymap import KEYS, merge
@@ -33,6 +34,30 @@ class TestWithNoCall:
         async with open_console(engine, clock) as console:
             await console.pilot.press("1", "0", "0", "enter")
             await console.sent(wire.Dial(number="100"))
+
+    async def test_no_key_of_a_number_typed_faster_than_the_screen_is_lost(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        async with open_console(engine, clock) as console:
+            for key in [*"0123456789", "enter"]:
+                console.app.post_message(Key(key, key if len(key) == 1 else None))
+            await console.sent(wire.Dial(number="0123456789"))
+            for key in ["d", *"555", "enter"]:
+                console.app.post_message(Key(key, key if len(key) == 1 else None))
+            await console.sent(wire.Dial(number="555"))
+
+    async def test_a_pasted_number_goes_to_the_dial_box(self, engine: FakeEngine, clock: Clock) -> None:
+        async with open_console(engine, clock) as console:
+            console.app.post_message(Paste("+1 212 555 0101\n"))
+            console.app.post_message(Key("enter", None))
+            await console.sent(wire.Dial(number="+12125550101"))
+
+    async def test_a_paste_that_is_no_number_goes_nowhere(self, engine: FakeEngine, clock: Clock) -> None:
+        async with open_console(engine, clock) as console:
+            console.app.post_message(Paste("hello"))
+            await console.pilot.press("n")
+            await console.sent(wire.Next())
+            assert console.app.focused is console.app.console_screen.queue
 
     async def test_skip_acts_on_the_selected_row(self, engine: FakeEngine, clock: Clock) -> None:
         async with open_console(engine, clock) as console:

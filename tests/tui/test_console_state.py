@@ -249,3 +249,19 @@ class TestBounds:
             wire.Detection(at=AT, leg="?", tone="busy", begin_ms=0, end_ms=1, confidence=1, why=""),
         )
         assert state.tracks == {}
+
+
+def test_a_number_dialled_by_hand_is_one_call_before_its_attempt_names_the_leg() -> None:
+    state = ConsoleState()
+    state.apply(attempt(leg=""))
+    state.apply(leg("l1", role="manual", entry=1))
+    assert [call.leg for call in state.calls_up] == ["l1"]
+    state.apply(attempt("listening", leg="l1"))
+    assert len(state.calls_up) == 1
+
+
+def test_the_leg_of_an_attempt_before_is_not_taken_for_the_new_ones() -> None:
+    state = ConsoleState()
+    state.apply(attempt(leg=""))
+    state.apply(leg("old", entry=1, state="ended"))
+    assert [call.leg for call in state.calls_up] == [""]

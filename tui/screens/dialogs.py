@@ -36,6 +36,7 @@ class MainDialogs:
     def ask_load(self) -> None:
         def answered(path: str | None) -> None:
             if path:
+                self._main.say(f"Reading {path} ...", "dim")
                 self._main.send(wire.LoadQueue(path=path), f"Read {path}")
 
         self._app.push_screen(LoadQueueScreen(), answered)

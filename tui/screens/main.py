@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key as KeyPressed
+from textual.events import Paste
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -146,7 +147,7 @@ class MainScreen(MainDialogs, Screen[None]):
         if counts.interrupted:
             info.append((f" · {counts.interrupted:,} interrupted", "bad"))
         elif not self.queue.following:
-            info.append((f" · {self.queue.cursor + 1:,}/{counts.total:,}", "dim"))
+            info.append((f" · row {self.queue.cursor + 1:,}", "dim"))
         return info
 
     # --- the queue's pages --------------------------------------------------------------------
@@ -210,11 +211,26 @@ class MainScreen(MainDialogs, Screen[None]):
             self.send(command, f"Sent {character}")
         elif self.state.calls_up:
             self.say("Digits go to the call once it is answered.", "warn")
-        elif character in commands.STARTS_NUMBER:
-            self.query_one(DialBox).begin(character)
+
+    def before_key(self, event: KeyPressed | Paste) -> bool:
+        """A number typed or pasted outside any field, or the dial key, brings the dial box.
+
+        The app calls this before it routes the event; true where that was all there is to it. Were the box
+        brought by the event's handler, the keys that a quick hand types next would reach the wrong widget
+        meanwhile, and a part of the number would be dialled.
+        """
+        if isinstance(self.focused, Input):
+            return False
+        if isinstance(event, KeyPressed) and event.key in self.keys["dial"].split(","):
+            self.go_dial()
+            return True
+        text = event.text if isinstance(event, Paste) else event.character or ""
+        if text.strip(" (\t")[:1] in commands.STARTS_NUMBER and not self.state.calls_up:
+            self.query_one(DialBox).begin()
+        return False
 
     def go_dial(self) -> None:
-        self.query_one(DialBox).focus()
+        self.query_one(DialBox).take_over()
 
     def next_call(self) -> None:
         if len(self.state.calls_up) < 2:

@@ -27,11 +27,14 @@ class DialBox(Input):
     def action_leave(self) -> None:
         self.post_message(self.Left())
 
-    def begin(self, character: str) -> None:
-        """Start a number with a digit that was typed elsewhere."""
-        self.value = character
-        self.cursor_position = len(character)
-        self.focus()
+    def begin(self) -> None:
+        """Start a new number: every key from now on comes here."""
+        self.value = ""
+        self.take_over()
+
+    def take_over(self) -> None:
+        """Have the focus at once, not when the queue of messages gets to it: no key is lost or overtaken."""
+        self.screen.set_focus(self)
 
 
 class SayLine(Pane):

@@ -225,10 +225,10 @@ class QueueView(Painter, ScrollView, can_focus=True):
         if entry is None:
             place = f" {index + 1:,} " if width(f"{index + 1:,}") + 2 < cells else ""
             return self.paint([("▌" if cursor else " ", "accent"), (place + "…", "dim")], cells)
-        key = (entry, index, cells, cursor)
+        digits = max(2, len(str(self.book.total)))
+        key = (entry, index, digits, cells, cursor)
         strip = self._cache.get(key)
         if strip is None:
-            digits = max(2, len(str(self.book.total)))
             row = draw_entry(entry, index, digits, cells, cursor)
             strip = self.paint(row, cells, f"{cursor}-text" if cursor else "text")
             self._cache[key] = strip
