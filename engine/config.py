@@ -265,6 +265,8 @@ def load(
     raw: dict[str, Any] = {}
     if path is not None:
         raw = _read(path, problems)
+        if problems:
+            raise ConfigError(source, problems)  # what it should have held would only be told as missing
     for item in overrides:
         _override(raw, item, problems)
     values: dict[str, Any] = {}
@@ -309,9 +311,11 @@ def _override(raw: dict[str, Any], item: str, problems: list[Problem]) -> None:
     table = raw.setdefault(section, {})
     if isinstance(table, dict):
         if "." in name:
-            outer, _, inner = name.partition(".")
+            outer, _, name = name.partition(".")
             table = table.setdefault(outer, {})
-            name = inner
+            if not isinstance(table, dict):
+                problems.append(Problem(f"{section}.{outer}", _show(table), f"a table is needed for {key}"))
+                return
         table[name] = _Text(text)
 
 

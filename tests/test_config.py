@@ -94,6 +94,16 @@ def test_a_missing_file_is_named() -> None:
         load(Path("nowhere.toml"), environ={})
 
 
+def test_a_file_that_is_missing_is_the_only_thing_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.toml", environ={})
+    assert [p.key for p in caught.value.problems] == [str(tmp_path / "none.toml")]
+
+
+def test_a_table_overridden_by_a_value_is_refused() -> None:
+    assert "ui.keys" in problems("ui.keys=3", "ui.keys.dial=z")
+
+
 def test_overrides_take_the_type_of_their_key() -> None:
     config = load(
         None,

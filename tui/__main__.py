@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tui.app import OffhookApp
 from tui.keymap import KeysError, parse_keys
 from tui.theme import DEFAULT, ThemeError
 
@@ -22,9 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--theme", default=DEFAULT, metavar="NAME", help="a theme's name, or a .toml file")
     parser.add_argument("--keys", default="{}", metavar="JSON", help='remapped keys: {"dial": "f2"}')
     parser.add_argument("--attached", action="store_true", help="the engine was running before: never end it")
+    parser.add_argument("--check", action="store_true", help="only say whether --keys is right")
     options = parser.parse_args(argv)
     try:
         keys = parse_keys(options.keys)
+        if options.check:
+            return 0
+        from tui.app import OffhookApp
+
         app = OffhookApp(options.socket, keys=keys, theme=options.theme, attached=options.attached)
     except (KeysError, ThemeError) as error:
         print(error, file=sys.stderr)

@@ -259,6 +259,6 @@ def _status(call: OneCall) -> int:
 
 
 def _in_words(result: messages.CallResult) -> str:
-    code = f"{result.sip_code} " if result.sip_code else ""
+    answer = " ".join(str(part) for part in (result.sip_code, result.reason) if part)
     lasted = f", {result.duration:.1f} s" if result.duration is not None else ""
-    return f"ended: {result.cause} ({code}{result.reason})".replace(" ()", "").replace("( ", "(") + lasted
+    return f"ended: {result.cause}" + (f" ({answer})" if answer else "") + lasted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
+from engine.cli.console import check_keys
 from engine.cli.register import exit_status, until_settled
 from engine.config import Config, SetupError
 from engine.dialer.compliance import exemptions
@@ -20,6 +21,7 @@ def run_check(path: Path | None, overrides: list[str]) -> int:
     async def main() -> int:
         try:
             config = load_config(path, overrides)
+            check_keys(config)
         except Usage as error:
             print(f"configuration: NOT OK\n{error}")
             return EXIT_USAGE

@@ -83,6 +83,20 @@ def spawn_engine(path: Path | None, overrides: list[str], *more: str) -> tuple[s
         raise Usage(said or f"the engine ended with status {process.returncode} before it was ready")
 
 
+def check_keys(config: Config) -> None:
+    """Ask the console about `ui.keys` before an engine is started for it. Raises Usage with its answer."""
+    if not config.ui.keys:
+        return
+    asked = subprocess.run(
+        [sys.executable, "-m", "tui", "--socket", "none", "--check", "--keys", json.dumps(config.ui.keys)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        raise Usage(f"ui.keys: {asked.stderr.strip()}")
+
+
 def show_console(socket: str, config: Config, *, attached: bool) -> NoReturn:
     """Become the console: exec, so that the screen is a process of its own."""
     arguments = ["--socket", socket, "--theme", config.ui.theme]
@@ -98,6 +112,7 @@ def start_console(path: Path | None, overrides: list[str], queue: Path | None) -
     try:
         config = load_config(path, overrides)
         need_terminal()
+        check_keys(config)
         _, socket = spawn_engine(path, overrides, *(["--queue", str(queue)] if queue else []))
     except Usage as error:
         say(f"offhook: {error}")
@@ -116,6 +131,7 @@ def attach_console(path: Path | None, overrides: list[str]) -> None:
     try:
         config = load_config(path, overrides, need_trunk=False)
         need_terminal()
+        check_keys(config)
         socket = control_socket(config)
         asyncio.run(reachable(socket))
     except (Usage, ControlError) as error:

@@ -12,7 +12,15 @@ import sys
 from pathlib import Path
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, load_config, say
-from engine.cli.console import READY, environment, need_terminal, passed_on, show_console, spawn_engine
+from engine.cli.console import (
+    READY,
+    check_keys,
+    environment,
+    need_terminal,
+    passed_on,
+    show_console,
+    spawn_engine,
+)
 from engine.config import state_dir
 from engine.demo.process import CarrierFailed, CarrierProcess
 from engine.media.devices import SoundError, list_devices
@@ -34,6 +42,7 @@ def run_demo(path: Path | None, overrides: list[str], headless: bool) -> int:
         if headless:
             return _supervise(config_path, overrides)
         need_terminal()
+        check_keys(config)
         say("starting the demo: a carrier on loopback, the engine, a queue of numbers with different fates")
         socket = _spawn_supervisor(config_path, overrides)
     except Usage as error:

@@ -104,7 +104,8 @@ def check(config: ConfigOption = None, override: SetOption = None) -> None:
 @app.command()
 def register(
     seconds: Annotated[
-        float, typer.Option("--for", metavar="S", help="Stay registered this long; 0: until stopped.")
+        float,
+        typer.Option("--for", metavar="S", min=0, help="Stay registered this long; 0: until stopped."),
     ] = 0,
     config: ConfigOption = None,
     override: SetOption = None,
