@@ -12,7 +12,7 @@ from typing import Protocol
 from engine.sip.digest import Authenticator
 from engine.sip.layer import TransactionLayer
 from engine.sip.message import Message, build
-from engine.sip.transaction import Address, ClientTransaction
+from engine.sip.transaction import Address, ClientTransaction, TimerHandle
 
 CANCEL_GRACE = 32.0
 """Seconds after CANCEL in which the final response must come (9.1)."""
@@ -47,6 +47,7 @@ class InviteExchange:
         self._transaction: ClientTransaction | None = None
         self._cancelled = False
         self._cancel_sent = False
+        self._limit: TimerHandle | None = None
         self.request: Message | None = None
         self.finished = False
         self.heard_anything = False
@@ -70,6 +71,10 @@ class InviteExchange:
     @property
     def sent_credentials(self) -> bool:
         return self.request is not None and any("uthorization" in k for k, _ in self.request.fields)
+
+    def limit(self, seconds: float) -> None:
+        """Take the INVITE back where no final response has come by then."""
+        self._limit = self._layer.clock.call_later(seconds, self.cancel)
 
     def cancel(self) -> None:
         """Take the INVITE back. CANCEL leaves only after a provisional response (9.1)."""
@@ -98,7 +103,7 @@ class InviteExchange:
             if not self.finished:
                 self._user.on_provisional(response)
         elif response.code < 300:
-            self.finished = True
+            self._finish()
             self._user.on_success(request, response)
         elif (
             response.code in (401, 407)
@@ -111,8 +116,13 @@ class InviteExchange:
 
     def _fail(self, request: Message, response: Message | None) -> None:
         if not self.finished:
-            self.finished = True
+            self._finish()
             self._user.on_failure(request, response)
+
+    def _finish(self) -> None:
+        self.finished = True
+        if self._limit is not None:
+            self._limit.cancel()
 
 
 def cancel_of(invite: Message) -> Message:

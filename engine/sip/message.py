@@ -16,6 +16,7 @@ from pyVoIP.SIP import SIPMessage, SIPMessageType, SIPParseError, SIPStatus
 
 from engine.sip.sdp import pyvoip_body
 from engine.sip.uri import (
+    CONTROL,
     NameAddr,
     Uri,
     number,
@@ -226,6 +227,8 @@ class Message(SIPMessage):  # type: ignore[misc]
                 raise SIPParseError(f"no {name}")
             if len(values) > 1 and name != "Via":
                 raise SIPParseError(f"{len(values)} of {name}")
+        if CONTROL.search(self.call_id):
+            raise SIPParseError("a control character in Call-ID")
         cseq = re.fullmatch(r"([0-9]{1,10})\s+(\S+)", self.get("CSeq") or "")
         if not cseq or int(cseq[1]) >= 2**32:
             raise SIPParseError(f"not a CSeq: {(self.get('CSeq') or '')[:40]!r}")
@@ -353,7 +356,7 @@ def build(start: str, fields: Iterable[tuple[str, str]], content: bytes = b"") -
 
 
 def _refuse_controls(name: str, value: str) -> None:
-    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+    if CONTROL.search(value):
         raise SIPParseError(f"a control character in {name}")
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_UNACKNOWLEDGED = 16
 """Answers to re-INVITEs that wait for their ACK at once; one more re-INVITE is answered 500."""
 
+REINVITE_WAIT = 32.0
+"""Seconds for the final response to a re-INVITE of ours; then it is taken back."""
+
 
 class MidCall:
     """Answers what the far end asks within the dialog, and holds or resumes from our side."""
@@ -134,6 +137,7 @@ class MidCall:
             call.agent.layer, dialog.next_hop, call.agent.authenticator(), make, change
         )
         self._ours.start()
+        self._ours.limit(REINVITE_WAIT)
 
     def repeat(self, on: bool, dialog: Dialog) -> None:
         """After 491: once more, when the far end's own re-INVITE has had its time (14.1)."""

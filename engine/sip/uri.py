@@ -12,6 +12,9 @@ DEFAULT_PORT = 5060
 _UNESCAPED = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/#]")
 """What must be %-escaped in a user part; `#` is left alone, as trunks expect of dialled numbers."""
 
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What may stand in no header, but escaped in a quoted string (RFC 3261, 25.1)."""
+
 
 def number(text: str | None, limit: int = 2**32) -> int | None:
     """An unsigned decimal number below `limit`; None for anything else.
@@ -88,7 +91,8 @@ class NameAddr:
     params: tuple[tuple[str, str | None], ...] = field(default=())
 
     def __str__(self) -> str:
-        name = '"' + self.display.replace("\\", "\\\\").replace('"', '\\"') + '" ' if self.display else ""
+        display = CONTROL.sub("", self.display)  # escaped ones are legal there, and needed by nobody
+        name = '"' + display.replace("\\", "\\\\").replace('"', '\\"') + '" ' if display else ""
         return f"{name}<{self.uri}>{format_params(self.params)}"
 
     @property
@@ -101,6 +105,11 @@ class NameAddr:
     def with_tag(self, tag: str) -> NameAddr:
         kept = tuple(p for p in self.params if p[0].lower() != "tag")
         return replace(self, params=(*kept, ("tag", tag)) if tag else kept)
+
+
+def _refuse_controls(text: str) -> None:
+    if CONTROL.search(text):
+        raise ValueError(f"a control character in an address: {text[:80]!r}")
 
 
 def format_params(params: tuple[tuple[str, str | None], ...]) -> str:
@@ -145,7 +154,7 @@ def parse_uri(text: str) -> Uri:
     text = text.strip()
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
-    if not colon or not rest or not re.fullmatch(r"[a-z][a-z0-9+.\-]*", scheme):
+    if not colon or not re.fullmatch(r"[a-z][a-z0-9+.\-]*", scheme) or not re.fullmatch(r"\S+", rest):
         raise ValueError(f"not a URI: {text[:80]!r}")
     if scheme not in ("sip", "sips"):
         return Uri(scheme, rest, "")
@@ -180,9 +189,11 @@ def parse_name_addr(text: str) -> NameAddr:
     else:
         before, angle, after = text.partition("<")
         if not angle:
+            _refuse_controls(text)
             uri, _, params = text.partition(";")
             return NameAddr(parse_uri(uri), "", parse_params(params))
         display, rest = before.strip(), "<" + after
+    _refuse_controls(rest)
     uri, closing, params = rest[1:].partition(">")
     if not closing:
         raise ValueError(f"no closing bracket: {text[:80]!r}")

@@ -108,7 +108,8 @@ class RawTrunk(asyncio.DatagramProtocol):
             f"{method} sip:{contact[1]} SIP/2.0",
             f"Via: SIP/2.0/UDP {self.address};rport;branch=z9hG4bKraw{next(_numbers)}",
             "Max-Forwards: 70", f"From: {of.header('To')};tag={tag}", f"To: {of.header('From')}",
-            f"Call-ID: {of.header('Call-ID')}", f"CSeq: {cseq} {method}", f"Contact: <sip:far@{self.address}>",
+            f"Call-ID: {of.header('Call-ID')}", f"CSeq: {cseq} {method}",
+            f"Contact: <sip:far@{self.address}>",
         ]  # fmt: skip
         self.send(_with_body(lines, body))
 

@@ -164,7 +164,8 @@ async def raw_call(bench: Bench, drive: Drive, trunk: RawTrunk) -> tuple[Driver,
 async def test_the_callee_holds_and_resumes_in_mid_call(bench: Bench, drive: Drive, trunk: RawTrunk) -> None:
     driver, invite, _ = await raw_call(bench, drive, trunk)
     port = udp_port().getsockname()[1]
-    for cseq, direction, ours, held in ((1, "sendonly", "recvonly", True), (2, "sendrecv", "sendrecv", False)):
+    changes = ((1, "sendonly", "recvonly", True), (2, "sendrecv", "sendrecv", False))
+    for cseq, direction, ours, held in changes:
         driver.forget()
         trunk.request("INVITE", invite, cseq, sdp(port, direction, version=cseq + 1))
         answer = await trunk.next(code=200)

@@ -214,3 +214,19 @@ class TestOurs:
         call.hold(True)
         with pytest.raises(InvalidStateError):
             call.hold(True)
+
+
+def test_a_hold_that_is_never_finally_answered_is_taken_back(chart: Chart) -> None:
+    call, _ = chart.answered()
+    call.hold(True)
+    hold = chart.last("INVITE")
+    chart.answer(hold, 100)
+    chart.take()
+    chart.clock.advance(33)
+    assert "CANCEL" in chart.take()
+    chart.answer(hold, 487, "Request Terminated")
+    assert call.progress is LegState.ANSWERED
+    assert not call.held
+    assert call.reinvite_failed.startswith("487")
+    call.hold(True)  # may be asked for again
+    assert chart.take()[-1] == "INVITE"

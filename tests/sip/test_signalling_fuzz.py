@@ -1,0 +1,124 @@
+"""Damaged messages at every point of a call: nothing raises, and no call, port or timer is left behind."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from charts import TRUNK, Chart, answer, sdp
+from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
+
+from engine.legs import LegState
+from engine.sip.message import Message
+
+PIECES = [
+    b"", b"\r\n", b"\r\n ", b" ", b"\t", b"\x00", b"\x1b[31m", b"\xff\xfe", b"\xe2\x80\xae",
+    b"<", b">",
+    b'"', b";", b",", b":", b"@", b"=", b"%", b"%zz", b"[", b"]", b"sip:", b"tel:+1", b"sips:[::1", b";tag=",
+    b";branch=z9hG4bK", b"999999999999", b"-1", b"0", b"m=audio 0 RTP/AVP 8\r\n",
+    b"m=audio 70000 RTP/AVP 8\r\n",
+    b"c=IN IP4 0.0.0.0\r\n", b"c=IN IP6 ::1\r\n", b"a=rtpmap:8 x/0\r\n", b"a=sendonly\r\n", b"a=inactive\r\n",
+    b"Record-Route: <sip:;lr>\r\n", b"Record-Route: <tel:1>\r\n", b"Route: x\r\n", b"Require: 100rel\r\n",
+    b"Contact: <sip:>\r\n", b"Contact: *\r\n", b"Proxy-Authenticate: Digest realm=\r\n",
+    b'WWW-Authenticate: Digest nonce="a", realm="b", qop="auth-int"\r\n',
+]  # fmt: skip
+
+
+def damaged(data: bytes, dice: random.Random) -> bytes:
+    for _ in range(dice.choice((0, 1, 1, 2, 4))):
+        at = dice.randrange(len(data) + 1)
+        match dice.randrange(5):
+            case 0:
+                data = data[:at] + dice.choice(PIECES) + data[at:]
+            case 1:
+                data = data[:at] + data[at + dice.randrange(1, 30) :]
+            case 2:
+                lines = data.split(b"\r\n")
+                lines.insert(dice.randrange(len(lines)), dice.choice(lines))
+                data = b"\r\n".join(lines)
+            case 3:
+                lines = data.split(b"\r\n")
+                del lines[dice.randrange(len(lines))]
+                data = b"\r\n".join(lines)
+            case 4:
+                data = data[:at] + dice.randbytes(3) + data[at + 3 :]
+    return data
+
+
+def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
+    """One thing that the trunk sends or the operator does."""
+    calls = list(chart.agent.calls.values())
+    call = dice.choice(calls) if calls else None
+    sent = [s.message for s in chart.sent[-20:]]
+    what = dice.randrange(9)
+    receive, caught = chart.agent.receive, []
+
+    def catch(data: bytes, *args: object) -> None:
+        caught.append(data)
+
+    if what == 0:
+        try:
+            chart.phone.dial(dice.choice(["100", "+12125550100", "a b", "1;x=y"]))
+        except (ValueError, NoPortsAvailableError):
+            pass
+    elif what in (1, 2) and sent:
+        request = dice.choice(sent)
+        if request.is_request and request.method != "ACK":
+            body = sdp(direction=dice.choice(["sendrecv", "sendonly"])) if dice.random() < 0.7 else ""
+            tag = dice.choice(["far", "far", "fork", None])
+            receive(damaged(answer(request, dice.choice(codes), body=body, tag=tag), dice), TRUNK)
+    elif what in (3, 4):
+        method = dice.choice(["INVITE", "INVITE", "BYE", "ACK", "CANCEL", "OPTIONS", "UPDATE", "INFO"])
+        chart.agent.receive = catch  # type: ignore[method-assign]
+        try:
+            within = call if call is not None and call.dialog is not None and dice.random() < 0.7 else None
+            body = sdp() if method in ("INVITE", "ACK") and dice.random() < 0.7 else ""
+            number = dice.randrange(1, 30)
+            chart.request(
+                method, within, cseq=number, body=body, call_id=f"in-{number % 5}",
+                branch=f"z9hG4bK{number}" if dice.random() < 0.5 else "",
+            )  # fmt: skip
+        finally:
+            chart.agent.receive = receive  # type: ignore[method-assign]
+        receive(damaged(caught[0], dice), TRUNK)
+    elif what == 5 and call is not None:
+        call.hangup_leg()
+    elif what == 6 and call is not None:
+        try:
+            dice.choice([call.accept, call.refuse, lambda: call.hold(True), lambda: call.hold(False)])()
+        except InvalidStateError:
+            pass
+    else:
+        chart.clock.advance(dice.choice([0.01, 0.5, 3.0, 33.0]))
+
+
+def check(seed: int) -> None:
+    dice = random.Random(seed)
+    chart = Chart()
+    for _ in range(60):
+        step(chart, dice, (100, 180, 183, 200, 200, 302, 401, 407, 481, 486, 487, 491, 503))
+    for call in list(chart.agent.calls.values()):
+        call.hangup_leg()
+        assert call.progress is LegState.ENDED or call.caller is not None
+    chart.clock.advance(400)  # longer than every timer of RFC 3261
+    assert not chart.agent.calls
+    assert not chart.media.ports
+    assert len(chart.agent.layer) == 0
+    assert not chart.agent._leaving
+    assert chart.clock.pending == 0
+    assert not {leg for leg, saved in chart.saved.items() if saved is not None}
+    for sent in chart.raw:
+        if not sent.startswith((b"SIP/2.0 400", b"SIP/2.0 505")):  # which repeats what was damaged
+            Message(sent)  # what we send parses, whatever it was made from
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_damaged_messages_leave_nothing_behind(part: int) -> None:
+    for seed in range(part * 50, part * 50 + 50):
+        check(seed)
+
+
+@pytest.mark.slow
+def test_many_damaged_messages_leave_nothing_behind() -> None:
+    for seed in range(1000, 6000):
+        check(seed)
