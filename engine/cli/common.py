@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -37,11 +38,17 @@ def load_config(path: Path | None, overrides: list[str], *, need_trunk: bool = T
 
 
 def set_up_logging(config: Config, *, stderr: bool) -> None:
-    """The engine's log goes to `log.file` or, where there is none, to standard error at warning level."""
+    """The engine's log goes to `log.file` or, where there is none, to standard error at warning level.
+
+    Raises Usage where the file can't be written.
+    """
     level = getattr(logging, config.log.level.upper())
     handler: logging.Handler = logging.NullHandler()
     if config.log.file:
-        handler = logging.FileHandler(Path(config.log.file).expanduser(), encoding="utf-8", delay=True)
+        try:
+            handler = logging.FileHandler(Path(config.log.file).expanduser(), encoding="utf-8")
+        except OSError as error:
+            raise Usage(f"log.file: {config.log.file} can't be written: {error.strerror}") from None
     elif stderr:
         handler = logging.StreamHandler(sys.stderr)
         level = max(level, logging.WARNING)
@@ -56,9 +63,15 @@ def say(text: str) -> None:
 
 
 def emit(event: Event) -> None:
-    """Data: one JSON line on standard output."""
-    sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
-    sys.stdout.buffer.flush()
+    """Data: one JSON line on standard output. Where its reader has gone, we end as on a SIGTERM."""
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGTERM)
 
 
 def on_signals(action: Callable[[], None]) -> None:

@@ -54,8 +54,14 @@ def run_demo(path: Path | None, overrides: list[str], headless: bool) -> int:
 def _spawn_supervisor(config_path: Path, overrides: list[str]) -> str:
     """Start `offhook demo --headless` in a session of its own; the socket once it is ready."""
     log = state_dir() / "demo.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as errors:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        errors = log.open("wb")
+    except OSError as error:
+        raise Usage(
+            f"the demo's log {log} can't be written ({error.strerror}): set XDG_STATE_HOME to your folder"
+        ) from None
+    with errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "engine.cli", "demo", "--headless", *passed_on(config_path, overrides)],
             env=environment(overrides),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -82,8 +83,11 @@ def attach(config: ConfigOption = None, override: SetOption = None) -> None:
 
 @app.command()
 def ctl(
-    command: Annotated[str, typer.Argument(help="A command's name, or `events` to stream them, or `list`.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    command: Annotated[
+        str,
+        typer.Argument(metavar="COMMAND", help="A command's name, or `events` to stream them, or `list`."),
+    ],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
     config: ConfigOption = None,
     override: SetOption = None,
 ) -> None:
@@ -119,7 +123,7 @@ def register(
 
 @app.command()
 def call(
-    number: Annotated[str, typer.Argument(help="The number to dial.")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number to dial.")],
     config: ConfigOption = None,
     override: SetOption = None,
     cancel_after: Annotated[
@@ -190,6 +194,11 @@ def fail(sentence: str, status: int = EXIT_USAGE) -> None:
 
 def main() -> None:
     """The entry point: no traceback for what a user can mend or has interrupted."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # a standard stream that came closed: nothing else may get its number
+    os.close(spare)
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
     try:
         app()
     except KeyboardInterrupt:

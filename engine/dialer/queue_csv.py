@@ -213,7 +213,7 @@ def _rows(text: str, file: QueueFile) -> Iterator[tuple[int, list[str]]]:
         try:
             row = next(csv.reader(iter(["\n".join(record)]), delimiter=delimiter), [])
         except csv.Error as error:
-            file._problem(first, f"it can't be read as CSV: {error}")
+            file._problem(first, f"it can't be read as CSV: {str(error).partition(' - ')[0]}")
             continue
         if any(cell.strip() for cell in row):
             yield first, row
