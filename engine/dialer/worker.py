@@ -7,6 +7,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -152,7 +153,13 @@ class QueueWorker:
         )
 
     def attempts(self) -> list[AttemptChanged]:
-        return [self._shown(attempt) for attempt in self.active.values()]
+        """Those under way, each `at` the time when it came to its state."""
+        return [
+            replace(self._shown(attempt), at=attempt.record.started_at.timestamp() + entered / 1000)
+            if (entered := attempt.record.states.get(attempt.state)) is not None
+            else self._shown(attempt)
+            for attempt in self.active.values()
+        ]
 
     async def refresh_counts(self) -> None:
         assert self.campaign is not None

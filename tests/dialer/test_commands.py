@@ -333,3 +333,18 @@ async def test_a_day_of_a_campaign_passes_without_losing_or_repeating_an_entry()
         assert [record.disposition for record in records] == ["busy", "no_answer", "bridged", "busy"] * 75
         assert world.loop.time() > 6 * 3600
         assert world.dialer.counts.done == 300
+
+
+@virtual_time
+async def test_a_console_that_comes_later_learns_when_the_call_came_to_its_state():
+    async with World([CALLEE], call={"max_duration": 3600}) as world:
+        world.line.fates[CALLEE] = fate(1, "answers")
+        await world.dialer.resume()
+        await asyncio.sleep(60)
+        (first,) = world.dialer.attempts()
+        await asyncio.sleep(60)
+        (second,) = world.dialer.attempts()
+        assert (first.state, second.state) == ("bridged", "bridged")
+        assert first.at == second.at
+        assert second.deadline == pytest.approx(first.deadline)
+        assert second.deadline - second.at == pytest.approx(3600, abs=0.01)
