@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from engine.control import messages
 from engine.line import TrunkLeg
 from engine.media import orders
 from engine.sip.phone import Phone
-from engine.sip.registration import RegistrationState
+from engine.text import safe
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-MAX_TEXT = 200
-
-
-def safe(text: str, limit: int = MAX_TEXT) -> str:
-    """Text from outside with control and direction characters made visible, cut to `limit`."""
-    text = _UNSAFE.sub(
-        lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text[: limit * 2]
-    )
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+__all__ = ["detection", "leg", "safe", "sound", "trunk", "wall"]
 
 
 def leg(of: TrunkLeg) -> messages.Leg:
@@ -86,7 +76,3 @@ def detection(of: str, at: float, heard: orders.Detected) -> messages.Detection:
 def wall(monotonic: float) -> float:
     """A `time.monotonic()` reading as UNIX seconds."""
     return time.time() + monotonic - time.monotonic()
-
-
-def registered_state(phone: Phone) -> RegistrationState:
-    return phone.agent.registration.state if phone.agent else RegistrationState.REGISTERING

@@ -16,6 +16,7 @@ import msgspec
 from engine import config as settings
 from engine.config import Config, ConfigError, SetupError
 from engine.control.messages import Event
+from engine.text import SafeFormatter
 
 EXIT_OK, EXIT_USAGE, EXIT_NOT_ANSWERED, EXIT_NO_TRUNK, EXIT_INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -52,9 +53,8 @@ def set_up_logging(config: Config, *, stderr: bool) -> None:
     elif stderr:
         handler = logging.StreamHandler(sys.stderr)
         level = max(level, logging.WARNING)
-    logging.basicConfig(
-        level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def say(text: str) -> None:
