@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import tomli
 
-from engine.config import Config, ConfigError, load, port_range, split_host_port
+from engine.config import Config, port_range, split_host_port
+from engine.config_file import ConfigError, load
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 GOOD = ["trunk.server=127.0.0.1:5070", "trunk.username=1001", "trunk.password=x"]

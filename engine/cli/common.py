@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from engine import config as settings
-from engine.config import Config, ConfigError, SetupError
+from engine.config import Config, SetupError, default_path
+from engine.config_file import ConfigError, load
 from engine.control.messages import Event
 from engine.text import SafeFormatter
 
@@ -27,14 +27,14 @@ class Usage(Exception):
 
 def load_config(path: Path | None, overrides: list[str], *, need_trunk: bool = True) -> Config:
     """The configuration from a file, the user's own where it exists, and overrides. Raises Usage."""
-    if path is None and settings.default_path().is_file():
-        path = settings.default_path()
+    if path is None and default_path().is_file():
+        path = default_path()
     try:
-        return settings.load(path, overrides, need_trunk=need_trunk)
+        return load(path, overrides, need_trunk=need_trunk)
     except ConfigError as error:
         hint = ""
         if path is None:
-            hint = f"\n(no configuration file: write {settings.default_path()} or give --config FILE)"
+            hint = f"\n(no configuration file: write {default_path()} or give --config FILE)"
         raise Usage(f"{error}{hint}") from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import config
+from engine.config_file import load
 from engine.demo import directory, g711, sounds
 from engine.demo.directory import DirectoryError
 
@@ -43,7 +43,7 @@ def test_the_sample_queue_meets_every_kind_of_fate():
 
 
 def test_the_demos_configuration_is_valid_and_stays_on_this_machine():
-    settings = config.load(DEMO / "demo.toml")
+    settings = load(DEMO / "demo.toml")
     assert settings.is_loopback
     sample = directory.load()
     assert {u.name: u.password for u in sample.users}[settings.trunk.username] == settings.trunk.password

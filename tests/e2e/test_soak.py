@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rig import Bench, Driver, udp_ports
 
-from engine.config import load
+from engine.config_file import load
 from engine.control import messages
 from engine.service import Engine
 
