@@ -52,8 +52,6 @@ class UnplacedLeg:
 
     def play(self, path: str, tag: str) -> None: ...
 
-    def stop_playing(self) -> None: ...
-
     def bridge(self, other: Leg | None) -> None: ...
 
     def unbridge(self) -> None: ...
@@ -96,9 +94,6 @@ class TrunkLeg:
 
     def play(self, path: str, tag: str) -> None:
         self._line.media.order(orders.Play(self.id, orders.WavSource(path), tag=tag))
-
-    def stop_playing(self) -> None:
-        self._line.media.order(orders.StopPlay(self.id))
 
     def send_digits(self, digits: str) -> None:
         self._line.media.order(orders.SendDigits(self.id, digits))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.control.messages import Detection, Digit, Meter, Sip
@@ -87,7 +86,3 @@ class Track:
             last.start, last.end = min(last.start, start), max(last.end, detection.at)
         else:
             self.heard.append(Stretch(start, detection.at, detection.tone))
-
-    def latest_heard(self) -> Iterator[Stretch]:
-        """Verdicts, newest first."""
-        return reversed(self.heard)

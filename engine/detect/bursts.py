@@ -61,11 +61,6 @@ class Segmenter:
     def open(self) -> bool:
         return self._burst is not None
 
-    def open_since(self) -> tuple[float, bool]:
-        """When the open burst began, and whether its beginning was missed."""
-        assert self._burst is not None
-        return self._burst.begin_ms, self._burst.cut
-
     def open_ms(self) -> float:
         """How long the open burst has lasted; 0 while there is none."""
         return 0.0 if self._burst is None else self._burst.last_on_ms + STEP_MS - self._burst.begin_ms

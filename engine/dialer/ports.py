@@ -73,8 +73,6 @@ class Leg(Protocol):
     def play(self, path: str, tag: str) -> None:
         """Play a file once; PlaybackEnded follows."""
 
-    def stop_playing(self) -> None: ...
-
     def bridge(self, other: Leg | None) -> None:
         """Join with another leg, or with the headset for None; ends what either was playing."""
 

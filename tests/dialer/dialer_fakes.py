@@ -66,9 +66,6 @@ class FakeLeg:
     def play(self, path: str, tag: str) -> None:
         self._did("play", path)
 
-    def stop_playing(self) -> None:
-        self._did("stop_playing")
-
     def bridge(self, other: Any) -> None:
         self._did("bridge", other.id if other is not None else None)
 
