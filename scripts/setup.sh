@@ -17,8 +17,9 @@ die() { say "$*"; exit 1; }
 packages=(gcc libc6-dev portaudio19-dev)
 case "${1:-demo}" in
     demo) ;;
-    test) packages+=(pulseaudio pulseaudio-utils libasound2-plugins tmux sip-tester) ;;
-    bench) packages+=(baresip-core) ;;
+    test) packages+=(pulseaudio pulseaudio-utils libasound2-plugins tmux sip-tester
+                     kamailio kamailio-tls-modules baresip-core tshark) ;;
+    bench) packages+=(baresip-core sip-tester) ;;
     *) die "scripts/setup.sh takes demo, test or bench, not '$1'." ;;
 esac
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
@@ -247,22 +247,40 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         send()
         return send
 
-    def bye(
+    def ask(
         self,
         dialog: Dialog,
-        credentials: list[tuple[str, str]] | None = None,
-        auth: Authenticator | None = None,
+        method: str,
+        fields: Sequence[tuple[str, str]] = (),
+        content: bytes = b"",
+        *,
+        on_response: Callable[[Message], None] = lambda response: None,
+        on_timeout: Callable[[], None] = lambda: None,
     ) -> None:
-        """End a dialog; answers a challenge."""
-        auth = auth or self.authenticator()
-        fields = [("User-Agent", USER_AGENT), *(credentials or [])]
-        request = dialog.request("BYE", self.via(new_branch()), fields)
+        """Send a request within a dialog, other than INVITE and ACK; a challenge is answered.
 
-        def on_response(response: Message) -> None:
-            if response.code in (401, 407) and (headers := auth.retry(response, "BYE", request.uri_text)):
-                self.bye(dialog, headers, auth)
+        `on_response` gets every response but a challenge that is answered.
+        """
+        auth = self.authenticator()
 
-        self.layer.request(request, dialog.next_hop(), on_response, lambda: None)
+        def send(credentials: Sequence[tuple[str, str]]) -> None:
+            request = dialog.request(
+                method, self.via(new_branch()), [("User-Agent", USER_AGENT), *fields, *credentials], content
+            )
+
+            def receive(response: Message) -> None:
+                if response.code in (401, 407) and (more := auth.retry(response, method, request.uri_text)):
+                    send(more)
+                else:
+                    on_response(response)
+
+            self.layer.request(request, dialog.next_hop(), receive, on_timeout)
+
+        send(())
+
+    def bye(self, dialog: Dialog) -> None:
+        """End a dialog."""
+        self.ask(dialog, "BYE")
 
     def hang_up_saved(self, saved: SavedDialog | SavedInvite) -> None:
         """BYE (or CANCEL) to whoever an engine that died had left on the line.
