@@ -20,10 +20,31 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
 class Codec(msgspec.Struct, frozen=True):
-    """A negotiated audio format. `name` is the rtpmap encoding name: PCMA or PCMU."""
+    """A negotiated audio format. `name` is the rtpmap encoding name: PCMA, PCMU, G722 or opus."""
 
     name: str
     payload_type: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A negotiated telephone-event (RFC 4733). `clock` is that of its durations, in Hz."""
+
+    payload_type: int
+    clock: int = 8000
+
+
+class SrtpKeys(msgspec.Struct, frozen=True):
+    """What SRTP packets are encrypted with (RFC 3711): each way a suite's name as in RFC 4568, master key
+    and salt. `received_mki` octets in each received packet name its key; 0 for none.
+    """
+
+    suite: str
+    sent: bytes
+    received: bytes
+    received_mki: int = 0
+
+    def __repr__(self) -> str:
+        return f"SrtpKeys({self.suite})"
 
 
 # Sources of generated audio
@@ -48,30 +69,36 @@ Source = WavSource | ToneSource
 # Orders
 
 class OpenStream(msgspec.Struct, frozen=True):
-    """Take over a bound, non-blocking UDP socket and listen. Nothing is sent until `SetRemote`."""
+    """Take over a bound, non-blocking UDP socket and listen. Nothing is sent until `SetRemote`.
+
+    Where it is `encrypted`, nothing is taken until then either.
+    """
 
     stream: str
     sock: socket.socket
+    encrypted: bool = False
 
 
 class SetRemote(msgspec.Struct, frozen=True):
     """Where to send and in which format, from SDP; again on a 183, a 200 and every re-INVITE.
 
-    `codecs` holds what may arrive; the first is sent. `event_payload_type` is the negotiated
-    telephone-event (RFC 4733) to send, None where the far end offered none; it may come with the
-    numbers that we offered as well (RFC 3264, 6.1): `own_event_payload_types`. `direction` is ours.
-    With `send_first` silence is sent until something better is there, for far ends that wait
-    for our first packet.
+    `codecs` holds what may arrive; the first is sent, in packets of `ptime_ms` (10, 20, 30, 40 or 60).
+    `also` are other numbers that the same codecs may come with: those that we offered (RFC 3264, 6.1).
+    `events` are telephone-events that may arrive; the first is sent. `direction` is ours. With `send_first`
+    silence is sent until something better is there, for far ends that wait for our first packet. With
+    `srtp` every packet is encrypted, both ways, and what isn't is discarded.
     """
 
     stream: str
     host: str
     port: int
     codecs: tuple[Codec, ...]
-    event_payload_type: int | None = None
+    events: tuple[Event, ...] = ()
     direction: Direction = "sendrecv"
     send_first: bool = True
-    own_event_payload_types: tuple[int, ...] = ()
+    also: tuple[Codec, ...] = ()
+    ptime_ms: int = 20
+    srtp: SrtpKeys | None = None
 
 
 class CloseStream(msgspec.Struct, frozen=True):

@@ -5,12 +5,52 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.RTP` alone is a circular import
 from pyVoIP.VoIP import NoPortsAvailableError
 
 from engine.media.engine import MediaEngine
-from engine.media.orders import CloseStream, Codec, Direction, Fact, OpenStream, SetRemote
+from engine.media.orders import CloseStream, Codec, Direction, Event, Fact, OpenStream, SetRemote, SrtpKeys
+
+
+class Crypto(Protocol):
+    """One direction's SRTP key, as `engine.sip.sdp.crypto.Crypto` has it."""
+
+    @property
+    def suite(self) -> str: ...
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def mki(self) -> int: ...
+
+
+class Keys(Protocol):
+    @property
+    def ours(self) -> Crypto: ...
+    @property
+    def theirs(self) -> Crypto: ...
+
+
+class Agreed(Protocol):
+    """What SDP agreed on, as `engine.sip.sdp.Negotiated` has it; see there."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def codecs(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def also(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def events(self) -> Sequence[tuple[int, int]]: ...
+    @property
+    def direction(self) -> Direction: ...
+    @property
+    def ptime(self) -> int: ...
+    @property
+    def keys(self) -> Keys | None: ...
 
 
 class MediaPlane:
@@ -29,7 +69,7 @@ class MediaPlane:
     def in_use(self) -> int:
         return len(self._open)
 
-    def open(self, stream: str) -> int:
+    def open(self, stream: str, encrypted: bool = False) -> int:
         """Bind a free port, even ones first (RFC 3550, 11). Raises NoPortsAvailableError."""
         taken = set(self._open.values())
         free = [p for p in self._ports if p not in taken]
@@ -44,33 +84,29 @@ class MediaPlane:
                 continue
             sock.setblocking(False)
             self._open[stream] = port
-            self._media.order(OpenStream(stream, sock))
+            self._media.order(OpenStream(stream, sock, encrypted))
             return port
         first, last = self._ports[0], self._ports[-1]
         raise NoPortsAvailableError(f"every RTP port from {first} to {last} is taken; widen rtp.ports")
 
-    def connect(
-        self,
-        stream: str,
-        host: str,
-        port: int,
-        codecs: Sequence[tuple[str, int]],
-        event_payload_type: int | None,
-        direction: Direction,
-        own_event_payload_type: int | None = None,
-    ) -> None:
+    def connect(self, stream: str, agreed: Agreed) -> None:
         """Where to send and in which format; see `SetRemote`."""
-        chosen = tuple(Codec(name, number) for name, number in codecs)
+        keys = agreed.keys
+        srtp = None
+        if keys is not None:
+            srtp = SrtpKeys(keys.ours.suite, keys.ours.key, keys.theirs.key, keys.theirs.mki)
         self._media.order(
             SetRemote(
                 stream,
-                host,
-                port,
-                chosen,
-                event_payload_type,
-                direction,
+                agreed.host,
+                agreed.port,
+                tuple(Codec(name, number) for name, number in agreed.codecs),
+                tuple(Event(number, clock) for number, clock in agreed.events),
+                agreed.direction,
                 self._send_first,
-                () if own_event_payload_type is None else (own_event_payload_type,),
+                tuple(Codec(name, number) for name, number in agreed.also),
+                agreed.ptime,
+                srtp,
             )
         )
 

@@ -26,6 +26,7 @@ from engine.media.orders import (
     Detected,
     DigitReceived,
     DigitsSent,
+    Event,
     Fact,
     PlaybackEnded,
     RtpStarted,
@@ -187,10 +188,10 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             return
         codecs = tuple(Codec(str(kind), number) for number, kind in self.assoc.items()
                        if kind in (PayloadType.PCMU, PayloadType.PCMA))
-        events = [number for number, kind in self.assoc.items() if kind is PayloadType.EVENT]
+        events = tuple(Event(number) for number, kind in self.assoc.items() if kind is PayloadType.EVENT)
         direction: Any = str(self._sendrecv)
         self._engine.order(SetRemote(self.name, self._out_ip, self._out_port, codecs,
-                                     events[0] if events else None, direction))
+                                     events, direction))
 
     # --- the media thread's side --------------------------------------------------------------
 
@@ -216,13 +217,12 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         expected = udp.sockaddr(order.host, order.port)
         self.inbound.expect(expected, now)
         if codecs:
-            self.inbound.laws = {c.payload_type: c.name for c in codecs}
+            self.inbound.laws = {c.payload_type: c.name for c in (*order.also, *codecs)}
             self.out.payload_type, self.out.law = codecs[0].payload_type, codecs[0].name
             self.assoc = {c.payload_type: PayloadType[c.name] for c in codecs}
             self.preference = PayloadType[codecs[0].name]
-        self.out.event_payload_type = order.event_payload_type
-        events = {*order.own_event_payload_types, order.event_payload_type}
-        self.inbound.event_payload_types = frozenset(pt for pt in events if pt is not None)
+        self.out.event_payload_type = order.events[0].payload_type if order.events else None
+        self.inbound.event_payload_types = frozenset(event.payload_type for event in order.events)
         self.assoc |= dict.fromkeys(self.inbound.event_payload_types, PayloadType.EVENT)
         self.out.address = self.inbound.source or expected
         self.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.sip.digest import Credentials
+from engine.sip.sdp import Terms
+from engine.sip.sdp.crypto import Srtp
 from engine.sip.uri import NameAddr, Uri, escape_user
 
 USER_AGENT = "Offhook/0.1"
@@ -32,12 +34,18 @@ class Account:
     caller_id: str = ""
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     event_payload_type: int = 101
+    srtp: Srtp = "off"
     keepalive: float = 25.0
     inbound: bool = True
 
     @property
     def next_hop(self) -> tuple[str, int]:
         return self.proxy or (self.host, self.port)
+
+    @property
+    def terms(self) -> Terms:
+        """What we offer in session descriptions."""
+        return Terms(self.codecs, self.event_payload_type, self.srtp)
 
     @property
     def registrar(self) -> Uri:

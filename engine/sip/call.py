@@ -17,7 +17,7 @@ from engine.sip.caller import Caller
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message, response_to
 from engine.sip.midcall import MidCall
-from engine.sip.sdp import LocalDescription, Negotiated, SdpError, negotiate, parse
+from engine.sip.sdp import LocalDescription, Negotiated, SdpError, parse
 from engine.sip.transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Call(VoIPCall):  # type: ignore[misc]
             request,
             local.session_id,
             local.host,
-            {local.port: {pt: PayloadType(pt) for _, pt in local.codecs}},
+            {local.port: {pt: PayloadType(pt) for _, pt in local.codecs if pt < 96}},
             "sendrecv",
         )
         self.agent = agent
@@ -184,7 +184,7 @@ class Call(VoIPCall):  # type: ignore[misc]
     def take_description(self, data: bytes) -> bool:
         """The far end's answer to our offer; False, with `reason`, where it can't be used."""
         try:
-            agreed = negotiate(parse(data), [name for name, _ in self.local.codecs], self.local.direction)
+            agreed = self.local.accept(parse(data))
         except SdpError as error:
             self.reason = str(error)
             return False
@@ -192,18 +192,10 @@ class Call(VoIPCall):  # type: ignore[misc]
         return True
 
     def connect(self, agreed: Negotiated) -> None:
-        """Let the audio go as agreed."""
+        """Let the audio go as agreed; the same again restarts nothing."""
         self.negotiated = agreed
         self.far_held = agreed.on_hold
-        self.phone.media.connect(
-            self.stream,
-            agreed.host,
-            agreed.port,
-            agreed.codecs,
-            agreed.event_payload_type,
-            agreed.direction,
-            self.local.event_payload_type,
-        )
+        self.phone.media.connect(self.stream, agreed)
 
     def respond(
         self,

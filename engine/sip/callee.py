@@ -9,7 +9,7 @@ from pyVoIP.VoIP import CallState, InvalidStateError
 from engine.legs import HangupCause, LegState
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message
-from engine.sip.sdp import SdpError, negotiate, parse, refused_lines
+from engine.sip.sdp import SdpError, parse
 from engine.sip.transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -33,19 +33,15 @@ class Callee:
         """Raises InvalidStateError where the call does not ring."""
         call, request = self._call, self._transaction.request
         self._must_ring()
-        refused: tuple[str, ...] = ()
         if request.sdp:
             try:
-                session = parse(request.sdp)
-                agreed = negotiate(session, [name for name, _ in call.local.codecs], call.local.direction)
+                call.local, agreed = call.local.answer(parse(request.sdp))
             except SdpError as error:
                 call.respond(self._transaction, 488)
                 call.end(HangupCause("failed", "us", 488, str(error)))
                 return
-            call.local = call.local.answering(agreed)
-            refused = refused_lines(session)
             call.connect(agreed)
-        call.respond(self._transaction, 200, call.local.encode(refused))
+        call.respond(self._transaction, 200, call.local.encode())
         call.phone.save_dialog(call)
         call.advance(LegState.ANSWERED)
 

@@ -13,7 +13,7 @@ from engine.sip.account import ALLOW, USER_AGENT
 from engine.sip.dialog import Dialog, new_branch
 from engine.sip.exchange import InviteExchange
 from engine.sip.message import Message
-from engine.sip.sdp import Direction, LocalDescription, SdpError, negotiate, parse, refused_lines
+from engine.sip.sdp import Direction, LocalDescription, SdpError, parse
 from engine.sip.transaction import ServerTransaction, TimerHandle
 
 if TYPE_CHECKING:
@@ -68,23 +68,19 @@ class MidCall:
             call.respond(transaction, 500, extra=[("Retry-After", "2")])
             return
         direction: Direction = "sendonly" if call.held else "sendrecv"
-        refused: tuple[str, ...] = ()
         if request.sdp:
             try:
-                session = parse(request.sdp)
-                agreed = negotiate(session, list(call.agent.account.codecs), direction)
+                call.local, agreed = call.local.answer(parse(request.sdp), direction)
             except SdpError:
                 call.respond(transaction, 488)
                 return
-            refused = refused_lines(session)
-            call.local = call.local.answering(agreed)
             call.connect(agreed)
         else:
             call.local = call.local.with_direction(direction)  # our offer; the ACK answers it
         dialog.refresh_target(request)
         self._answered[request.cseq] = transaction
         transaction.on_no_ack = lambda: self._on_no_ack(request.cseq)
-        call.respond(transaction, 200, call.local.encode(refused))
+        call.respond(transaction, 200, call.local.encode())
         call.phone.save_dialog(call)
         call.changed()
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
@@ -27,7 +27,7 @@ from engine.sip.caller import Caller
 from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.message import Message, build
 from engine.sip.registration import RegistrationState
-from engine.sip.sdp import Direction, LocalDescription
+from engine.sip.sdp import LocalDescription, Negotiated
 from engine.sip.trace import Trace
 from engine.sip.transaction import Address, ServerTransaction
 from engine.sip.transport import ResolveError, UdpTransport, local_address_towards, resolve
@@ -59,19 +59,14 @@ _STATUS = {
 class MediaPlane(Protocol):
     """Where a call's audio goes; `engine.media.plane` is the real one. `stream` is the call's id."""
 
-    def open(self, stream: str) -> int:
-        """Take a free RTP port. Raises NoPortsAvailableError."""
+    def open(self, stream: str, encrypted: bool = False) -> int:
+        """Take a free RTP port; where `encrypted`, nothing is heard before keys are agreed on.
 
-    def connect(
-        self,
-        stream: str,
-        host: str,
-        port: int,
-        codecs: Sequence[tuple[str, int]],
-        event_payload_type: int | None,
-        direction: Direction,
-        own_event_payload_type: int | None,
-    ) -> None: ...
+        Raises NoPortsAvailableError.
+        """
+
+    def connect(self, stream: str, agreed: Negotiated) -> None:
+        """Let the audio go as agreed; called again with each change."""
 
     def close(self, stream: str) -> None: ...
 
@@ -260,12 +255,9 @@ class Phone(VoIPPhone):  # type: ignore[misc]
 
     def _local_description(self, leg: str) -> LocalDescription:
         assert self.agent is not None
-        return LocalDescription.offer(
-            self.agent.local[0],
-            self.media.open(leg),
-            list(self.account.codecs),
-            self.account.event_payload_type,
-        )
+        terms = self.account.terms
+        port = self.media.open(leg, terms.srtp != "off")
+        return LocalDescription.offer(self.agent.local[0], port, terms)
 
     def save_dialog(self, call: Call) -> None:
         if call.dialog is not None and self.agent is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.media import codec, rtp
 from engine.media.engine import MediaEngine
-from engine.media.orders import Codec, Fact, OpenStream, SetRemote
+from engine.media.orders import Codec, Event, Fact, OpenStream, SetRemote
 
 PCMA, PCMU = Codec("PCMA", 8), Codec("PCMU", 0)
 WAIT_S = 10.0
@@ -130,7 +130,7 @@ class Rig:
     def remote(self, name: str, far: FarEnd, **changes: object) -> None:
         fields: dict[str, object] = {
             "host": far.address[0], "port": far.address[1], "codecs": (far.law,),
-            "event_payload_type": far.event_payload_type, **changes,
+            "events": () if far.event_payload_type is None else (Event(far.event_payload_type),), **changes,
         }
         self.engine.order(SetRemote(name, **fields))  # type: ignore[arg-type]
 

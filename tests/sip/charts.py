@@ -18,6 +18,7 @@ from engine.sip.call import Call
 from engine.sip.dialog import SavedDialog, SavedInvite
 from engine.sip.message import Message
 from engine.sip.phone import Phone
+from engine.sip.sdp import Negotiated
 
 TRUNK = ("192.0.2.10", 5060)
 LOCAL = ("198.51.100.7", 5070)
@@ -63,35 +64,27 @@ class VirtualClock:
 
 
 class FakeMedia:
-    """A media plane with `count` ports. `connected` holds the last order for each stream;
-    `event_payload_types` those of telephone-events sent and received.
+    """A media plane with `count` ports. `agreed` holds the last order for each stream, `connected` its
+    essence: host, port, codecs, telephone-event and direction.
     """
 
     def __init__(self, first: int = 40000, count: int = 4) -> None:
         self._free = list(range(first, first + 2 * count, 2))
         self.ports: dict[str, int] = {}
-        self.event_payload_types: dict[str, tuple[int | None, int | None]] = {}
+        self.agreed: dict[str, Negotiated] = {}
         self.connected: dict[str, tuple[str, int, tuple[tuple[str, int], ...], int | None, str]] = {}
 
-    def open(self, stream: str) -> int:
+    def open(self, stream: str, encrypted: bool = False) -> int:
         if not self._free:
             raise NoPortsAvailableError("every RTP port is taken")
         self.ports[stream] = self._free.pop(0)
         return self.ports[stream]
 
-    def connect(
-        self,
-        stream: str,
-        host: str,
-        port: int,
-        codecs: Sequence[tuple[str, int]],
-        event_payload_type: int | None,
-        direction: str,
-        received_event_payload_type: int | None = None,
-    ) -> None:
-        self.event_payload_types[stream] = (event_payload_type, received_event_payload_type)
+    def connect(self, stream: str, agreed: Negotiated) -> None:
         assert stream in self.ports, "audio for a stream that is not open"
-        self.connected[stream] = (host, port, tuple(codecs), event_payload_type, direction)
+        self.agreed[stream] = agreed
+        event, direction = agreed.event_payload_type, agreed.direction
+        self.connected[stream] = (agreed.host, agreed.port, agreed.codecs, event, direction)
 
     def close(self, stream: str) -> None:
         self._free.append(self.ports.pop(stream))

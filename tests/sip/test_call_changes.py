@@ -20,13 +20,17 @@ class TestTheirs:
         assert chart.take() == ["200 OK"]
         assert chart.media.connected[call.id][1:3] == (42000, (("PCMU", 0),))
 
-    def test_the_answers_version_rises_and_its_session_stays(self, chart: Chart) -> None:
+    @pytest.mark.parametrize(("codecs", "rise"), [("0", 1), ("8 0 101", 0)])
+    def test_the_answers_version_rises_where_it_changes_and_its_session_stays(
+        self, chart: Chart, codecs: str, rise: int
+    ) -> None:
+        """RFC 3264, 8."""
         call, invite = chart.answered()
-        chart.request("INVITE", call, body=sdp())
+        chart.request("INVITE", call, body=sdp(codecs=codecs))
         before = invite.sdp.split(b"\r\n")[1].split()
         after = chart.last("200").sdp.split(b"\r\n")[1].split()
         assert before[1] == after[1]
-        assert int(after[2]) == int(before[2]) + 1
+        assert int(after[2]) == int(before[2]) + rise
 
     def test_its_answer_is_repeated_until_the_ack_and_no_longer(self, chart: Chart) -> None:
         call, _ = chart.answered()

@@ -53,7 +53,8 @@ class TestProgress:
     def test_events_go_out_on_the_far_ends_payload_type_and_come_in_on_ours(self, chart: Chart) -> None:
         call, invite = chart.dial()
         chart.answer(invite, 200, body=sdp(codecs="8 96"))
-        assert chart.media.event_payload_types[call.id] == (96, 101)
+        assert chart.media.agreed[call.id].event_payload_type == 96
+        assert chart.media.agreed[call.id].events == ((96, 8000), (101, 8000))
 
     def test_180_without_a_description_after_early_media_leaves_it_early(self, chart: Chart) -> None:
         call, invite = chart.dial()

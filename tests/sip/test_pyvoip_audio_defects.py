@@ -24,7 +24,7 @@ from engine.media.dtmf import DigitReceiver
 from engine.media.engine import MediaEngine
 from engine.media.jitter import MAX_PACKETS, JitterBuffer
 from engine.media.level import MILLIWATT_POWER
-from engine.media.orders import Codec, Fact, SetRemote
+from engine.media.orders import Codec, Event, Fact, SetRemote
 from engine.media.rtp import Packet
 from engine.media.stream import RtpStream
 
@@ -74,7 +74,7 @@ class Bench:
         self.receiver = udp.Receiver()
         self.stream = RtpStream({}, "", 0, "", 0, name="bench", sample_width=2)
         self.stream.open(sock, self.now)
-        self.stream.set_remote(SetRemote("bench", *self.far.getsockname(), (law,), 101), self.now)
+        self.stream.set_remote(SetRemote("bench", *self.far.getsockname(), (law,), (Event(101),)), self.now)
 
     def receive(self, data: bytes) -> None:
         self.far.sendto(data, self.address)

@@ -12,23 +12,35 @@ from engine.sip.sdp import (
     LocalDescription,
     Negotiated,
     SdpError,
+    Terms,
     negotiate,
     parse,
     pyvoip_body,
-    refused_lines,
 )
 
-OURS = ["PCMA", "PCMU"]
+OURS = Terms(("PCMA", "PCMU"))
 
 
-def agree(text: str, codecs: list[str] = OURS) -> Negotiated:
-    return negotiate(parse(text.encode()), codecs)
+def agree(text: str, terms: Terms = OURS) -> Negotiated:
+    return negotiate(parse(text.encode()), terms)
+
+
+def offer(terms: Terms = OURS) -> LocalDescription:
+    return LocalDescription.offer("198.51.100.7", 40000, terms)
+
+
+def answer(text: str, terms: Terms = OURS) -> str:
+    """Our answer to an offer, as text."""
+    return offer(terms).answer(parse(text.encode()))[0].encode().decode()
 
 
 class TestReading:
     def test_the_usual_description(self) -> None:
         agreed = agree(sdp(host="192.0.2.30", port=41000, codecs="0 8 101"))
-        assert agreed == Negotiated("192.0.2.30", 41000, (("PCMU", 0), ("PCMA", 8)), 101, "sendrecv")
+        codecs = (("PCMU", 0), ("PCMA", 8))
+        assert agreed == Negotiated(
+            "192.0.2.30", 41000, codecs, 101, "sendrecv", events=((101, 8000),)
+        )
 
     def test_the_medias_address_and_direction_come_before_the_sessions(self) -> None:
         text = sdp(host="192.0.2.1").replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\n")
@@ -56,7 +68,7 @@ class TestReading:
         assert agree(text).event_payload_type == 101
 
     def test_a_refused_first_stream_is_passed_over(self) -> None:
-        text = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 8\r\nm=audio 4002 RTP/SAVP 8\r\n"
+        text = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 8\r\nm=audio 4002 RTP/AVPF 8\r\n"
         assert agree(text).port == 4002
 
     def test_ipv6(self) -> None:
@@ -70,8 +82,8 @@ class TestReading:
         ("text", "words"),
         [
             ("", "no media line"),
-            ("v=0\r\nm=audio x RTP/AVP 8\r\n", "no media line"),
-            ("v=0\r\nm=audio 99999 RTP/AVP 8\r\n", "no media line"),
+            ("v=0\r\nm=audio x RTP/AVP 8\r\n", "no audio"),
+            ("v=0\r\nm=audio 99999 RTP/AVP 8\r\n", "no audio"),
             ("v=0\r\nm=video 4000 RTP/AVP 99\r\n", "no audio"),
             ("v=0\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
             ("v=0\r\nc=IN IP4 evil.example\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
@@ -123,39 +135,48 @@ class TestDirections:
 
 class TestWriting:
     def test_an_offer_lists_our_codecs_in_our_order(self) -> None:
-        offer = LocalDescription.offer("198.51.100.7", 40000, ["PCMU", "PCMA"], 101)
-        session = parse(offer.encode())
-        assert session.audio is not None
-        assert session.audio.formats == [0, 8, 101]
-        assert session.audio.fmtp == {101: "0-15"}
-        assert session.audio.ptime == 20
-        assert offer.encode().endswith(b"a=sendrecv\r\n")
+        made = offer(Terms(("PCMU", "PCMA")))
+        audio = parse(made.encode()).audio
+        assert audio is not None
+        assert audio.formats == [0, 8, 101]
+        assert audio.fmtp == {101: "0-15"}
+        assert audio.ptime == 20
+        assert made.encode().endswith(b"a=sendrecv\r\n")
 
     def test_an_answer_has_only_what_was_offered_with_its_payload_types(self) -> None:
-        offer = LocalDescription.offer("198.51.100.7", 40000, OURS, 101)
-        answer = offer.answering(agree(sdp(codecs="18 0 96", direction="sendonly")))
-        text = answer.encode().decode()
+        text = answer(sdp(codecs="18 0 96", direction="sendonly"))
         assert "m=audio 40000 RTP/AVP 0 96\r\n" in text
         assert "a=recvonly\r\n" in text
         assert "a=rtpmap:96 telephone-event/8000\r\n" in text
 
     def test_an_answer_to_an_offer_without_events_has_none(self) -> None:
-        offer = LocalDescription.offer("198.51.100.7", 40000, OURS, 101)
-        assert b"telephone-event" not in offer.answering(agree(sdp(codecs="8"))).encode()
+        assert "telephone-event" not in answer(sdp(codecs="8"))
 
-    def test_each_change_raises_the_version_of_one_session(self) -> None:
-        offer = LocalDescription.offer("198.51.100.7", 40000, OURS, 101)
-        held = offer.with_direction("sendonly")
-        assert parse(held.encode()).version == parse(offer.encode()).version + 1
-        assert held.session_id == offer.session_id
+    def test_each_change_raises_the_version_of_one_session_and_no_change_does_not(self) -> None:
+        """RFC 3264, 8."""
+        first = offer()
+        held = first.with_direction("sendonly")
+        assert parse(held.encode()).version == parse(first.encode()).version + 1
+        assert held.session_id == first.session_id
+        assert held.with_direction("sendonly") is held
+        answered, _ = first.answer(parse(sdp().encode()))
+        assert answered.answer(parse(sdp().encode()))[0] is answered
+        assert answered.answer(parse(sdp(codecs="0").encode()))[0].version == answered.version + 1
 
     def test_two_sessions_have_different_ids(self) -> None:
-        offers = {LocalDescription.offer("h", 1, OURS, 101).session_id for _ in range(20)}
-        assert len(offers) == 20
+        assert len({offer().session_id for _ in range(20)}) == 20
 
-    def test_other_streams_of_an_offer_are_refused_each_in_its_kind(self) -> None:
-        session = parse(sdp(extra="m=video 4 RTP/AVP 99\r\nm=image 6 udptl t38\r\n").encode())
-        assert refused_lines(session) == ("m=video 0 RTP/AVP 99", "m=image 0 UDPTL 0")
+    def test_other_streams_of_an_offer_are_refused_each_in_its_place(self) -> None:
+        """RFC 3264, 6: an answer has one m= line for each, in the same order."""
+        video, fax = "m=video 4 RTP/AVP 99\r\n", "m=image 6 udptl t38\r\n"
+        text = answer(sdp(extra=fax).replace("m=audio", video + "m=audio"))
+        lines = [line for line in text.split("\r\n") if line.startswith("m=")]
+        assert lines == ["m=video 0 RTP/AVP 99", "m=audio 40000 RTP/AVP 8 0 101", "m=image 0 udptl t38"]
+
+    def test_refused_streams_keep_their_place_in_our_own_later_offers(self) -> None:
+        """RFC 3264, 8: the number of m= lines never gets smaller."""
+        answered, _ = offer().answer(parse(sdp(extra="m=video 4 RTP/AVP 99\r\n").encode()))
+        assert b"m=video 0 RTP/AVP 99\r\n" in answered.with_direction("sendonly").encode()
 
     def test_ipv6_is_named(self) -> None:
-        assert b"c=IN IP6 ::1\r\n" in LocalDescription.offer("::1", 4000, OURS, 101).encode()
+        assert b"c=IN IP6 ::1\r\n" in LocalDescription.offer("::1", 4000, OURS).encode()
