@@ -22,6 +22,7 @@ import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 CONFIG = """\
 poll_method epoll
@@ -118,11 +119,44 @@ class Answerer:
         return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body).encode()
 
 
+class Control:
+    """baresip's TCP control port: commands out, events in, as netstrings of JSON."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._read = b""
+
+    def command(self, name: str, parameters: str = "") -> None:
+        body = json.dumps({"command": name, "params": parameters})
+        self._link.sendall(f"{len(body)}:{body},".encode())
+
+    def wait_for(self, event: str, seconds: float = 10.0) -> None:
+        """Wait for an event such as CALL_ESTABLISHED. Raises BaresipError when none comes."""
+        self._link.settimeout(seconds)
+        while True:
+            try:
+                message = self._next()
+            except OSError:
+                raise BaresipError(f"baresip did not tell of {event} within {seconds:g} s") from None
+            if message.get("event") and message.get("type") == event:
+                return
+
+    def _next(self) -> dict[str, Any]:
+        while (colon := self._read.find(b":")) < 0 or len(self._read) < colon + 2 + int(self._read[:colon]):
+            data = self._link.recv(65536)
+            if not data:
+                raise OSError("closed")
+            self._read += data
+        end = colon + 1 + int(self._read[:colon])
+        body, self._read = self._read[colon + 1 : end], self._read[end + 1 :]
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+
 @contextlib.contextmanager
-def calls(ports: list[int]) -> Iterator[None]:
-    """baresip with one call to each RTP port, all answered. Ends what it started. Raises BaresipError."""
+def running(server: int) -> Iterator[Control]:
+    """A baresip whose account is at a port of 127.0.0.1. Ends what it started. Raises BaresipError."""
     program = install()
-    answerer = Answerer(ports)
     with tempfile.TemporaryDirectory(prefix="baresip-") as folder:
         home = Path(folder)
         control = _free_port()
@@ -137,14 +171,14 @@ def calls(ports: list[int]) -> Iterator[None]:
             wave=wave_file,
         ))
         (home / "accounts").write_text(
-            f"<sip:bench@127.0.0.1:{answerer.port};transport=udp>;regint=0;audio_codecs=pcmu\n")
+            f"<sip:bench@127.0.0.1:{server};transport=udp>;regint=0;audio_codecs=pcmu\n")
         (home / "contacts").write_text("")
         log = (home / "log").open("wb")
         phone = subprocess.Popen([program, "-f", folder], stdin=subprocess.DEVNULL, stdout=log,
                                  stderr=subprocess.STDOUT, env={**os.environ, "HOME": folder})
         try:
-            _dial(control, answerer, len(ports))
-            yield
+            with _link(control) as link:
+                yield Control(link)
         except BaresipError as error:
             log.flush()
             tail = (home / "log").read_text(errors="replace")[-600:]
@@ -157,27 +191,36 @@ def calls(ports: list[int]) -> Iterator[None]:
                 phone.kill()
                 phone.wait()
             log.close()
-            answerer.close()
 
 
-def _dial(control: int, answerer: Answerer, count: int) -> None:
+def _link(control: int) -> socket.socket:
     end = time.monotonic() + 20
     while True:
         try:
-            link = socket.create_connection(("127.0.0.1", control), 1)
-            break
+            return socket.create_connection(("127.0.0.1", control), 1)
         except OSError:
             if time.monotonic() > end:
                 raise BaresipError("baresip did not open its control port") from None
             time.sleep(0.1)
-    with link:
-        for n in range(count):
-            body = json.dumps({"command": "dial", "params": f"sip:{n}@127.0.0.1:{answerer.port}"})
-            link.sendall(f"{len(body)}:{body},".encode())  # a netstring
-            while len(answerer.acknowledged) <= n:
-                if time.monotonic() > end:
-                    raise BaresipError(f"baresip set up {len(answerer.acknowledged)} of {count} calls")
-                time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def calls(ports: list[int]) -> Iterator[None]:
+    """baresip with one call to each RTP port, all answered. Ends what it started. Raises BaresipError."""
+    answerer = Answerer(ports)
+    try:
+        with running(answerer.port) as control:
+            end = time.monotonic() + 20
+            for n in range(len(ports)):
+                control.command("dial", f"sip:{n}@127.0.0.1:{answerer.port}")
+                while len(answerer.acknowledged) <= n:
+                    if time.monotonic() > end:
+                        done = len(answerer.acknowledged)
+                        raise BaresipError(f"baresip set up {done} of {len(ports)} calls")
+                    time.sleep(0.02)
+            yield
+    finally:
+        answerer.close()
 
 
 def _write_tone(path: Path) -> None:
