@@ -16,7 +16,9 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS"
 @dataclass(frozen=True, slots=True)
 class Account:
     """`host` and `port` are the trunk's; `proxy`, where set, gets every request that starts outside
-    a dialog. `domain` replaces `host` in From, To and the Request-URI. `expires` in seconds.
+    a dialog. `domain` replaces `host` in From, To and the Request-URI. `expires` in seconds;
+    `ring_timeout` too: a call that comes in rings no longer (0: for ever). `accept_transfer`: the far end
+    may transfer us (REFER, Replaces).
     """
 
     host: str
@@ -37,6 +39,13 @@ class Account:
     srtp: Srtp = "off"
     keepalive: float = 25.0
     inbound: bool = True
+    accept_transfer: bool = False
+    ring_timeout: float = 180.0
+
+    @property
+    def allow(self) -> str:
+        """The methods that we take, for Allow: REFER only where transfers are accepted."""
+        return f"{ALLOW}, NOTIFY" + (", REFER" if self.accept_transfer else "")
 
     @property
     def next_hop(self) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPClient, SIPParseError
 
-from engine.sip.account import ALLOW, USER_AGENT, Account
+from engine.sip.account import USER_AGENT, Account
 from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator
 from engine.sip.exchange import cancel_of
@@ -27,11 +27,15 @@ from engine.sip.uri import Uri, escape_user, is_ip, number
 
 if TYPE_CHECKING:
     from engine.sip.call import Call
+    from engine.sip.transfer import Transfer
 
 log = logging.getLogger(__name__)
 
 MAX_INBOUND = 16
 """Inbound calls ringing or up at once; one more is answered 486."""
+
+MAX_SUBSCRIPTIONS = 64
+"""Transfers that outlive their calls until the far end has reported, kept at once."""
 
 
 class UserAgent(SIPClient):  # type: ignore[misc]
@@ -65,6 +69,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self.on_inbound: Callable[[Message, ServerTransaction], None] = self._refuse_inbound
         self.calls: dict[str, Call] = {}
         self._leaving: dict[str, Call] = {}
+        self._subscriptions: dict[str, Transfer] = {}
         self._strays: deque[tuple[str, str]] = deque(maxlen=64)
         self.malformed = 0
         self._send_datagram = send
@@ -165,7 +170,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             else:
                 self.respond(transaction, 481)
         elif request.to.tag:
-            self.respond(transaction, 481)
+            self._after_the_call(request, transaction)
         elif not _known_scheme(request):
             self.respond(transaction, 416)
         elif required := request.all("Require"):
@@ -178,6 +183,22 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.respond(transaction, 481)
         else:
             self.respond(transaction, 405 if request.method in _KNOWN else 501)
+
+    def _after_the_call(self, request: Message, transaction: ServerTransaction) -> None:
+        """A request in a dialog whose call is over: reports of a transfer may still come (RFC 5057, 2)."""
+        transfer = self._subscriptions.get(request.call_id)
+        if transfer is not None and request.method == "NOTIFY" and transfer.matches(request):
+            transfer.receive(request, transaction)
+        else:
+            self.respond(transaction, 481)
+
+    def keep_subscription(self, call_id: str, transfer: Transfer) -> None:
+        """Hand a transfer the reports that come after its call has ended, until `drop_subscription`."""
+        if len(self._subscriptions) < MAX_SUBSCRIPTIONS:
+            self._subscriptions[call_id] = transfer
+
+    def drop_subscription(self, call_id: str) -> None:
+        self._subscriptions.pop(call_id, None)
 
     def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
         if request.call_id in self.calls:
@@ -200,7 +221,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
     def respond(
         self, transaction: ServerTransaction, code: int, extra: list[tuple[str, str]] | None = None
     ) -> None:
-        fields = [("Allow", ALLOW), ("Server", USER_AGENT), *[(k, v) for k, v in (extra or []) if v]]
+        fields = [("Allow", self.account.allow), ("Server", USER_AGENT)]
+        fields += [(k, v) for k, v in (extra or []) if v]
         transaction.respond(response_to(transaction.request, code, to_tag=new_tag(), extra=fields))
 
     def _on_ack(self, ack: Message) -> None:

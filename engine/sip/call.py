@@ -11,7 +11,7 @@ from pyVoIP.RTP import PayloadType
 from pyVoIP.VoIP import CallState, InvalidStateError, VoIPCall
 
 from engine.legs import HangupCause, LegState
-from engine.sip.account import ALLOW, USER_AGENT
+from engine.sip.account import USER_AGENT
 from engine.sip.callee import Callee
 from engine.sip.caller import Caller
 from engine.sip.dialog import Dialog, new_tag
@@ -19,6 +19,7 @@ from engine.sip.message import Message, response_to
 from engine.sip.midcall import MidCall
 from engine.sip.sdp import LocalDescription, Negotiated, SdpError, parse
 from engine.sip.transaction import ServerTransaction
+from engine.sip.transfers import CallTransfers
 
 if TYPE_CHECKING:
     from engine.sip.agent import UserAgent
@@ -81,6 +82,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.caller: Caller | None = None
         self.callee: Callee | None = None
         self.midcall = MidCall(self)
+        self.transfers = CallTransfers(self)
         self.reinvite_failed = ""
 
     @property
@@ -179,6 +181,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.changed()
 
     def changed(self) -> None:
+        self.transfers.changed()
         self.on_change(self)
 
     def take_description(self, data: bytes) -> bool:
@@ -204,7 +207,8 @@ class Call(VoIPCall):  # type: ignore[misc]
         content: bytes = b"",
         extra: Sequence[tuple[str, str]] = (),
     ) -> None:
-        fields = [("Contact", self.agent.contact), ("Allow", ALLOW), ("Server", USER_AGENT), *extra]
+        fields = [("Contact", self.agent.contact), ("Allow", self.agent.account.allow)]
+        fields += [("Server", USER_AGENT), *extra]
         if content:
             fields.append(("Content-Type", "application/sdp"))
         tag = self.dialog.local.tag if self.dialog else new_tag()
@@ -219,6 +223,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.midcall.ended()
         self.cause = cause
         self._progress = LegState.ENDED
+        self.transfers.ended()
         self.phone.forget(self)
         self.changed()
 

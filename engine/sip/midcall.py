@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyVoIP.VoIP import InvalidStateError
 
 from engine.legs import HangupCause, LegState
-from engine.sip.account import ALLOW, USER_AGENT
+from engine.sip.account import USER_AGENT
 from engine.sip.dialog import Dialog, new_branch
 from engine.sip.exchange import InviteExchange
 from engine.sip.message import Message
@@ -47,6 +47,10 @@ class MidCall:
                 self._on_bye(request, transaction)
             elif request.method == "INVITE":
                 self._on_reinvite(request, transaction, dialog)
+            elif request.method == "REFER":
+                call.transfers.on_refer(request, transaction)
+            elif request.method == "NOTIFY":
+                call.transfers.on_notify(request, transaction)
             else:
                 call.respond(transaction, 200 if request.method == "OPTIONS" else 405)
 
@@ -121,7 +125,7 @@ class MidCall:
         def make(extra: list[tuple[str, str]]) -> Message:
             fields = [
                 ("Contact", call.agent.contact),
-                ("Allow", ALLOW),
+                ("Allow", call.agent.account.allow),
                 ("User-Agent", USER_AGENT),
                 ("Content-Type", "application/sdp"),
                 *extra,

@@ -20,16 +20,18 @@ from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus, V
 from engine.legs import HangupCause, LegState
 from engine.media.orders import DigitReceived, Fact
 from engine.media.plane import Standalone
-from engine.sip.account import ALLOW, USER_AGENT, Account
+from engine.sip.account import USER_AGENT, Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
 from engine.sip.caller import Caller
 from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.message import Message, build
+from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.sdp import LocalDescription, Negotiated
 from engine.sip.trace import Trace
 from engine.sip.transaction import Address, ServerTransaction
+from engine.sip.transfer import Transfer
 from engine.sip.transport import ResolveError, UdpTransport, local_address_towards, resolve
 from engine.sip.uri import NameAddr, is_ip
 
@@ -116,6 +118,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.on_inbound: Callable[[Call], None] = lambda call: None
         self.on_registration: Callable[[], None] = lambda: None
         self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
+        self.on_transfer: Callable[[Call, Transfer], None] = lambda call, transfer: None
+        self.on_referral: Callable[[Referral], None] = lambda referral: referral.refuse()
         self.on_dialog: Callable[[str, SavedDialog | SavedInvite | None], None] = lambda leg, saved: None
 
     @property
@@ -230,7 +234,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                     ("Call-ID", call_id),
                     ("CSeq", f"{cseq} INVITE"),
                     ("Contact", agent.contact),
-                    ("Allow", ALLOW),
+                    ("Allow", account.allow),
                     ("User-Agent", USER_AGENT),
                     ("Content-Type", "application/sdp"),
                     *extra,

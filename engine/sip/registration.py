@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from engine.sip.account import ALLOW, USER_AGENT
+from engine.sip.account import USER_AGENT
 from engine.sip.dialog import new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator, Credentials
 from engine.sip.message import Message, build
@@ -100,7 +100,7 @@ class Registration:
                 ("CSeq", f"{self._cseq} REGISTER"),
                 ("Contact", f"{self._agent.contact};expires={expires}"),
                 ("Expires", str(expires)),
-                ("Allow", ALLOW),
+                ("Allow", account.allow),
                 ("User-Agent", USER_AGENT),
                 *(extra or []),
             ],

@@ -120,10 +120,10 @@ def sdp(
     )
 
 
-def text(start: str, headers: Sequence[str], body: str = "") -> bytes:
+def text(start: str, headers: Sequence[str], body: str = "", kind: str = "application/sdp") -> bytes:
     lines = [start, *headers]
     if body:
-        lines.append("Content-Type: application/sdp")
+        lines.append(f"Content-Type: {kind}")
     return ("\r\n".join([*lines, f"Content-Length: {len(body.encode())}", "", ""]) + body).encode()
 
 
@@ -231,8 +231,9 @@ class Chart:
         trusted: bool = True,
         uri: str = "sip:1001@198.51.100.7:5070",
         contact: str = CALLEE,
+        kind: str = "application/sdp",
     ) -> bytes:
-        """Send a request to the phone; within a call's dialog where one is given."""
+        """Send a request to the phone; within a call's dialog where one is given. `kind`: of the body."""
         if call is not None:
             assert call.dialog is not None
             to, from_, call_id = str(call.dialog.local), str(call.dialog.remote), call.dialog.call_id
@@ -247,7 +248,7 @@ class Chart:
             f"Contact: {contact}",
             *headers,
         ]
-        data = text(f"{method} {uri} SIP/2.0", lines, body)
+        data = text(f"{method} {uri} SIP/2.0", lines, body, kind)
         self.receive(data, source, trusted)
         return data
 
