@@ -20,7 +20,8 @@ from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_
 from engine.sip.digest import Authenticator
 from engine.sip.exchange import cancel_of
 from engine.sip.layer import TransactionLayer
-from engine.sip.message import Message, build, refusal_of_malformed, response_to
+from engine.sip.message import Message, build, response_to
+from engine.sip.refusal import refusal_of_malformed
 from engine.sip.registration import Registration
 from engine.sip.transaction import Address, Clock, Send, ServerTransaction
 from engine.sip.uri import Uri, escape_user, is_ip, number
@@ -128,9 +129,11 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         except SIPParseError as error:
             self.malformed += 1
             log.debug("dropped a malformed datagram: %s", error)
-            if trusted and (refusal := refusal_of_malformed(data)):
+            if trusted and (refusal := refusal_of_malformed(data, str(error))):
                 self._send(refusal, source)
             return
+        if not message.is_request and len(message.all("Via")) > 1:
+            return  # meant for another, or sent round in a circle (8.1.3.3)
         if not trusted and not self._is_ours(message):
             return
         self._stamp_via(message, source)
@@ -203,8 +206,12 @@ class UserAgent(SIPClient):  # type: ignore[misc]
     def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
         if request.call_id in self.calls:
             self.respond(transaction, 482)
-        elif request.content and not request.sdp:
+        elif request.get("Content-Encoding") not in (None, "", "identity"):
+            self.respond(transaction, 415, [("Accept-Encoding", "identity")])
+        elif request.content and not request.sdp and not request.body_is_optional:
             self.respond(transaction, 415, [("Accept", "application/sdp")])
+        elif not request.accepts("application/sdp"):
+            self.respond(transaction, 406)
         elif not self.account.inbound:
             self.respond(transaction, 480)
         elif (

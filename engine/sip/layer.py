@@ -150,10 +150,11 @@ def reply_address(request: Message, source: Address) -> Address:
 def _server_key(request: Message) -> tuple[str, ...]:
     """17.2.3: branch and sent-by; for an ACK or CANCEL the key of the INVITE it belongs to.
 
-    A branch without the magic cookie is RFC 2543's: then tags, Call-ID and CSeq tell it apart.
+    A branch without the magic cookie, or with nothing after it, is RFC 2543's: then tags, Call-ID and
+    CSeq tell it apart.
     """
     via = request.via
     method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
-    if via.branch.startswith("z9hG4bK"):
+    if via.branch.startswith("z9hG4bK") and len(via.branch) > len("z9hG4bK"):
         return via.branch, f"{via.sent_by[0]}:{via.sent_by[1]}", method
     return request.call_id, request.from_.tag, str(request.cseq), f"{via.sent_by[0]}:{via.sent_by[1]}", method

@@ -14,6 +14,7 @@ from typing import Any
 import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.SIP` alone is a circular import
 from pyVoIP.SIP import SIPMessage, SIPMessageType, SIPParseError, SIPStatus
 
+from engine.sip.fields import LISTS, TOKEN, Via, canonical
 from engine.sip.sdp import pyvoip_body
 from engine.sip.uri import (
     CONTROL,
@@ -21,7 +22,6 @@ from engine.sip.uri import (
     Uri,
     number,
     parse_name_addr,
-    parse_params,
     parse_uri,
     split_outside_quotes,
 )
@@ -30,111 +30,15 @@ MAX_MESSAGE = 65535
 MAX_HEADERS = 128
 MAX_LINE = 8192
 """Longest start line or header, in characters; more is no trunk's."""
+MAX_VALUES = 512
+"""Header values, lists taken apart."""
+MAX_VIAS = 71
+"""One more than the hops that Max-Forwards: 70 allows."""
+MAX_ROUTES = 32
+MAX_CONTACTS = 64
+MAX_CALL_ID = 1024
 
-COMPACT = {
-    "i": "Call-ID",
-    "m": "Contact",
-    "e": "Content-Encoding",
-    "l": "Content-Length",
-    "c": "Content-Type",
-    "f": "From",
-    "s": "Subject",
-    "k": "Supported",
-    "t": "To",
-    "v": "Via",
-    "r": "Refer-To",
-    "b": "Referred-By",
-    "o": "Event",
-    "u": "Allow-Events",
-    "x": "Session-Expires",
-    "a": "Accept-Contact",
-    "j": "Reject-Contact",
-    "d": "Request-Disposition",
-}
-_CANONICAL = {
-    name.lower(): name
-    for name in (
-        *COMPACT.values(),
-        "CSeq",
-        "Max-Forwards",
-        "Record-Route",
-        "Route",
-        "WWW-Authenticate",
-        "Authorization",
-        "Proxy-Authenticate",
-        "Proxy-Authorization",
-        "Expires",
-        "Min-Expires",
-        "Allow",
-        "User-Agent",
-        "Server",
-        "Reason",
-        "Retry-After",
-        "Require",
-        "Proxy-Require",
-        "Unsupported",
-        "Accept",
-        "Warning",
-        "P-Asserted-Identity",
-        "P-Preferred-Identity",
-        "Privacy",
-        "Date",
-    )
-}
-_LISTS = {
-    "via",
-    "contact",
-    "route",
-    "record-route",
-    "allow",
-    "supported",
-    "require",
-    "proxy-require",
-    "unsupported",
-    "accept",
-    "allow-events",
-}
-_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
-_VIA = re.compile(
-    r"SIP\s*+/\s*+2\.0\s*+/\s*+([A-Za-z0-9\-]++)\s++(\[[0-9A-Fa-f:.]++\]|[^\s:;\[\]]++)"
-    r"\s*+(?::\s*+([0-9]{1,5}+))?\s*+(;.*)?$",
-    re.I | re.S,
-)
-"""Possessive throughout: a run of blanks must not make matching quadratic."""
 _AUTH_PARAM = re.compile(r'(?<!\w)(\w++)\s*+=\s*+("[^"]*"|[^,\s]+)')
-
-
-def canonical(name: str) -> str:
-    """A header name in its usual long form and case."""
-    name = name.strip()
-    return (
-        COMPACT.get(name.lower())
-        or _CANONICAL.get(name.lower())
-        or "-".join(part.capitalize() for part in name.split("-"))
-    )
-
-
-class Via:
-    """The parts of one Via value (RFC 3261, 20.42)."""
-
-    __slots__ = ("host", "params", "port", "transport")
-
-    def __init__(self, text: str) -> None:
-        match = _VIA.match(text.strip())
-        if not match:
-            raise SIPParseError(f"not a Via: {text[:80]!r}")
-        self.transport = match[1].upper()
-        self.host = match[2].strip("[]")
-        self.port = int(match[3]) if match[3] else None
-        self.params: dict[str, str | None] = {k.lower(): v for k, v in parse_params((match[4] or "")[1:])}
-
-    @property
-    def branch(self) -> str:
-        return self.params.get("branch") or ""
-
-    @property
-    def sent_by(self) -> tuple[str, int]:
-        return self.host.lower(), self.port or 5060
 
 
 class Message(SIPMessage):  # type: ignore[misc]
@@ -170,6 +74,8 @@ class Message(SIPMessage):  # type: ignore[misc]
         for line in lines:
             if line.strip():
                 self._parse_field(line)
+        if len(self.fields) > MAX_VALUES:
+            raise SIPParseError(f"{len(self.fields)} header values are too many")
         self._cut_content(content)
         self._check()
         self._fill_pyvoip()
@@ -186,7 +92,7 @@ class Message(SIPMessage):  # type: ignore[misc]
         elif match := re.match(r"(\S+)[ \t]+(\S+)[ \t]+(SIP/[0-9]+\.[0-9]+)[ \t]*$", start, re.I):
             self.type = SIPMessageType.MESSAGE
             self.method, self.uri_text, self.version = match[1], match[2], match[3].upper()
-            if not _TOKEN.fullmatch(self.method):
+            if not TOKEN.fullmatch(self.method):
                 raise SIPParseError(f"not a method: {self.method[:40]!r}")
         else:
             raise SIPParseError(f"not a SIP start line: {start[:80]!r}")
@@ -195,10 +101,10 @@ class Message(SIPMessage):  # type: ignore[misc]
         if len(line) > MAX_LINE:
             raise SIPParseError(f"a header of {len(line)} characters is too long")
         name, colon, value = line.partition(":")
-        if not colon or not _TOKEN.fullmatch(name.strip()):
+        if not colon or not TOKEN.fullmatch(name.strip()):
             raise SIPParseError(f"not a header: {line[:80]!r}")
         name, value = canonical(name), value.strip()
-        if name.lower() in _LISTS:
+        if name.lower() in LISTS:
             parts = [v.strip() for v in split_outside_quotes(value, ",")]
             self.fields += [(name, v) for v in parts if v]
         else:
@@ -221,12 +127,17 @@ class Message(SIPMessage):  # type: ignore[misc]
 
     def _check(self) -> None:
         """What every message needs before anything can be done with it (RFC 3261, 8.1.1)."""
-        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-            values = self.all(name)
-            if not values:
-                raise SIPParseError(f"no {name}")
-            if len(values) > 1 and name != "Via":
-                raise SIPParseError(f"{len(values)} of {name}")
+        needed = ("Via", "From", "To", "Call-ID", "CSeq")
+        if missing := [name for name in needed if not self.all(name)]:
+            raise SIPParseError(f"no {', '.join(missing)}")
+        for name in (*needed[1:], "Max-Forwards"):
+            if len(self.all(name)) > 1:
+                raise SIPParseError(f"{len(self.all(name))} of {name}")
+        for name, limit in (("Via", MAX_VIAS), ("Record-Route", MAX_ROUTES), ("Contact", MAX_CONTACTS)):
+            if len(self.all(name)) > limit:
+                raise SIPParseError(f"{len(self.all(name))} of {name} are too many")
+        if len(self.call_id) > MAX_CALL_ID:
+            raise SIPParseError(f"a Call-ID of {len(self.call_id)} characters is too long")
         if CONTROL.search(self.call_id):
             raise SIPParseError("a control character in Call-ID")
         cseq = re.fullmatch(r"([0-9]{1,10})\s+(\S+)", self.get("CSeq") or "")
@@ -330,6 +241,18 @@ class Message(SIPMessage):  # type: ignore[misc]
         return b""
 
     @property
+    def body_is_optional(self) -> bool:
+        """Whether a body that we can't read may be ignored (20.11)."""
+        return bool(
+            re.search(r";\s*handling\s*=\s*optional\b", self.get("Content-Disposition") or "", re.I)
+        )
+
+    def accepts(self, kind: str) -> bool:
+        """Whether the sender takes bodies of this type in a response; yes where it does not say (20.1)."""
+        ranges = [v.split(";")[0].strip().lower() for v in self.all("Accept")]
+        return not ranges or any(r in (kind, kind.split("/")[0] + "/*", "*/*") for r in ranges)
+
+    @property
     def summary_line(self) -> str:
         """`INVITE` or `180 Ringing`, for a timeline."""
         return self.method if self.is_request else f"{self.code} {self.reason}".strip()
@@ -397,22 +320,3 @@ def response_to(
     ]
     lines = [f"SIP/2.0 {code} {reason or pyvoip_status(code).phrase}"]
     return _compose(lines + [f"{name}: {value}" for name, value in [*fields, *added]], content)
-
-
-_COPIED = re.compile(rb"(via|v|from|f|to|t|call-id|i|cseq)[ \t]*:[^\r\n]*", re.I)
-
-
-def refusal_of_malformed(data: bytes) -> bytes | None:
-    """The response to a request that does not parse, with what can be copied of it (RFC 3261, 8.2, 16.3):
-    505 for another version of SIP, else 400. None for what is no request, and for ACK.
-    """
-    head = re.split(rb"\r?\n\r?\n", data.lstrip(b"\r\n"), maxsplit=1)[0]
-    start, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).splitlines() or [b""]
-    request = re.fullmatch(rb"([A-Za-z]+)[ \t].*[ \t](SIP/[0-9.]+)[ \t]*", start[:MAX_LINE])
-    if request is None or request[1] == b"ACK":
-        return None
-    copied = [line[:MAX_LINE] for line in lines[:MAX_HEADERS] if _COPIED.fullmatch(line)]
-    if not any(line[:1] in b"vV" for line in copied):
-        return None  # nothing says whose it is
-    status = b"400 Bad Request" if request[2] == b"SIP/2.0" else b"505 SIP Version Not Supported"
-    return b"\r\n".join([b"SIP/2.0 " + status, *copied, b"Content-Length: 0", b"", b""])

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyVoIP.SIP import SIPParseError, SIPStatus
 
-from engine.sip.message import MAX_HEADERS, MAX_LINE, MAX_MESSAGE, Message, Via, build, response_to
+from engine.sip.fields import Via
+from engine.sip.message import MAX_HEADERS, MAX_LINE, MAX_MESSAGE, Message, build, response_to
 
 INVITE = (
     b"INVITE sip:1001@198.51.100.7 SIP/2.0\r\n"
