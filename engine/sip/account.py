@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from engine.sip.digest import Credentials
+from engine.sip.digest import Credentials, Preference
 from engine.sip.sdp import Terms
 from engine.sip.sdp.crypto import Srtp
 from engine.sip.uri import NameAddr, Uri, escape_user
@@ -39,6 +40,8 @@ class Account:
     srtp: Srtp = "off"
     keepalive: float = 25.0
     inbound: bool = True
+    digest: Preference = "first"
+    keepalive_method: Literal["crlf", "options"] = "crlf"
     accept_transfer: bool = False
     ring_timeout: float = 180.0
 
@@ -78,7 +81,7 @@ class Account:
 
     def credentials(self) -> Credentials | None:
         user = self.auth_username or self.username
-        return Credentials(user, self.password) if user and self.password else None
+        return Credentials(user, self.password, self.digest) if user and self.password else None
 
     def _at(self, user: str) -> Uri:
         if self.domain:

@@ -57,6 +57,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             myPort=local[1],
         )
         self.account = account
+        self.credentials = account.credentials()
         self.clock = clock
         self.local = local
         self.public = local
@@ -106,7 +107,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         return True
 
     def authenticator(self) -> Authenticator:
-        return Authenticator(self.account.credentials())
+        return Authenticator(self.credentials)
 
     # --- in and out -------------------------------------------------------------------------
 
@@ -256,19 +257,21 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         if response.contact is None or response.via.host != self.local[0]:
             return
         dialog = Dialog.as_caller(response, response)
-        self.acknowledge(dialog, response.cseq)
+        self.acknowledge(dialog, response)
         if (response.call_id, response.to.tag) not in self._strays:
             self._strays.append((response.call_id, response.to.tag))
             self.bye(dialog)
 
     # --- requests of ours within a dialog ----------------------------------------------------
 
-    def acknowledge(self, dialog: Dialog, cseq: int) -> Callable[[], None]:
-        """Send the ACK of a 2xx: a request of its own branch along the route set (13.2.2.4).
+    def acknowledge(self, dialog: Dialog, invite: Message) -> Callable[[], None]:
+        """Send the ACK of a 2xx: a request of its own branch along the route set, with the CSeq and the
+        credentials of the INVITE (13.2.2.4). Of a stray 2xx the response itself stands for the INVITE.
 
         What is returned sends the same once more, for a 2xx that is repeated.
         """
-        ack = dialog.request("ACK", self.via(new_branch()), cseq=cseq)
+        credentials = [f for f in invite.fields if f[0] in ("Authorization", "Proxy-Authorization")]
+        ack = dialog.request("ACK", self.via(new_branch()), credentials, cseq=invite.cseq)
 
         def send() -> None:
             self._send(ack.raw, dialog.next_hop())
@@ -298,7 +301,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             )
 
             def receive(response: Message) -> None:
-                if response.code in (401, 407) and (more := auth.retry(response, method, request.uri_text)):
+                if response.code in (401, 407) and (more := auth.retry(response, request)):
                     send(more)
                 else:
                     on_response(response)

@@ -56,7 +56,7 @@ class Caller:
         if len(self._acks) >= MAX_FORKS:
             return
         dialog = Dialog.as_caller(request, response)
-        self._acks[tag] = call.agent.acknowledge(dialog, request.cseq)
+        self._acks[tag] = call.agent.acknowledge(dialog, request)
         if call.dialog is not None or call.progress is LegState.ENDED or self._giving_up:
             call.agent.bye(dialog)  # a second fork, or one that crossed our CANCEL
             if call.dialog is None:

@@ -108,7 +108,7 @@ class InviteExchange:
         elif (
             response.code in (401, 407)
             and not self._cancelled
-            and (headers := self._auth.retry(response, "INVITE", request.uri_text))
+            and (headers := self._auth.retry(response, request))
         ):
             self.start(headers)
         else:

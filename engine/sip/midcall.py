@@ -180,7 +180,7 @@ class _Change:
             self._ack()
             return
         self._dialog.refresh_target(response)
-        self._ack = call.agent.acknowledge(self._dialog, request.cseq)
+        self._ack = call.agent.acknowledge(self._dialog, request)
         if call.progress is LegState.ENDED:
             return
         call.local = self._wanted

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from engine.sip.account import USER_AGENT
 from engine.sip.dialog import new_branch, new_call_id, new_tag
-from engine.sip.digest import Authenticator, Credentials
+from engine.sip.digest import Authenticator, Challenge, next_nonce, renewed
 from engine.sip.message import Message, build
 from engine.sip.transaction import TimerHandle
-from engine.sip.uri import number, parse_name_addr
+from engine.sip.uri import Uri, number, parse_name_addr
 
 if TYPE_CHECKING:
     from engine.sip.agent import UserAgent
@@ -21,6 +23,11 @@ FIRST_RETRY = 2.0
 LONGEST_RETRY = 60.0
 REJECTED_RETRY = 300.0
 """Seconds before refused credentials are tried again: trunks lock out whoever keeps on asking."""
+LEAST_REFRESH = 1.0
+"""Seconds between a grant and the refresh of it at the least, however short the grant."""
+LONGEST_EXPIRY = 7 * 86400
+MAX_RAISES = 3
+"""How often a 423 may ask for longer before a grant."""
 
 
 class RegistrationState(StrEnum):
@@ -31,11 +38,26 @@ class RegistrationState(StrEnum):
     LOST = "lost"
 
 
+@dataclass(slots=True)
+class _Round:
+    """One REGISTER with its tries. `gone` is an older Contact of ours that it takes away; `presented` tells
+    that credentials went with it unasked, `plain` that neither may be.
+    """
+
+    expires: int
+    auth: Authenticator
+    gone: Uri | None = None
+    contact: Uri = field(default_factory=lambda: Uri("sip", "", ""))
+    presented: bool = False
+    plain: bool = False
+
+
 class Registration:
     """One binding at the registrar. `on_change` is called after every change of state or expiry.
 
     `detail` says in words why it failed; `answered` is false until the registrar has said anything;
-    `rejected` is true once it has refused our credentials.
+    `rejected` is true once it has refused our credentials. `since` is when `state` began, by the
+    agent's clock.
     """
 
     def __init__(self, agent: UserAgent, on_change: Callable[[], None]) -> None:
@@ -47,12 +69,15 @@ class Registration:
         self._expires = agent.account.expires
         self._retry_delay = FIRST_RETRY
         self._timer: TimerHandle | None = None
-        self._credentials: Credentials | None = agent.account.credentials()
+        self._accepted: tuple[Challenge, ...] = ()
+        """Challenges whose answers the registrar took: answered in advance when we refresh."""
         self._done: Callable[[], None] = lambda: None
-        self._bound = False  # also while an answer is awaited: a binding may have been made
+        self._bound: Uri | None = None  # also while an answer is awaited: a binding may have been made
         self._stopping = False
         self._just_moved = False
+        self._raised = 0
         self.state = RegistrationState.REGISTERING if agent.account.register else RegistrationState.OFF
+        self.since = agent.clock.time()
         self.detail = ""
         self.code = 0
         self.answered = False
@@ -61,7 +86,7 @@ class Registration:
 
     def start(self) -> None:
         if self.state is not RegistrationState.OFF:
-            self._register(self._expires, Authenticator(self._credentials))
+            self._begin(self._expires)
 
     def stop(self, done: Callable[[], None]) -> None:
         """Deregister; `done` is called when the registrar has answered or there is nothing to undo.
@@ -70,27 +95,51 @@ class Registration:
         """
         self._cancel_timer()
         self._stopping = True
-        if not self._bound:
+        if self._bound is None:
             done()
             return
         self._done = done
-        self._register(0, Authenticator(self._credentials))
+        self._begin(0)
+
+    def hurry(self) -> None:
+        """Try again now where a failure is being waited out: the trunk has been heard again. Credentials
+        that were refused still wait."""
+        if self._timer is not None and self._failing and not self.rejected:
+            self._cancel_timer()
+            self._begin(self._expires)
+
+    @property
+    def _failing(self) -> bool:
+        return self.state in (RegistrationState.FAILED, RegistrationState.LOST)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _register(
-        self, expires: int, auth: Authenticator, extra: list[tuple[str, str]] | None = None
-    ) -> None:
+    # --- asking -----------------------------------------------------------------------------------
+
+    def _begin(self, expires: int, *, plain: bool = False) -> None:
+        """A REGISTER of its own; challenges that were answered well before are answered in advance."""
+        moved = self._bound is not None and self._bound != self._agent.contact_uri
+        gone = self._bound if moved and not plain else None
+        this = _Round(expires, Authenticator(self._agent.credentials), gone, plain=plain)
+        uri, credentials = str(self._agent.account.registrar), self._agent.credentials
+        headers = [credentials.answer(c, "REGISTER", uri) for c in self._accepted] if credentials else []
+        this.presented = bool(headers)
+        self._send(this, headers)
+
+    def _send(self, this: _Round, credentials: Sequence[tuple[str, str]]) -> None:
         account = self._agent.account
-        self._bound = True
+        this.contact = self._agent.contact_uri
+        self._bound = self._bound or this.contact
         self._cseq += 1
         address = account.address_of_record
-        uri = account.registrar
+        contacts = [("Contact", f"<{this.contact}>;expires={this.expires}")]
+        if this.gone is not None:
+            contacts.append(("Contact", f"<{this.gone}>;expires=0"))
         request = build(
-            f"REGISTER {uri} SIP/2.0",
+            f"REGISTER {account.registrar} SIP/2.0",
             [
                 ("Via", self._agent.via(new_branch())),
                 ("Max-Forwards", "70"),
@@ -98,75 +147,103 @@ class Registration:
                 ("To", str(address)),
                 ("Call-ID", self._call_id),
                 ("CSeq", f"{self._cseq} REGISTER"),
-                ("Contact", f"{self._agent.contact};expires={expires}"),
-                ("Expires", str(expires)),
+                *contacts,
+                ("Expires", str(this.expires)),
                 ("Allow", account.allow),
                 ("User-Agent", USER_AGENT),
-                *(extra or []),
+                *credentials,
             ],
         )
         self._agent.layer.request(
             request,
             self._agent.next_hop,
-            lambda r: self._on_response(r, expires, auth, str(uri)),
-            lambda: self._on_timeout(expires),
+            lambda r: self._on_response(r, request, this),
+            lambda: self._on_timeout(this),
         )
 
-    def _on_response(self, response: Message, expires: int, auth: Authenticator, uri: str) -> None:
+    # --- what comes back --------------------------------------------------------------------------
+
+    def _on_response(self, response: Message, request: Message, this: _Round) -> None:
         self.answered = True
-        if response.code < 200 or (self._stopping and expires):
+        if response.code < 200 or (self._stopping and this.expires):
             return
         self.code = response.code
         moved = self._agent.learn_address(response)
-        if response.code in (401, 407) and (headers := auth.retry(response, "REGISTER", uri)):
-            self._register(expires, auth, headers)
-        elif response.code == 423 and 0 < expires < (least := _seconds(response.get("Min-Expires"))):
-            self._expires = min(least, 86400)
-            self._register(self._expires, auth)
-        elif expires == 0:
-            self._finish_stop()
+        if response.code in (401, 407) and (headers := this.auth.retry(response, request)):
+            self._send(this, headers)
         elif response.code < 300:
-            self._granted(response, expires, moved)
+            self._remember(this, response)
+            if this.expires == 0:
+                self._finish_stop()
+            else:
+                self._granted(response, this, moved)
+        elif self._asks_for_longer(response, this.expires):
+            self._remember(this, response)
+            self._expires = min(_seconds(response.get("Min-Expires")), LONGEST_EXPIRY)
+            self._begin(self._expires)
+        elif 400 <= response.code < 500 and self._simplify(this):
+            self._begin(this.expires, plain=True)
+        elif this.expires == 0:
+            self._finish_stop()
         else:
-            self.rejected = self.rejected or response.code in (401, 403, 407)
-            self._failed(f"{response.code} {response.reason}".strip(), _seconds(response.get("Retry-After")))
+            self._refused(response, this)
 
-    def _granted(self, response: Message, asked: int, moved: bool) -> None:
-        granted = max(1, self._granted_expiry(response, asked))
-        self._bound = True
+    def _asks_for_longer(self, response: Message, asked: int) -> bool:
+        """423 Interval Too Brief, with more than was asked for (10.2.8)."""
+        least = min(_seconds(response.get("Min-Expires")), LONGEST_EXPIRY)
+        if response.code != 423 or not 0 < asked < least or self._raised >= MAX_RAISES:
+            return False
+        self._raised += 1
+        return True
+
+    def _simplify(self, this: _Round) -> bool:
+        """Leave out what not every registrar likes, once: credentials sent unasked, a second Contact."""
+        unasked = this.presented and not this.auth.answered
+        if this.plain or not (unasked or this.gone is not None):
+            return False
+        self._accepted = ()
+        return True
+
+    def _remember(self, this: _Round, response: Message) -> None:
+        accepted = this.auth.answered or self._accepted
+        if nonce := next_nonce(response):
+            accepted = tuple(renewed(c, nonce) if c.header == "Authorization" else c for c in accepted)
+        self._accepted = accepted
+
+    def _granted(self, response: Message, this: _Round, moved: bool) -> None:
+        granted = max(1, _granted_expiry(response, this))
+        self._bound = this.contact
         self._retry_delay = FIRST_RETRY
+        self._raised = 0
         self.rejected = False
         self.detail = ""
-        self.state = RegistrationState.REGISTERED
+        self._enter(RegistrationState.REGISTERED)
         self.expires_at = self._agent.clock.time() + granted
         # early enough that a lost REGISTER can still be repeated before the binding ends; at once where
         # the registrar saw us at another address, but not over and over where that changes each time
         again = moved and not self._just_moved
         self._just_moved = again
-        delay = 0.0 if again else granted - min(granted * 0.5, 32.0)
+        delay = 0.0 if again else max(LEAST_REFRESH, granted - min(granted * 0.5, 32.0))
         self._start_timer(delay)
         self._on_change()
 
-    def _granted_expiry(self, response: Message, asked: int) -> int:
-        """The expiry of our own Contact among all that the registrar lists (10.2.4)."""
-        ours = self._agent.contact_uri
-        listed: list[int] = []
-        for value in response.all("Contact"):
-            try:
-                contact = parse_name_addr(value)
-            except ValueError:
-                continue
-            found = _seconds(contact.param("expires"))
-            if found and contact.uri.number == ours.number and contact.uri.address == ours.address:
-                return found
-            listed.append(found)
-        alone = listed[0] if len(listed) == 1 else 0  # ours, as a registrar behind NAT rewrote it
-        return alone or _seconds(response.get("Expires")) or asked
+    def _refused(self, response: Message, this: _Round) -> None:
+        why = f"{response.code} {response.reason}".strip()
+        if response.code < 400 and response.contact is not None:
+            why += f": the registrar sends us to {response.contact.uri}, and is not followed"
+        elif this.auth.problem:
+            why += f": the registrar {this.auth.problem}"
+        refused = response.code in (401, 403, 407) and not this.auth.exhausted
+        self.rejected = self.rejected or refused
+        self._failed(why, _seconds(response.get("Retry-After")))
 
     def _failed(self, why: str, retry_after: int = 0) -> None:
         was_up = self.state in (RegistrationState.REGISTERED, RegistrationState.LOST)
-        self._bound = was_up  # an older binding may still stand
-        self.state = RegistrationState.LOST if was_up else RegistrationState.FAILED
+        if not was_up:
+            self._bound = None  # else an older binding may still stand
+        self._raised = 0
+        self._accepted = ()
+        self._enter(RegistrationState.LOST if was_up else RegistrationState.FAILED)
         self.detail = why
         self.expires_at = None
         patience = REJECTED_RETRY if self.rejected else self._retry_delay
@@ -175,24 +252,59 @@ class Registration:
         self._start_timer(delay)
         self._on_change()
 
-    def _on_timeout(self, expires: int) -> None:
-        if expires == 0:
+    def _on_timeout(self, this: _Round) -> None:
+        if this.expires == 0:
             self._finish_stop()
         elif not self._stopping:
             self._failed("no answer")
 
     def _finish_stop(self) -> None:
-        self._bound = False
-        self.state = RegistrationState.OFF
+        self._bound = None
+        self._enter(RegistrationState.OFF)
         self.expires_at = None
         self._done()
+
+    def _enter(self, state: RegistrationState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.since = self._agent.clock.time()
 
     def _start_timer(self, delay: float) -> None:
         self._cancel_timer()
         self._timer = self._agent.clock.call_later(delay, self._again)
 
     def _again(self) -> None:
-        self._register(self._expires, Authenticator(self._credentials))
+        self._timer = None
+        self._begin(self._expires)
+
+
+def _granted_expiry(response: Message, this: _Round) -> int:
+    """The expiry of our own Contact among all that the registrar lists (10.2.4)."""
+    listed: list[int] = []
+    for value in response.all("Contact"):
+        try:
+            contact = parse_name_addr(value)
+        except ValueError:
+            continue
+        found = _seconds(contact.param("expires"))
+        if found and contact.uri.number == this.contact.number and _same_host(contact.uri, this.contact):
+            return found
+        listed.append(found)
+    alone = listed[0] if len(listed) == 1 else 0  # ours, as a registrar behind NAT rewrote it
+    return alone or _seconds(response.get("Expires")) or this.expires
+
+
+def _same_host(one: Uri, other: Uri) -> bool:
+    """Host without regard to case, the default port as good as none (19.1.4)."""
+    (host, port), (other_host, other_port) = one.address, other.address
+    return port == other_port and _plain_host(host) == _plain_host(other_host)
+
+
+def _plain_host(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower()
 
 
 def _seconds(text: str | None) -> int:

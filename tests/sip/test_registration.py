@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from charts import LOCAL, TRUNK, Chart
+from charts import LOCAL, TRUNK, Chart, answer
 from pyVoIP.VoIP import PhoneStatus
 
 from engine.sip.account import Account
@@ -16,6 +16,13 @@ from engine.sip.phone import Phone
 from engine.sip.registration import RegistrationState
 
 ACCOUNT = Account(*TRUNK, username="1001", password="demo pass", expires=300)
+
+
+OURS = "sip:1001@198.51.100.7:5070"
+
+
+def challenge(nonce: str) -> str:
+    return f'WWW-Authenticate: Digest realm="r", nonce="{nonce}", algorithm=MD5, qop="auth"'
 
 
 class Registrar:
@@ -30,6 +37,10 @@ class Registrar:
     @property
     def last(self) -> Message:
         return self.chart.last("REGISTER")
+
+    @property
+    def credentials(self) -> str:
+        return self.last.get("Authorization") or ""
 
     @property
     def count(self) -> int:
@@ -107,6 +118,66 @@ class TestRegistering:
         registrar.grant("Expires: 1800")
         assert registrar.until_next() == pytest.approx(1768, abs=0.2)
 
+    def test_423_after_a_challenge_is_answered_with_the_same_nonce(self, registrar: Registrar) -> None:
+        """RFC 3261, 10.2.8; RFC 7616, 3.4: the nonce count goes on."""
+        registrar.reply(401, challenge("n1"))
+        registrar.reply(423, "Min-Expires: 1800")
+        assert registrar.last.get("Expires") == "1800"
+        assert 'nonce="n1"' in registrar.credentials
+        assert "nc=00000002" in registrar.credentials
+        registrar.reply(401, challenge("n2"))  # one that wants a nonce of its own for each request
+        assert 'nonce="n2"' in registrar.credentials
+        registrar.grant("Expires: 1800")
+        assert registrar.registration.state is RegistrationState.REGISTERED
+
+    def test_423_that_asks_for_ever_more_ends(self, registrar: Registrar) -> None:
+        for least in range(1000, 1020):
+            registrar.reply(423, f"Min-Expires: {least}")
+        assert registrar.count == 4
+        assert registrar.registration.state is RegistrationState.FAILED
+
+    def test_stale_nonces_are_no_word_on_the_password(self, registrar: Registrar) -> None:
+        """RFC 7616, 3.3: stale; tried again soon, where a refused password waits for minutes."""
+        for n in range(6):
+            registrar.reply(401, challenge(f"n{n}") + ", stale=true")
+        assert registrar.count == 5
+        registration = registrar.registration
+        assert registration.state is RegistrationState.FAILED
+        assert not registration.rejected
+        assert "stale" in registration.detail
+        assert registrar.until_next() < 3
+
+    @pytest.mark.parametrize(("asked", "said"), [
+        (challenge("n").replace("MD5", "AKAv1-MD5"), "digest by AKAv1-MD5, which is not known"),
+        ('WWW-Authenticate: Basic realm="r"', "401 Reason"),
+    ])  # fmt: skip
+    def test_a_challenge_that_cant_be_answered_is_told(
+        self, registrar: Registrar, asked: str, said: str
+    ) -> None:
+        registrar.reply(401, asked)
+        assert said in registrar.registration.detail
+        assert registrar.until_next() >= 240
+
+    def test_a_missing_password_is_told(self) -> None:
+        registrar = Registrar(replace(ACCOUNT, password=""))
+        registrar.reply(401, challenge("n"))
+        assert registrar.registration.detail.endswith("the registrar asks for a password, and none is set")
+
+    def test_the_stronger_of_two_challenges_by_setting(self) -> None:
+        """RFC 8760, 2.4: else the topmost."""
+        both = [challenge("weak"), challenge("strong").replace("MD5", "SHA-256")]
+        for wish, nonce in (("first", "weak"), ("strongest", "strong")):
+            registrar = Registrar(replace(ACCOUNT, digest=wish))  # type: ignore[arg-type]
+            registrar.reply(401, *both)
+            assert f'nonce="{nonce}"' in registrar.credentials
+
+    def test_a_redirection_is_reported_and_not_followed(self, registrar: Registrar) -> None:
+        """RFC 3261, 8.1.3.4: following one is the user's choice; credentials go to the trunk's own server."""
+        registrar.reply(302, "Contact: <sip:elsewhere.example.net>")
+        assert registrar.count == 1
+        assert "302" in registrar.registration.detail
+        assert "sip:elsewhere.example.net" in registrar.registration.detail
+
     @pytest.mark.parametrize("minimum", ["Min-Expires: 60", "Min-Expires: x", "X-None: 1"])
     def test_423_without_a_longer_one_does_not_loop(self, registrar: Registrar, minimum: str) -> None:
         registrar.reply(423, minimum)
@@ -121,6 +192,70 @@ class TestRegistering:
         assert registrar.chart.phone.get_status() is PhoneStatus.REGISTERED
 
 
+class TestRefreshing:
+    def test_the_last_challenge_is_answered_in_advance(self, registrar: Registrar) -> None:
+        """RFC 7616, 3.6; the count goes up with each use of the nonce."""
+        registrar.reply(401, challenge("n1"))
+        for count in (2, 3):
+            registrar.grant()
+            registrar.until_next()
+            assert f"nc={count:08x}" in registrar.credentials
+            assert 'nonce="n1"' in registrar.credentials
+            assert f'uri="{registrar.last.uri_text}"' in registrar.credentials
+        registrar.grant()
+        assert registrar.changes[0] is registrar.changes[-1] is RegistrationState.REGISTERED
+
+    @pytest.mark.parametrize("stale", ["", ", stale=TRUE"])
+    def test_a_nonce_that_has_run_out_is_replaced(self, registrar: Registrar, stale: str) -> None:
+        """RFC 7616, 3.3; also where the registrar does not say that it is stale."""
+        registrar.reply(401, challenge("n1"))
+        registrar.grant()
+        registrar.until_next()
+        registrar.reply(401, challenge("n2") + stale)
+        assert 'nonce="n2"' in registrar.credentials
+        assert "nc=00000001" in registrar.credentials
+        registrar.grant()
+        assert set(registrar.changes) == {RegistrationState.REGISTERED}
+        registrar.until_next()
+        assert 'nonce="n2"' in registrar.credentials
+        assert "nc=00000002" in registrar.credentials
+
+    def test_the_nonce_told_in_a_success_is_used_next(self, registrar: Registrar) -> None:
+        """RFC 7616, 3.5: nextnonce in Authentication-Info."""
+        registrar.reply(401, challenge("n1"))
+        registrar.grant("Expires: 300", 'Authentication-Info: qop=auth, NextNonce="n\\"2"')
+        registrar.until_next()
+        assert r'nonce="n\"2"' in registrar.credentials
+        assert "nc=00000001" in registrar.credentials
+
+    def test_a_registrar_that_dislikes_credentials_unasked_gets_none(self, registrar: Registrar) -> None:
+        registrar.reply(401, challenge("n1"))
+        registrar.grant()
+        registrar.until_next()
+        registrar.reply(400)
+        assert not registrar.credentials
+        registrar.reply(401, challenge("n2"))
+        registrar.grant()
+        assert set(registrar.changes) == {RegistrationState.REGISTERED}
+
+    def test_a_password_changed_meanwhile_is_refused_once(self, registrar: Registrar) -> None:
+        registrar.reply(401, challenge("n1"))
+        registrar.grant()
+        registrar.until_next()
+        for nonce in ("n2", "n3"):
+            registrar.reply(401, challenge(nonce))
+        assert registrar.registration.state is RegistrationState.LOST
+        assert registrar.registration.rejected
+        assert registrar.until_next() >= 240
+        assert not registrar.credentials
+
+    @pytest.mark.parametrize("granted", ["1", "2"])
+    def test_a_tiny_grant_makes_no_flood(self, registrar: Registrar, granted: str) -> None:
+        for _ in range(5):
+            registrar.grant(f"Expires: {granted}")
+            assert registrar.until_next() >= 1
+
+
 class TestGrantedExpiry:
     @pytest.mark.parametrize(
         ("headers", "expected"),
@@ -131,6 +266,9 @@ class TestGrantedExpiry:
             (["Contact: <sip:1001@10.0.0.1>;expires=7, <sip:1001@198.51.100.7:5070>;expires=200"], 168),
             (["Contact: <sip:%31001@198.51.100.7:5070;ob>;q=1;Expires=100"], 68),
             (["Contact: <sip:1001@203.0.113.5:40000>;expires=80"], 48),
+            (["m: <sip:1001@198.51.100.7>;expires=9, <sip:1001@198.51.100.7:5070;lr>;expires=70"], 38),
+            (["Contact: <sip:1002@198.51.100.7:5070>;expires=9", f"m: {OURS};expires=66"], 34),
+            ([f"Contact: <{OURS};transport=udp>;+sip.instance=\"<urn:a,b>\";EXPIRES=100;q=0.5"], 68),
             (["Contact: <sip:1001@10.0.0.8>;expires=80, <sip:1001@10.0.0.9>;expires=9", "Expires: 100"], 68),
             (["Contact: <<bad>>;expires=9, <sip:1001@198.51.100.7:5070>;expires=64"], 32),
             (["X-Nothing: 1"], 300 - 32),
@@ -173,6 +311,44 @@ class TestTrouble:
     def test_retry_after_is_kept(self, registrar: Registrar) -> None:
         registrar.reply(503, "Retry-After: 18 (overloaded);duration=60")
         assert registrar.until_next() == pytest.approx(18, abs=0.2)
+
+    @pytest.mark.parametrize("date", ["Sun, 22 Nov 2026 12:00:00 GMT", "-3", "soon"])
+    def test_retry_after_of_no_seconds_is_left_out(self, registrar: Registrar, date: str) -> None:
+        """RFC 3261, 20.33: delta-seconds; HTTP's date form is none."""
+        registrar.reply(503, f"Retry-After: {date}")
+        assert registrar.until_next() < 3
+
+    @pytest.mark.parametrize("code", [404, 408, 480, 500, 504, 600])
+    def test_retry_after_holds_for_any_failure(self, registrar: Registrar, code: int) -> None:
+        registrar.reply(code, "Retry-After: 40")
+        assert registrar.until_next() == pytest.approx(40, abs=0.2)
+        registrar.reply(code, "Retry-After: 99999999")
+        assert registrar.until_next() == pytest.approx(3600, abs=0.2)
+
+    def test_when_it_was_lost_is_known(self, registrar: Registrar) -> None:
+        registrar.grant()
+        registrar.until_next()
+        registrar.reply(503, "Retry-After: 20")
+        lost_at = registrar.chart.clock.time()
+        registrar.until_next()
+        registrar.reply(503, "Retry-After: 20")
+        assert registrar.registration.since == lost_at
+
+    def test_a_trunk_heard_again_is_asked_at_once(self, registrar: Registrar) -> None:
+        registrar.reply(503, "Retry-After: 3000")
+        before = registrar.count
+        registrar.registration.hurry()
+        registrar.registration.hurry()
+        assert registrar.count == before + 1
+        registrar.grant()
+        registrar.registration.hurry()
+        assert registrar.count == before + 1
+
+    def test_but_not_with_credentials_that_it_refused(self, registrar: Registrar) -> None:
+        registrar.reply(403)
+        before = registrar.count
+        registrar.registration.hurry()
+        assert registrar.count == before
 
     def test_lost_and_regained(self, registrar: Registrar) -> None:
         registrar.grant()
@@ -229,6 +405,47 @@ class TestAddress:
             self.answer_from(registrar, "203.0.113.77", str(port))
             registrar.chart.clock.advance(0.01)
         assert registrar.count == 2
+
+    def contacts(self, registrar: Registrar) -> list[str]:
+        return registrar.last.all("Contact")
+
+    def test_the_binding_at_the_old_address_is_taken_away(self, registrar: Registrar) -> None:
+        """RFC 3261, 10.2.2: expires=0 for the old Contact, beside the new one."""
+        self.answer_from(registrar, "203.0.113.77", "40001")
+        registrar.until_next()
+        new, old = "<sip:1001@203.0.113.77:40001>", "<sip:1001@198.51.100.7:5070>"
+        assert self.contacts(registrar) == [f"{new};expires=300", f"{old};expires=0"]
+        self.answer_from(registrar, "203.0.113.77", "40001")
+        registrar.until_next()
+        assert self.contacts(registrar) == [f"{new};expires=300"]
+
+    def test_an_address_learned_from_the_challenge_was_never_bound(self, registrar: Registrar) -> None:
+        via = (registrar.last.get("Via") or "").replace(";rport", ";received=203.0.113.77;rport=40001")
+        data = answer(registrar.last, 401, headers=[challenge("n1")]).decode()
+        registrar.chart.receive(data.replace(registrar.last.get("Via") or "", via).encode())
+        assert self.contacts(registrar) == ["<sip:1001@203.0.113.77:40001>;expires=300"]
+        registrar.grant()
+        registrar.until_next()
+        assert self.contacts(registrar) == ["<sip:1001@203.0.113.77:40001>;expires=300"]
+
+    def test_a_registrar_that_takes_one_contact_only_gets_one(self, registrar: Registrar) -> None:
+        self.answer_from(registrar, "203.0.113.77", "40001")
+        registrar.until_next()
+        registrar.reply(400)
+        assert self.contacts(registrar) == ["<sip:1001@203.0.113.77:40001>;expires=300"]
+        registrar.reply(400)
+        assert registrar.registration.state is RegistrationState.LOST
+
+    def test_an_address_that_changes_with_each_refusal_does_not_loop(self, registrar: Registrar) -> None:
+        self.answer_from(registrar, "203.0.113.77", "40001")
+        registrar.until_next()
+        before = registrar.count
+        for port in range(40002, 40020):
+            via = registrar.last.get("Via") or ""
+            data = answer(registrar.last, 400).decode()
+            seen = via.replace(";rport", f";received=203.0.113.77;rport={port}")
+            registrar.chart.receive(data.replace(via, seen).encode())
+        assert registrar.count == before + 1
 
     @pytest.mark.parametrize(("received", "rport"), [
         ("evil>x", "5070"), ("203.0.113.77", "²"), ("203.0.113.77", "0"), ("203.0.113.77", "99999"),
