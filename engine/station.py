@@ -17,6 +17,7 @@ from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
 from engine.sip.account import Account
+from engine.sip.hop import Target
 from engine.sip.phone import Phone
 from engine.sip.trace import Trace
 from engine.sip.transport import ResolveError
@@ -37,7 +38,7 @@ def account_of(config: Config) -> Account:
         from_user=trunk.from_user,
         display_name=trunk.display_name,
         domain=trunk.domain,
-        proxy=split_host_port(trunk.proxy) if trunk.proxy else None,
+        proxy=Target(*split_host_port(trunk.proxy)) if trunk.proxy else None,
         register=trunk.register,
         expires=trunk.expires,
         caller_ids=tuple(trunk.caller_ids),

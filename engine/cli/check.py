@@ -70,7 +70,7 @@ async def _trunk(config: Config) -> int:
         print(f"trunk: NOT OK: {error}")
         return EXIT_USAGE
     try:
-        host, port = station.phone.listening
+        host, port, _ = station.phone.listening
         print(
             f"network: OK: SIP at {host}:{port}, seen by the trunk as {station.phone.agent.local[0]}"
             if station.phone.agent

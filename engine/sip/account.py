@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.sip.digest import Credentials, Preference
+from engine.sip.hop import Target, Transport
 from engine.sip.sdp import Terms
 from engine.sip.sdp.crypto import Srtp
 from engine.sip.uri import NameAddr, Uri, escape_user
@@ -17,9 +18,9 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS"
 @dataclass(frozen=True, slots=True)
 class Account:
     """`host` and `port` are the trunk's; `proxy`, where set, gets every request that starts outside
-    a dialog. `domain` replaces `host` in From, To and the Request-URI. `expires` in seconds;
-    `ring_timeout` too: a call that comes in rings no longer (0: for ever). `accept_transfer`: the far end
-    may transfer us (REFER, Replaces).
+    a dialog. Port 0 and no transport leave both to DNS (RFC 3263). `domain` replaces `host` in From, To
+    and the Request-URI. `expires` in seconds; `ring_timeout` too: a call that comes in rings no longer
+    (0: for ever). `accept_transfer`: the far end may transfer us (REFER, Replaces).
     """
 
     host: str
@@ -30,7 +31,8 @@ class Account:
     from_user: str = ""
     display_name: str = ""
     domain: str = ""
-    proxy: tuple[str, int] | None = None
+    proxy: Target | None = None
+    transport: Transport | None = None
     register: bool = True
     expires: int = 300
     caller_ids: tuple[str, ...] = ()
@@ -51,8 +53,9 @@ class Account:
         return f"{ALLOW}, NOTIFY" + (", REFER" if self.accept_transfer else "")
 
     @property
-    def next_hop(self) -> tuple[str, int]:
-        return self.proxy or (self.host, self.port)
+    def next_hop(self) -> Target:
+        """Where requests that start outside a dialog go."""
+        return self.proxy or Target(self.host, self.port, self.transport)
 
     @property
     def terms(self) -> Terms:
@@ -86,4 +89,4 @@ class Account:
     def _at(self, user: str) -> Uri:
         if self.domain:
             return Uri("sip", user, self.domain)
-        return Uri("sip", user, self.host, self.port if self.port != 5060 else None)
+        return Uri("sip", user, self.host, self.port if self.port not in (0, 5060) else None)

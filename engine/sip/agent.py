@@ -18,12 +18,12 @@ from pyVoIP.SIP import SIPClient, SIPParseError
 from engine.sip.account import USER_AGENT, Account
 from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator
-from engine.sip.exchange import cancel_of
-from engine.sip.layer import TransactionLayer
+from engine.sip.hop import DEFAULT_PORTS, Hop, Target
+from engine.sip.layer import Found, TransactionLayer
 from engine.sip.message import Message, build, response_to
 from engine.sip.refusal import refusal_of_malformed
 from engine.sip.registration import Registration
-from engine.sip.transaction import Address, Clock, Send, ServerTransaction
+from engine.sip.transaction import Clock, Send, ServerTransaction, cancel_of
 from engine.sip.uri import Uri, escape_user, is_ip, number
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ MAX_SUBSCRIPTIONS = 64
 class UserAgent(SIPClient):  # type: ignore[misc]
     """Registration, dialogs and everything that no call owns.
 
-    `local` is the address that the far end shall see in Via and Contact; `resolve(host)` gives the
-    IP of a name that is resolved already, or the name. `phone` gets inbound calls.
+    `local` is the address that the far end shall see in Via and Contact; `flow` the hop that
+    leads to the trunk. `phone` gets inbound calls.
     """
 
-    def __init__(self, account: Account, clock: Clock, send: Send, local: Address, phone: Any = None) -> None:
+    def __init__(
+        self, account: Account, clock: Clock, send: Send, local: tuple[str, int], phone: Any = None
+    ) -> None:
         super().__init__(
             account.host,
             account.port,
@@ -61,11 +63,15 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self.clock = clock
         self.local = local
         self.public = local
+        self.flow = account.next_hop.hop
         self.layer = TransactionLayer(clock, self._send)
         self.layer.on_request = self._on_request
         self.layer.on_ack = self._on_ack
         self.layer.on_cancel = self._on_cancel
         self.layer.on_stray = self._on_stray
+        self.layer.via = self.via
+        self.layer.locate = self._locate
+        self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
         self.on_registration: Callable[[], None] = lambda: None
         self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
         self.on_inbound: Callable[[Message, ServerTransaction], None] = self._refuse_inbound
@@ -80,16 +86,31 @@ class UserAgent(SIPClient):  # type: ignore[misc]
     # --- what every request needs -----------------------------------------------------------
 
     @property
-    def next_hop(self) -> Address:
+    def next_hop(self) -> Target:
         return self.account.next_hop
 
-    def via(self, branch: str) -> str:
+    def via(self, branch: str, hop: Hop | None = None) -> str:
         """Our Via, asking for rport (RFC 3581)."""
-        return f"SIP/2.0/UDP {_bracket(self.local[0])}:{self.local[1]};rport;branch={branch}"
+        transport = (hop or self.flow).transport.upper()
+        return f"SIP/2.0/{transport} {_bracket(self.local[0])}:{self.local[1]};rport;branch={branch}"
+
+    def _locate(self, target: Target, found: Found) -> None:
+        """The hops of a target. What names the trunk without a transport takes the way that we take
+        there; so does a target without a host (a tel: URI)."""
+        trunk, flow = self.next_hop, self.flow
+        same_name = target.host.lower() == trunk.host.lower() and target.port in (0, trunk.port)
+        if not target.host or (target.transport is None and same_name):
+            self.locate(trunk, found)
+        elif target._replace(port=target.port or DEFAULT_PORTS[flow.transport]) == (*flow[:2], None):
+            found([flow], "")
+        else:
+            self.locate(target, found)
 
     @property
     def contact_uri(self) -> Uri:
-        return Uri("sip", escape_user(self.account.username), self.public[0], self.public[1])
+        transport = self.flow.transport
+        params = () if transport == "udp" else (("transport", transport),)
+        return Uri("sip", escape_user(self.account.username), self.public[0], self.public[1], params)
 
     @property
     def contact(self) -> str:
@@ -111,18 +132,20 @@ class UserAgent(SIPClient):  # type: ignore[misc]
 
     # --- in and out -------------------------------------------------------------------------
 
-    def _send(self, data: bytes, destination: Address) -> None:
+    def _send(self, data: bytes, hop: Hop) -> None:
         try:
             self.on_message(Message(data), True)
         except SIPParseError:
             log.debug("a message of ours does not parse back")
-        # a remote target without a host (a tel: URI) leaves the trunk itself
-        self._send_datagram(data, destination if destination[0] else self.next_hop)
+        self._send_datagram(data, hop)
 
-    def receive(self, data: bytes, source: Address, trusted: bool = True) -> None:
-        """One datagram. From an address that is not the trunk's only what belongs to a transaction
-        or dialog of ours is taken; everything else is dropped in silence, so that nobody can have
-        us send anything to a third party."""
+    def receive(self, data: bytes, source: Hop, trusted: bool = True) -> None:
+        """One datagram, or one message of a stream.
+
+        From an address that is not the trunk's only what belongs to a transaction or dialog of ours is
+        taken; everything else is dropped in silence, so that nobody can have us send anything to a
+        third party.
+        """
         if not data.strip(b"\r\n\x00 "):
             return
         try:
@@ -150,7 +173,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         call = self.calls.get(message.call_id)
         return call is not None and call.dialog is not None and call.dialog.local.tag == message.to.tag
 
-    def _stamp_via(self, message: Message, source: Address) -> None:
+    def _stamp_via(self, message: Message, source: Hop) -> None:
         """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""
         if not message.is_request:
             return
@@ -250,7 +273,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         if call is not None:
             call.receive_cancel(transaction)
 
-    def _on_stray(self, response: Message, source: Address) -> None:
+    def _on_stray(self, response: Message, source: Hop) -> None:
         """A 2xx to an INVITE that we no longer know would leave someone on the line: ACK, then BYE."""
         if response.cseq_method != "INVITE" or not 200 <= response.code < 300 or not response.to.tag:
             return
@@ -274,7 +297,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         ack = dialog.request("ACK", self.via(new_branch()), credentials, cseq=invite.cseq)
 
         def send() -> None:
-            self._send(ack.raw, dialog.next_hop())
+            self.layer.send(ack, dialog.next_hop())
 
         send()
         return send
@@ -320,11 +343,11 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         Raises ValueError or SIPParseError for what was not saved by us.
         """
         if isinstance(saved, SavedInvite):
-            invite, hop = Message(saved.invite.encode()), (saved.host, saved.port)
+            invite, hop = Message(saved.invite.encode()), Hop(saved.host, saved.port, saved.transport)
             cancel = cancel_of(invite)
             # its 487 wants an ACK; a 200 that was faster an ACK and a BYE
             self.layer.resume(invite, hop, lambda response: self._on_stray(response, hop))
-            self.layer.request(cancel, hop, lambda r: None, lambda: None)
+            self.layer.request(cancel, hop.target, lambda r: None, lambda: None)
             return
         dialog = Dialog.restore(saved)
         dialog.local_cseq += 100  # requests sent after the last save may have used the next few

@@ -78,7 +78,7 @@ class Caller:
             return
         if response is None:
             heard = self.exchange.heard_anything
-            reason = "no final response" if heard else "no answer from the trunk"
+            reason = "no final response" if heard else self.exchange.error or "no answer from the trunk"
             name = self._giving_up or ("timeout" if heard else "no_response")
             call.end(HangupCause(name, "network", None, reason))
             return

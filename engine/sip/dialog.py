@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from engine.sip.hop import Target, Transport
 from engine.sip.message import Message, build
-from engine.sip.transaction import Address
 from engine.sip.uri import NameAddr, Uri, parse_name_addr, parse_uri
 
 
@@ -30,6 +30,7 @@ class SavedInvite(msgspec.Struct, frozen=True, tag="invite"):
     invite: str
     host: str
     port: int
+    transport: Transport = "udp"
 
 
 class SavedDialog(msgspec.Struct, frozen=True, tag="dialog"):
@@ -95,11 +96,10 @@ class Dialog:
         strict = self.route_set[0].uri.without_headers()
         return strict, [*self.route_set[1:], NameAddr(self.remote_target)]
 
-    def next_hop(self) -> Address:
+    def next_hop(self) -> Target:
         uri, routes = self.request_line()
-        return (
-            routes[0].uri.address if routes and self.route_set[0].uri.param("lr") is not None else uri.address
-        )
+        loose = routes and self.route_set[0].uri.param("lr") is not None
+        return routes[0].uri.target if loose else uri.target
 
     def request(
         self,
@@ -126,7 +126,7 @@ class Dialog:
         ]
         return build(f"{method} {uri} SIP/2.0", fields, content)
 
-    def save(self, source: Address) -> SavedDialog:
+    def save(self, source: tuple[str, int]) -> SavedDialog:
         return SavedDialog(
             self.call_id,
             str(self.local),

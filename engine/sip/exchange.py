@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.sip.digest import Authenticator
+from engine.sip.hop import Target
 from engine.sip.layer import TransactionLayer
-from engine.sip.message import Message, build
-from engine.sip.transaction import Address, ClientTransaction, TimerHandle
+from engine.sip.message import Message
+from engine.sip.outgoing import Outgoing
+from engine.sip.transaction import TimerHandle, cancel_of
 
 CANCEL_GRACE = 32.0
 """Seconds after CANCEL in which the final response must come (9.1)."""
@@ -34,7 +36,7 @@ class InviteExchange:
     def __init__(
         self,
         layer: TransactionLayer,
-        destination: Callable[[], Address],
+        destination: Callable[[], Target],
         auth: Authenticator,
         make: Callable[[list[tuple[str, str]]], Message],
         user: ExchangeUser,
@@ -44,7 +46,7 @@ class InviteExchange:
         self._auth = auth
         self._make = make
         self._user = user
-        self._transaction: ClientTransaction | None = None
+        self._transaction: Outgoing | None = None
         self._cancelled = False
         self._cancel_sent = False
         self._limit: TimerHandle | None = None
@@ -64,6 +66,11 @@ class InviteExchange:
         return request
 
     @property
+    def error(self) -> str:
+        """Why no answer came, where the transport or DNS said so."""
+        return self._transaction.error if self._transaction else ""
+
+    @property
     def rejected(self) -> bool:
         """True when our credentials were sent and refused."""
         return self._auth.rejected
@@ -79,15 +86,19 @@ class InviteExchange:
     def cancel(self) -> None:
         """Take the INVITE back. CANCEL leaves only after a provisional response (9.1)."""
         self._cancelled = True
-        if self._transaction is not None and self._transaction.state == "proceeding":
+        if self._transaction is None:
+            return
+        self._transaction.stay()
+        if self._transaction.state == "proceeding":
             self._send_cancel()
 
     def _send_cancel(self) -> None:
-        request = self.request
-        if self._cancel_sent or request is None:
+        request, sent = self.request, self._transaction
+        if self._cancel_sent or request is None or sent is None:
             return
         self._cancel_sent = True
-        self._layer.request(cancel_of(request), self._destination(), lambda r: None, lambda: None)
+        # as the INVITE left: by the same hop, with the same Via (9.1)
+        self._layer.request(cancel_of(sent.request), sent.hop, lambda r: None, lambda: None)
         self._layer.clock.call_later(CANCEL_GRACE, lambda: self._give_up(request))
 
     def _give_up(self, request: Message) -> None:
@@ -123,19 +134,3 @@ class InviteExchange:
         self.finished = True
         if self._limit is not None:
             self._limit.cancel()
-
-
-def cancel_of(invite: Message) -> Message:
-    """The CANCEL of an INVITE: its Request-URI, Via, From, To, Call-ID, CSeq number and Route (9.1)."""
-    return build(
-        f"CANCEL {invite.uri_text} SIP/2.0",
-        [
-            ("Via", invite.get("Via") or ""),
-            ("Max-Forwards", "70"),
-            ("From", invite.get("From") or ""),
-            ("To", invite.get("To") or ""),
-            ("Call-ID", invite.call_id),
-            ("CSeq", f"{invite.cseq} CANCEL"),
-            *(("Route", v) for v in invite.all("Route")),
-        ],
-    )

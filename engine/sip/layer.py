@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 from engine.sip.dialog import new_tag
+from engine.sip.hop import DEFAULT_PORTS, Hop, Target
 from engine.sip.message import Message, response_to
-from engine.sip.transaction import Address, ClientTransaction, Clock, Send, ServerTransaction
+from engine.sip.outgoing import Outgoing
+from engine.sip.transaction import ClientTransaction, Clock, Send, ServerTransaction, cancel_of
+
+Found = Callable[[Sequence[Hop], str], None]
+"""Gets the hops of a target in order of preference; or none, and why."""
 
 MAX_TRANSACTIONS = 4096
 """Server transactions kept at once; more requests are answered 503 without state."""
+NO_TCP_FOR = 600.0
+"""Seconds during which large requests go by UDP where TCP found nobody."""
 
 
 class TransactionLayer:
@@ -17,7 +25,11 @@ class TransactionLayer:
 
     `on_request(request, transaction)` gets each new request but ACK and CANCEL; `on_ack(ack)` an
     ACK that belongs to no transaction of ours, so to a dialog; `on_cancel(transaction)` the INVITE
-    that a CANCEL names; `on_stray(response)` a response without a transaction.
+    that a CANCEL names; `on_stray(response)` a response without a transaction; `on_sent(request, hop)`
+    each request as it leaves.
+
+    `locate`, `connected` and `worked` are the transports': the hops of a target, at once or later;
+    whether a connection stands; and which hop has answered. `via` writes ours.
     """
 
     def __init__(self, clock: Clock, send: Send) -> None:
@@ -28,7 +40,14 @@ class TransactionLayer:
         self.on_request: Callable[[Message, ServerTransaction], None] = lambda request, transaction: None
         self.on_ack: Callable[[Message], None] = lambda ack: None
         self.on_cancel: Callable[[ServerTransaction], None] = lambda transaction: None
-        self.on_stray: Callable[[Message, Address], None] = lambda response, source: None
+        self.on_stray: Callable[[Message, Hop], None] = lambda response, source: None
+        self.on_sent: Callable[[Message, Hop], None] = lambda request, hop: None
+        self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
+        self.connected: Callable[[Hop], bool] = lambda hop: True
+        self.worked: Callable[[Hop], None] = lambda hop: None
+        self.via: Callable[[str, Hop], str] | None = None
+        self.undecided: set[Outgoing] = set()
+        self._no_tcp: dict[tuple[str, int], float] = {}
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -36,7 +55,8 @@ class TransactionLayer:
     @property
     def unanswered(self) -> int:
         """Client transactions that still wait for their final response."""
-        return sum(t.state in ("calling", "trying", "proceeding") for t in self._clients.values())
+        locating = sum(outgoing.state == "locating" for outgoing in self.undecided)
+        return locating + sum(t.unanswered for t in self._clients.values())
 
     def had_last_word(self, within: float) -> bool:
         """Whether our part of a transaction was done in the last seconds: lost, it would be asked for
@@ -48,46 +68,94 @@ class TransactionLayer:
     def request(
         self,
         request: Message,
-        destination: Address,
+        target: Target,
         on_response: Callable[[Message], None],
         on_timeout: Callable[[], None],
-    ) -> ClientTransaction:
-        """Start a client transaction and send its request."""
-        transaction = self._client(request, destination, on_response, on_timeout)
-        transaction.start()
-        return transaction
+    ) -> Outgoing:
+        """Send a request to the first hop of its target that answers; its Via follows the hop."""
+        outgoing = Outgoing(self, request, target, on_response, on_timeout)
+        outgoing.start()
+        return outgoing
+
+    def send(self, request: Message, target: Target) -> None:
+        """Send a request that has no transaction: the ACK of a 2xx."""
+
+        def found(hops: Sequence[Hop], why: str) -> None:
+            if hops:
+                self._send(self.stamped(request, request.via.branch, hops[0]).raw, hops[0])
+
+        self.locate(target, found)
 
     def resume(
-        self, invite: Message, destination: Address, on_response: Callable[[Message], None]
+        self, invite: Message, hop: Hop, on_response: Callable[[Message], None]
     ) -> ClientTransaction:
         """Take up the transaction of an INVITE sent by an engine that died, for 64*T1."""
-        transaction = self._client(invite, destination, on_response, lambda: None)
+        transaction = self.client(invite, hop, on_response, lambda: None)
         transaction.resume()
         return transaction
 
-    def _client(
+    def client(
         self,
         request: Message,
-        destination: Address,
+        hop: Hop,
         on_response: Callable[[Message], None],
         on_timeout: Callable[[], None],
+        on_error: Callable[[str], None] = lambda why: None,
     ) -> ClientTransaction:
+        """A client transaction at one hop, not yet started."""
         key = (request.via.branch, request.method)
 
         def ended() -> None:
             self._clients.pop(key, None)
 
         transaction = ClientTransaction(
-            request, destination, self.clock, self._send, ended, on_response, on_timeout
+            request, hop, self.clock, self._send, ended, on_response, on_timeout, on_error
         )
         self._clients[key] = transaction
         return transaction
+
+    def stamped(self, request: Message, branch: str, hop: Hop) -> Message:
+        """The request with our Via for a hop."""
+        old = request.get("Via") or ""
+        new = self.via(branch, hop) if self.via else re.sub(r"branch=[^;]*", f"branch={branch}", old)
+        if new == old:
+            return request
+        return Message(request.raw.replace(f"Via: {old}".encode(), f"Via: {new}".encode(), 1))
+
+    def abandon(self, transaction: ClientTransaction) -> None:
+        """Go on without this hop; should it wake up, its INVITE is cancelled or its call ended."""
+        cancelled = False
+
+        def late(response: Message) -> None:
+            nonlocal cancelled
+            if response.code >= 200:
+                self.on_stray(response, transaction.destination)
+            elif transaction.is_invite and not cancelled:
+                cancelled = True
+                cancel = cancel_of(transaction.request)
+                self.client(cancel, transaction.destination, lambda r: None, lambda: None).start()
+
+        transaction.abandon(late)
+
+    def failed(self, hop: Hop, why: str) -> None:
+        """The transport can't reach a hop, or has lost the connection to it (RFC 3261, 18.4)."""
+        for transaction in [t for t in self._clients.values() if t.destination == hop]:
+            transaction.fail(why)
+
+    def takes_tcp(self, hop: Hop) -> bool:
+        """Whether TCP may be tried for a large request; not for a while after it found nobody there."""
+        return self._no_tcp.get((hop.host, hop.port), 0.0) <= self.clock.time()
+
+    def refuses_tcp(self, hop: Hop) -> None:
+        if len(self._no_tcp) >= 256:
+            self._no_tcp.clear()
+        self._no_tcp[hop.host, hop.port] = self.clock.time() + NO_TCP_FOR
 
     def expects(self, response: Message) -> bool:
         """Whether a response belongs to a request of ours."""
         return (response.via.branch, response.cseq_method) in self._clients
 
-    def receive(self, message: Message, source: Address) -> None:
+    def receive(self, message: Message, source: Hop) -> None:
         if message.is_request:
             self._receive_request(message, source)
             return
@@ -97,7 +165,7 @@ class TransactionLayer:
         else:
             client.receive(message)
 
-    def _receive_request(self, request: Message, source: Address) -> None:
+    def _receive_request(self, request: Message, source: Hop) -> None:
         key = _server_key(request)
         existing = self._servers.get(key)
         if request.method == "ACK":
@@ -108,11 +176,11 @@ class TransactionLayer:
         elif existing is not None and existing.request.method == request.method:
             existing.receive_again()
         elif len(self._servers) >= MAX_TRANSACTIONS:
-            self._send(response_to(request, 503, to_tag=new_tag()).raw, reply_address(request, source))
+            self._reply(request, source)(response_to(request, 503, to_tag=new_tag()).raw, source)
         else:
             self._new_server(request, source, key)
 
-    def _new_server(self, request: Message, source: Address, key: tuple[str, ...]) -> None:
+    def _new_server(self, request: Message, source: Hop, key: tuple[str, ...]) -> None:
         if request.method == "CANCEL":
             key = (*key, "CANCEL")
             if again := self._servers.get(key):
@@ -122,8 +190,7 @@ class TransactionLayer:
         def ended() -> None:
             self._servers.pop(key, None)
 
-        destination = reply_address(request, source)
-        transaction = ServerTransaction(request, destination, self.clock, self._send, ended)
+        transaction = ServerTransaction(request, source, self.clock, self._reply(request, source), ended)
         self._servers[key] = transaction
         if request.method != "CANCEL":
             self.on_request(request, transaction)
@@ -134,17 +201,32 @@ class TransactionLayer:
         if target is not None:
             self.on_cancel(target)
 
+    def _reply(self, request: Message, source: Hop) -> Send:
+        """Sends responses by the connection that the request came by; without it, to Via (18.2.2)."""
+        here, otherwise = reply_hops(request, source)
+
+        def send(data: bytes, hop: Hop) -> None:
+            self._send(data, here if self.connected(here) else otherwise)
+
+        return send
+
     def close(self) -> None:
         """End every transaction at once, silently."""
+        for outgoing in list(self.undecided):
+            outgoing.terminate()
         for transaction in [*self._clients.values(), *self._servers.values()]:
             transaction.terminate()
 
 
-def reply_address(request: Message, source: Address) -> Address:
-    """Where responses go: back to the source where rport was asked for (RFC 3581, 4), else to the
-    source's address at the port that Via names (18.2.2)."""
+def reply_hops(request: Message, source: Hop) -> tuple[Hop, Hop]:
+    """Where responses go, and where instead once the connection that the request came by is gone (18.2.2).
+
+    By UDP back to the source where rport was asked for (RFC 3581, 4), else to the source's address at
+    the port that Via names; by a stream on its connection, else by a new one to that port.
+    """
     via = request.via
-    return source if "rport" in via.params else (source[0], via.sent_by[1])
+    named = source._replace(port=via.port or DEFAULT_PORTS[source.transport])
+    return source if source.reliable or "rport" in via.params else named, named
 
 
 def _server_key(request: Message) -> tuple[str, ...]:

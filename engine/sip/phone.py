@@ -25,12 +25,13 @@ from engine.sip.agent import UserAgent
 from engine.sip.call import Call
 from engine.sip.caller import Caller
 from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
+from engine.sip.hop import Hop, Target
 from engine.sip.message import Message, build
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.sdp import LocalDescription, Negotiated
 from engine.sip.trace import Trace
-from engine.sip.transaction import Address, ServerTransaction
+from engine.sip.transaction import ServerTransaction
 from engine.sip.transfer import Transfer
 from engine.sip.transport import ResolveError, UdpTransport, local_address_towards, resolve
 from engine.sip.uri import NameAddr, is_ip
@@ -128,7 +129,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         return self._media
 
     @property
-    def listening(self) -> Address:
+    def listening(self) -> Hop:
         """The bound SIP address, once open."""
         assert self._transport is not None
         return self._transport.bound
@@ -138,19 +139,20 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     async def open(self) -> None:
         """Bind, resolve the trunk, start to register. Raises OSError or ResolveError."""
         self._loop = asyncio.get_running_loop()
-        hop = await resolve(*self.account.next_hop)
+        hop = await resolve(self.account.next_hop)
         self._transport = await UdpTransport.open(self._listen, self._receive)
         if self._trace is not None:
             self._transport.on_traffic = self._trace.write
         bound = self._transport.bound
         wildcard = bound[0] in ("0.0.0.0", "::")
         local = (local_address_towards(hop[0]) if wildcard else bound[0], bound[1])
-        self._transport.trusted = {address for address, _ in hop}
+        self._transport.trusted = {found.host for found in hop}
         if not is_ip(self.account.next_hop[0]):
             self._transport.remember(self.account.next_hop[0], hop[0][0])
         if self.account.proxy:
             try:
-                self._transport.trusted |= {a for a, _ in await resolve(self.account.host, self.account.port)}
+                registrar = Target(self.account.host, self.account.port)
+                self._transport.trusted |= {hop.host for hop in await resolve(registrar)}
             except ResolveError:
                 pass  # behind a proxy the registrar's name need not resolve here
         self._closing = False
@@ -163,6 +165,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         agent.on_registration = self._registration_changed
         agent.on_inbound = self._inbound
         agent.on_message = self.on_message
+        agent.layer.on_sent = self._sent
         self.calls = agent.calls
         agent.registration.start()
 
@@ -242,11 +245,6 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                 local.encode(),
             )
 
-        def attempt(extra: list[tuple[str, str]]) -> Message:
-            invite = make(extra)
-            self.on_dialog(leg, SavedInvite(invite.raw.decode(), *agent.next_hop))
-            return invite
-
         try:
             call = Call(leg, self, agent, "outbound", number, make([]), local, self._call_changed)
         except SIPParseError as error:
@@ -254,7 +252,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             raise ValueError(str(error)) from None
         cseq = 0
         agent.calls[call_id] = call
-        call.caller = Caller(call, attempt)
+        call.caller = Caller(call, make)
         return call
 
     def _local_description(self, leg: str) -> LocalDescription:
@@ -266,6 +264,11 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def save_dialog(self, call: Call) -> None:
         if call.dialog is not None and self.agent is not None:
             self.on_dialog(call.id, call.dialog.save(self.agent.local))
+
+    def _sent(self, request: Message, hop: Hop) -> None:
+        """An engine that restarts can take back an INVITE that was not answered yet."""
+        if request.method == "INVITE" and not request.to.tag and request.call_id in self.calls:
+            self.on_dialog(self.calls[request.call_id].id, SavedInvite(request.raw.decode(), *hop))
 
     def forget(self, call: Call) -> None:
         """The call has ended: its port goes back, its dialog need not be remembered."""
@@ -292,7 +295,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                 target=self.callCallback, args=(call,), name=f"call {call.id}", daemon=True
             ).start()
 
-    def _receive(self, data: bytes, source: Address, trusted: bool) -> None:
+    def _receive(self, data: bytes, source: Hop, trusted: bool) -> None:
         if self.agent is not None:
             self.agent.receive(data, source, trusted)
 
@@ -308,7 +311,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         agent, transport = self.agent, self._transport
         if agent is None or transport is None or self._closing or not self.account.keepalive:
             return
-        transport.send(b"\r\n\r\n", agent.next_hop)
+        transport.send(b"\r\n\r\n", agent.flow)
         agent.clock.call_later(self.account.keepalive, self._keep_alive)
 
     # --- pyVoIP's methods, for other threads ------------------------------------------------------

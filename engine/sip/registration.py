@@ -154,11 +154,11 @@ class Registration:
                 *credentials,
             ],
         )
-        self._agent.layer.request(
+        sent = self._agent.layer.request(
             request,
             self._agent.next_hop,
             lambda r: self._on_response(r, request, this),
-            lambda: self._on_timeout(this),
+            lambda: self._on_timeout(this, sent.error),
         )
 
     # --- what comes back --------------------------------------------------------------------------
@@ -252,11 +252,11 @@ class Registration:
         self._start_timer(delay)
         self._on_change()
 
-    def _on_timeout(self, this: _Round) -> None:
+    def _on_timeout(self, this: _Round, why: str) -> None:
         if this.expires == 0:
             self._finish_stop()
         elif not self._stopping:
-            self._failed("no answer")
+            self._failed(why or "no answer")
 
     def _finish_stop(self) -> None:
         self._bound = None

@@ -9,6 +9,8 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.sip.hop import Hop
+
 _SECRET = re.compile(
     rb"^((?:Proxy-)?Authorization[ \t]*:[ \t]*(?:Digest\b)?)(.*(?:\r?\n[ \t].*)*)", re.I | re.M
 )
@@ -39,7 +41,7 @@ class Trace:
             os.fchmod(descriptor, 0o600)  # one that was there already, too
         self._left = MAX_BYTES - self._file.tell()
 
-    def write(self, data: bytes, peer: tuple[str, int], sent: bool) -> None:
+    def write(self, data: bytes, peer: Hop, sent: bool) -> None:
         if self._left <= 0 or not data.strip():
             return
         text = _CONTROL.sub(
@@ -47,7 +49,7 @@ class Trace:
         )
         arrow = "sent to" if sent else "received from"
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        entry = f"--- {at} {arrow} {peer[0]}:{peer[1]}\n{text}\n"
+        entry = f"--- {at} {arrow} {peer}\n{text}\n"
         self._left -= len(entry.encode())
         try:
             self._file.write(entry)

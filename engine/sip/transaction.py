@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.sip.hop import Hop
 from engine.sip.message import Message, build
 
 T1 = 0.5
@@ -17,8 +18,6 @@ T2 = 4.0
 """Longest retransmission interval of non-INVITE requests and INVITE responses."""
 T4 = 5.0
 """How long a message stays in the network."""
-
-Address = tuple[str, int]
 
 
 class TimerHandle(Protocol):
@@ -33,13 +32,13 @@ class Clock(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> TimerHandle: ...
 
 
-Send = Callable[[bytes, Address], None]
+Send = Callable[[bytes, Hop], None]
 
 
 class Transaction:
     """What the four have in common: timers by name, one destination, one end."""
 
-    def __init__(self, clock: Clock, send: Send, destination: Address, ended: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, send: Send, destination: Hop, ended: Callable[[], None]) -> None:
         self.clock = clock
         self.destination = destination
         self.state = ""
@@ -58,6 +57,13 @@ class Transaction:
             if timer := self._timers.pop(name, None):
                 timer.cancel()
 
+    def _absorb(self, name: str, seconds: float) -> None:
+        """Wait for repeats that a timer names, then end; on a reliable transport none come."""
+        if self.destination.reliable:
+            self.terminate()
+        else:
+            self._start(name, seconds, self.terminate)
+
     def terminate(self) -> None:
         """End at once, silently; safe to call again."""
         if self.state != "terminated":
@@ -70,25 +76,31 @@ class ClientTransaction(Transaction):
     """INVITE (17.1.1) and non-INVITE (17.1.2) clients.
 
     `on_response` gets every response once, and each repeated 2xx to an INVITE (its ACK is the
-    dialog's, not ours); `on_timeout` is called when nothing final came in 64*T1.
+    dialog's, not ours); `on_timeout` is called when nothing final came in 64*T1,
+    `on_error` with the reason when the transport could not bring the request there (18.4).
+
+    On a reliable transport nothing is repeated, and nothing that was repeated is waited for.
     """
 
     def __init__(
         self,
         request: Message,
-        destination: Address,
+        destination: Hop,
         clock: Clock,
         send: Send,
         ended: Callable[[], None],
         on_response: Callable[[Message], None],
         on_timeout: Callable[[], None],
+        on_error: Callable[[str], None] = lambda why: None,
     ) -> None:
         super().__init__(clock, send, destination, ended)
         self.request = request
         self.is_invite = request.method == "INVITE"
         self.answered_at_all = False
+        self.abandoned = False
         self._on_response = on_response
         self._on_timeout = on_timeout
+        self._on_error = on_error
         self._ack: bytes | None = None
         self._interval = T1
 
@@ -99,7 +111,8 @@ class ClientTransaction(Transaction):
 
     def start(self) -> None:
         self.state = "calling" if self.is_invite else "trying"
-        self._start("A/E", self._interval, self._retransmit)
+        if not self.destination.reliable:
+            self._start("A/E", self._interval, self._retransmit)
         self._start("B/F", 64 * T1, self._time_out)
         self._send(self.request.raw, self.destination)
 
@@ -115,6 +128,28 @@ class ClientTransaction(Transaction):
         self.terminate()
         self._on_timeout()
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether our user still waits for the final response."""
+        return self.state in ("calling", "trying", "proceeding") and not self.abandoned
+
+    def fail(self, why: str) -> None:
+        """The transport can't bring the request there, or the connection that it left by is gone.
+
+        An INVITE that has had a provisional response waits on: its answer may come another way.
+        """
+        if self.state in ("calling", "trying") or (self.state == "proceeding" and not self.is_invite):
+            self.terminate()
+            self._on_error(why)
+
+    def abandon(self, on_response: Callable[[Message], None]) -> None:
+        """Ask no more, and hand what may still come to another; the user hears nothing of it."""
+        self.abandoned = True
+        self._stop("A/E")
+        self._on_response = on_response
+        self._on_timeout = lambda: None
+        self._on_error = lambda why: None
+
     def receive(self, response: Message) -> None:
         self.answered_at_all = True
         if response.code < 200:
@@ -125,7 +160,7 @@ class ClientTransaction(Transaction):
             if self.state in ("trying", "proceeding"):
                 self.state = "completed"
                 self._stop("A/E", "B/F")
-                self._start("K", T4, self.terminate)
+                self._absorb("K", T4)
                 self._on_response(response)
         elif response.code < 300:
             if self.state in ("calling", "proceeding"):
@@ -137,9 +172,9 @@ class ClientTransaction(Transaction):
         elif self.state in ("calling", "proceeding"):
             self.state = "completed"
             self._stop("A/E", "B/F")
-            self._start("D", 32.0, self.terminate)
             self._ack = _ack_non_2xx(self.request, response).raw
             self._acknowledge(self._ack)
+            self._absorb("D", 32.0)
             self._on_response(response)
         elif self.state == "completed" and self._ack is not None:
             self._acknowledge(self._ack)
@@ -151,7 +186,9 @@ class ClientTransaction(Transaction):
     def _provisional(self) -> None:
         self.state = "proceeding"
         if self.is_invite:
-            self._stop("A/E", "B/F")  # the user's own ring timeout governs from here
+            self._stop("A/E")
+        if self.is_invite and not self.abandoned:
+            self._stop("B/F")  # the user's own ring timeout governs from here
 
 
 def _ack_non_2xx(request: Message, response: Message) -> Message:
@@ -168,6 +205,22 @@ def _ack_non_2xx(request: Message, response: Message) -> Message:
     return build(f"ACK {request.uri_text} SIP/2.0", fields)
 
 
+def cancel_of(invite: Message) -> Message:
+    """The CANCEL of an INVITE: its Request-URI, Via, From, To, Call-ID, CSeq number and Route (9.1)."""
+    return build(
+        f"CANCEL {invite.uri_text} SIP/2.0",
+        [
+            ("Via", invite.get("Via") or ""),
+            ("Max-Forwards", "70"),
+            ("From", invite.get("From") or ""),
+            ("To", invite.get("To") or ""),
+            ("Call-ID", invite.call_id),
+            ("CSeq", f"{invite.cseq} CANCEL"),
+            *(("Route", v) for v in invite.all("Route")),
+        ],
+    )
+
+
 class ServerTransaction(Transaction):
     """INVITE (17.2.1) and non-INVITE (17.2.2) servers.
 
@@ -176,7 +229,7 @@ class ServerTransaction(Transaction):
     """
 
     def __init__(
-        self, request: Message, source: Address, clock: Clock, send: Send, ended: Callable[[], None]
+        self, request: Message, source: Hop, clock: Clock, send: Send, ended: Callable[[], None]
     ) -> None:
         super().__init__(clock, send, source, ended)
         self.request = request
@@ -211,10 +264,11 @@ class ServerTransaction(Transaction):
         if not self.is_invite:
             self.last_word = self.clock.time()
             self.state = "completed"
-            self._start("J", 64 * T1, self.terminate)
+            self._absorb("J", 64 * T1)
             return
         self.state = "accepted" if response.code < 300 else "completed"
-        self._start("G", self._interval, self._retransmit)
+        if self.state == "accepted" or not self.destination.reliable:  # a 2xx is for the far end's user
+            self._start("G", self._interval, self._retransmit)
         self._start("H", 64 * T1, self._no_ack)
 
     def _retransmit(self) -> None:  # timer G
@@ -242,4 +296,4 @@ class ServerTransaction(Transaction):
         elif self.state == "completed":
             self.state = "confirmed"
             self._stop("G", "H")
-            self._start("I", T4, self.terminate)
+            self._absorb("I", T4)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from engine.sip.transaction import Address
+from engine.sip.hop import Hop, Target
 from engine.sip.uri import is_ip
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,9 @@ class ResolveError(Exception):
     """A host name without an address; the text is one plain sentence."""
 
 
-async def resolve(host: str, port: int) -> list[Address]:
+async def resolve(target: Target) -> list[Hop]:
     """Every address of a host, IPv4 first. Raises ResolveError."""
+    host, port, transport = target.hop
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
@@ -46,10 +47,10 @@ async def resolve(host: str, port: int) -> list[Address]:
         reason = getattr(error, "strerror", None) or str(error)
         raise ResolveError(f"{host} has no address ({reason})") from None
     ordered = sorted(found, key=lambda info: info[0] != socket.AF_INET)
-    return [(str(info[4][0]), int(info[4][1])) for info in ordered]
+    return [Hop(str(info[4][0]), int(info[4][1]), transport) for info in ordered]
 
 
-def local_address_towards(remote: Address) -> str:
+def local_address_towards(remote: Hop) -> str:
     """The address of ours from which packets to `remote` leave. Raises OSError when there is no route."""
     family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -63,7 +64,7 @@ class UdpTransport(asyncio.DatagramProtocol):
     Over-rate datagrams are dropped before anything is parsed and counted in `dropped`.
     """
 
-    def __init__(self, receive: Callable[[bytes, Address, bool], None]) -> None:
+    def __init__(self, receive: Callable[[bytes, Hop, bool], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
         self._trunk = TokenBucket(TRUNK_RATE, TRUNK_BURST)
@@ -72,26 +73,26 @@ class UdpTransport(asyncio.DatagramProtocol):
         self._lookups: set[asyncio.Task[None]] = set()
         self.trusted: set[str] = set()
         self.dropped = 0
-        self.on_traffic: Callable[[bytes, Address, bool], None] = lambda data, peer, sent: None
+        self.on_traffic: Callable[[bytes, Hop, bool], None] = lambda data, peer, sent: None
 
     @classmethod
-    async def open(cls, local: Address, receive: Callable[[bytes, Address, bool], None]) -> UdpTransport:
+    async def open(cls, local: tuple[str, int], receive: Callable[[bytes, Hop, bool], None]) -> UdpTransport:
         """Raises OSError when the address can't be bound."""
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=local)
         return protocol
 
     @property
-    def bound(self) -> Address:
+    def bound(self) -> Hop:
         assert self._transport is not None
         name = self._transport.get_extra_info("sockname")
-        return str(name[0]), int(name[1])
+        return Hop(str(name[0]), int(name[1]))
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        source = (str(addr[0]), int(addr[1]))
+        source = Hop(str(addr[0]), int(addr[1]))
         trusted = source[0] in self.trusted
         now = asyncio.get_running_loop().time()
         if not (self._trunk if trusted else self._strangers).take(now):
@@ -106,13 +107,13 @@ class UdpTransport(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         log.debug("the network reported: %s", exc)
 
-    def send(self, data: bytes, destination: Address) -> None:
+    def send(self, data: bytes, destination: Hop) -> None:
         """Send to an IP at once, to a name once it is resolved; what can't be sent is logged."""
-        host, port = destination
+        host, port, _ = destination
         if is_ip(host):
             self._send(data, destination)
         elif host in self._names:
-            self._send(data, (self._names[host], port))
+            self._send(data, Hop(self._names[host], port))
         else:
             task = asyncio.get_running_loop().create_task(self._resolve_and_send(data, host, port))
             self._lookups.add(task)
@@ -125,19 +126,19 @@ class UdpTransport(asyncio.DatagramProtocol):
 
     async def _resolve_and_send(self, data: bytes, host: str, port: int) -> None:
         try:
-            found = await resolve(host, port)
+            found = await resolve(Target(host, port))
         except ResolveError as error:
             log.warning("not sent: %s", error)
             return
         self.remember(host, found[0][0])
         self._send(data, found[0])
 
-    def _send(self, data: bytes, destination: Address) -> None:
+    def _send(self, data: bytes, destination: Hop) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         self.on_traffic(data, destination, True)
         try:
-            self._transport.sendto(data, destination)
+            self._transport.sendto(data, destination[:2])
         except (OSError, ValueError) as error:
             log.debug("not sent to %s:%d: %s", destination[0], destination[1], error)
 

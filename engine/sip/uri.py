@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
+from engine.sip.hop import Target, Transport
+
 DEFAULT_PORT = 5060
 
 _UNESCAPED = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/#]")
@@ -72,6 +74,17 @@ class Uri:
     def address(self) -> tuple[str, int]:
         """Where a request for it goes, without DNS: maddr or host, and the port (RFC 3263 default)."""
         return self.param("maddr") or self.host, self.port or DEFAULT_PORT
+
+    @property
+    def target(self) -> Target:
+        """Where a request for it goes, for DNS to complete (RFC 3263, 4)."""
+        named = (self.param("transport") or "").lower()
+        transport: Transport | None = None
+        if self.scheme == "sips" or named == "tls":
+            transport = "tls"
+        elif named in ("udp", "tcp"):
+            transport = "udp" if named == "udp" else "tcp"
+        return Target(self.param("maddr") or self.host, self.port or 0, transport)
 
     @property
     def number(self) -> str:

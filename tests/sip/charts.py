@@ -16,6 +16,7 @@ from engine.sip.account import Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
 from engine.sip.dialog import SavedDialog, SavedInvite
+from engine.sip.hop import Hop
 from engine.sip.message import Message
 from engine.sip.phone import Phone
 from engine.sip.sdp import Negotiated
@@ -102,6 +103,7 @@ class Sent:
     at: float
     message: Message
     to: tuple[str, int]
+    hop: Hop
 
 
 def sdp(
@@ -177,13 +179,13 @@ class Chart:
         self.phone.attach(self.agent)
         self._branches = itertools.count(1)
 
-    def _send(self, data: bytes, to: tuple[str, int]) -> None:
+    def _send(self, data: bytes, hop: Hop) -> None:
         self.raw.append(data)
         try:
             message = Message(data)
         except SIPParseError:
             return  # a refusal that copies a damaged header
-        self.sent.append(Sent(round(self.clock.time() - self.started, 6), message, to))
+        self.sent.append(Sent(round(self.clock.time() - self.started, 6), message, hop[:2], hop))
 
     def _changed(self, call: Call) -> None:
         if not self.states or self.states[-1] is not call.progress:
@@ -210,7 +212,7 @@ class Chart:
     # --- the far end --------------------------------------------------------------------------------
 
     def receive(self, data: bytes, source: tuple[str, int] = TRUNK, trusted: bool = True) -> None:
-        self.agent.receive(data, source, trusted)
+        self.agent.receive(data, Hop(*source), trusted)
 
     def answer(self, request: Message, code: int, reason: str = "Reason", **more: object) -> None:
         self.receive(answer(request, code, reason, **more))  # type: ignore[arg-type]

@@ -31,14 +31,14 @@ class TestRoutes:
         bye = dialog.request("BYE", VIA)
         assert bye.uri_text == "sip:callee@192.0.2.20:5080;transport=udp"
         assert bye.all("Route") == []
-        assert dialog.next_hop() == ("192.0.2.20", 5080)
+        assert dialog.next_hop()[:2] == ("192.0.2.20", 5080)
 
     def test_the_caller_reverses_the_record_route(self) -> None:
         dialog = caller(routes=("<sip:p3;lr>", "<sip:p2;lr>, <sip:p1:5062;lr>"))
         bye = dialog.request("BYE", VIA)
         assert bye.all("Route") == ["<sip:p1:5062;lr>", "<sip:p2;lr>", "<sip:p3;lr>"]
         assert bye.uri_text == "sip:callee@192.0.2.20"
-        assert dialog.next_hop() == ("p1", 5062)
+        assert dialog.next_hop()[:2] == ("p1", 5062)
 
     def test_the_callee_keeps_its_order(self) -> None:
         headers = [
@@ -56,7 +56,7 @@ class TestRoutes:
         bye = dialog.request("BYE", VIA)
         assert bye.uri_text == "sip:p1:5062"
         assert bye.all("Route") == ["<sip:p2;lr>", "<sip:callee@192.0.2.20>"]
-        assert dialog.next_hop() == ("p1", 5062)
+        assert dialog.next_hop()[:2] == ("p1", 5062)
 
     def test_lr_counts_with_a_value_too(self) -> None:
         assert caller(routes=("<sip:p1;lr=on>",)).request("BYE", VIA).uri_text == "sip:callee@192.0.2.20"

@@ -9,6 +9,7 @@ from charts import TRUNK, Chart, answer, sdp
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.legs import LegState
+from engine.sip.hop import Hop
 from engine.sip.message import Message
 
 PIECES = [
@@ -66,7 +67,7 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
         if request.is_request and request.method != "ACK":
             body = sdp(direction=dice.choice(["sendrecv", "sendonly"])) if dice.random() < 0.7 else ""
             tag = dice.choice(["far", "far", "fork", None])
-            receive(damaged(answer(request, dice.choice(codes), body=body, tag=tag), dice), TRUNK)
+            receive(damaged(answer(request, dice.choice(codes), body=body, tag=tag), dice), Hop(*TRUNK))
     elif what in (3, 4):
         method = dice.choice(["INVITE", "INVITE", "BYE", "ACK", "CANCEL", "OPTIONS", "UPDATE", "INFO"])
         chart.agent.receive = catch  # type: ignore[method-assign]
@@ -80,7 +81,7 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
             )  # fmt: skip
         finally:
             chart.agent.receive = receive  # type: ignore[method-assign]
-        receive(damaged(caught[0], dice), TRUNK)
+        receive(damaged(caught[0], dice), Hop(*TRUNK))
     elif what == 5 and call is not None:
         call.hangup_leg()
     elif what == 6 and call is not None:

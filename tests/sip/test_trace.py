@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.sip import trace
+from engine.sip.hop import Hop
 from engine.sip.trace import Trace, mask
 
 REGISTER = (
@@ -16,7 +17,7 @@ REGISTER = (
     b'Authorization: Digest username="1001", realm="trunk", nonce="N0NCE", uri="sip:x", response="R35P", '
     b'cnonce="CN0NCE", nc=00000001, qop=auth, algorithm=MD5\r\nCall-ID: c\r\n\r\n'
 )
-PEER = ("192.0.2.10", 5060)
+PEER = Hop("192.0.2.10", 5060)
 
 
 @pytest.mark.parametrize(

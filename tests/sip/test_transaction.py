@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from charts import TRUNK, VirtualClock
 
+from engine.sip.hop import Hop, Target
 from engine.sip.layer import TransactionLayer
 from engine.sip.message import Message, build, response_to
 from engine.sip.transaction import ServerTransaction
@@ -57,12 +58,13 @@ class Wire:
     def start(self, method: str) -> Message:
         message = request(method)
         self.layer.request(
-            message, TRUNK, lambda r: self.got.append(r.code), lambda: self.timeouts.append(self.clock.time())
-        )
+            message, Target(*TRUNK), lambda r: self.got.append(r.code),
+            lambda: self.timeouts.append(self.clock.time()),
+        )  # fmt: skip
         return message
 
     def receive(self, message: Message) -> None:
-        self.layer.receive(Message(message.raw), TRUNK)
+        self.layer.receive(Message(message.raw), Hop(*TRUNK))
 
     def times(self, what: str) -> list[float]:
         return [at for at, message in self.sent if message.summary_line.startswith(what)]

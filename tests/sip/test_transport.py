@@ -14,6 +14,7 @@ from pyVoIP.SIP import SIPParseError
 from engine.legs import LegState
 from engine.sip import transport
 from engine.sip.account import Account
+from engine.sip.hop import Hop, Target
 from engine.sip.message import Message, build, response_to
 from engine.sip.phone import Phone
 from engine.sip.registration import RegistrationState
@@ -49,7 +50,7 @@ class Peer:
         return message
 
     def send(self, data: bytes, to: tuple[str, int]) -> None:
-        self.socket.sendto(data, to)
+        self.socket.sendto(data, to[:2])
 
     def options(self, n: int = 1) -> bytes:
         return OPTIONS.replace("{port}", str(self.address[1])).replace("{n}", str(n)).encode()
@@ -101,7 +102,7 @@ class TestSocket:
     async def test_nor_does_a_fault_of_ours(self, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
         seen: list[bytes] = []
 
-        def receive(data: bytes, source: tuple[str, int], trusted: bool) -> None:
+        def receive(data: bytes, source: Hop, trusted: bool) -> None:
             seen.append(data)
             if data == b"1":
                 raise RuntimeError("a fault")
@@ -122,14 +123,14 @@ class TestSocket:
         closed.socket.close()
         assert phone._transport is not None
         for to in (nobody, ("255.255.255.255", 9), ("127.0.0.1", 0), ("no.such.host.invalid", 5060)):
-            phone._transport.send(b"x" * 10, to)
-        phone._transport.send(b"x" * 70000, peer.address)
+            phone._transport.send(b"x" * 10, Hop(*to))
+        phone._transport.send(b"x" * 70000, Hop(*peer.address))
         peer.send(peer.options(), phone.listening)
         await peer.until("200")
 
     async def test_a_taken_port_is_told(self, phone: Phone) -> None:
         with pytest.raises(OSError, match="in use"):
-            await UdpTransport.open(phone.listening, lambda data, source, trusted: None)
+            await UdpTransport.open(phone.listening[:2], lambda data, source, trusted: None)
 
 
 class TestRates:
@@ -146,7 +147,7 @@ class TestRates:
         seen: list[bool] = []
         done = asyncio.Event()
 
-        def receive(data: bytes, source: tuple[str, int], trusted: bool) -> None:
+        def receive(data: bytes, source: Hop, trusted: bool) -> None:
             seen.append(trusted)
             if trusted:
                 done.set()
@@ -164,23 +165,23 @@ class TestRates:
 
 class TestNames:
     async def test_a_name_is_resolved_ipv4_first(self) -> None:
-        assert (await resolve("127.0.0.1", 5061)) == [("127.0.0.1", 5061)]
-        assert (await resolve("localhost", 5061))[0] == ("127.0.0.1", 5061)
+        assert (await resolve(Target("127.0.0.1", 5061))) == [Hop("127.0.0.1", 5061)]
+        assert (await resolve(Target("localhost", 5061)))[0] == Hop("127.0.0.1", 5061)
 
     @pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 300, "x..y"])
     async def test_one_without_an_address_is_told_in_a_sentence(self, host: str) -> None:
         with pytest.raises(ResolveError, match="has no address"):
-            await resolve(host, 5060)
+            await resolve(Target(host, 5060))
 
     async def test_what_goes_to_a_name_leaves_once_it_is_resolved(self, peer: Peer) -> None:
         made = await UdpTransport.open(("127.0.0.1", 0), lambda data, source, trusted: None)
         for _ in range(2):
-            made.send(peer.options(), ("localhost", peer.address[1]))
+            made.send(peer.options(), Hop("localhost", peer.address[1]))
             assert (await peer.receive()).method == "OPTIONS"
         made.close()
 
     def test_the_address_that_packets_to_the_trunk_leave_from(self) -> None:
-        assert local_address_towards(("127.0.0.5", 5060)) == "127.0.0.1"
+        assert local_address_towards(Hop("127.0.0.5", 5060)) == "127.0.0.1"
 
 
 class TestPhone:
