@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPClient, SIPParseError
 
+from engine.legs import LegState
 from engine.sip.account import USER_AGENT, Account
 from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator
 from engine.sip.hop import DEFAULT_PORTS, Hop, Target
 from engine.sip.layer import Found, TransactionLayer
 from engine.sip.message import Message, build, response_to
+from engine.sip.refer import ReferError, replaces_of
 from engine.sip.refusal import refusal_of_malformed
 from engine.sip.registration import Registration
 from engine.sip.transaction import Clock, Send, ServerTransaction, cancel_of
@@ -75,8 +77,12 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self.on_registration: Callable[[], None] = lambda: None
         self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
         self.on_inbound: Callable[[Message, ServerTransaction], None] = self._refuse_inbound
+        self.on_replacing: Callable[[Message, ServerTransaction, Call], None] = (
+            lambda request, transaction, old: self._refuse_inbound(request, transaction)
+        )
         self.calls: dict[str, Call] = {}
         self._leaving: dict[str, Call] = {}
+        self._ended: deque[Dialog] = deque(maxlen=64)
         self._subscriptions: dict[str, Transfer] = {}
         self._strays: deque[tuple[str, str]] = deque(maxlen=64)
         self.malformed = 0
@@ -236,6 +242,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.respond(transaction, 415, [("Accept", "application/sdp")])
         elif not request.accepts("application/sdp"):
             self.respond(transaction, 406)
+        elif self.account.accept_transfer and request.get("Replaces") is not None:
+            self._replace(request, transaction)
         elif not self.account.inbound:
             self.respond(transaction, 480)
         elif (
@@ -245,6 +253,32 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.respond(transaction, 486)
         else:
             self.on_inbound(request, transaction)
+
+    def _replace(self, request: Message, transaction: ServerTransaction) -> None:
+        """An INVITE that is to take the place of one of our dialogs (RFC 3891, 3)."""
+        try:
+            wanted = replaces_of(request)
+        except ReferError as error:
+            self.respond(transaction, error.code)
+            return
+        assert wanted is not None
+        old = self.calls.get(wanted.call_id)
+        if old is not None and old.dialog is not None and wanted.names(old.dialog):
+            if old.progress is not LegState.ANSWERED:
+                self.respond(transaction, 481)  # it rings here: who called is the one to be replaced
+            elif wanted.early_only:
+                self.respond(transaction, 486)
+            else:
+                self.on_replacing(request, transaction, old)
+        else:
+            over = any(wanted.names(dialog) for dialog in self._ended)
+            self.respond(transaction, 603 if over else 481)
+
+    def forget(self, call: Call) -> None:
+        """A call is over."""
+        self.calls.pop(call.call_id, None)
+        if call.dialog is not None:
+            self._ended.append(call.dialog)
 
     def _refuse_inbound(self, request: Message, transaction: ServerTransaction) -> None:
         self.respond(transaction, 480)

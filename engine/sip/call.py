@@ -153,6 +153,11 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.callee = Callee(self, transaction)
         self.callee.ring()
 
+    def answer_at_once(self, transaction: ServerTransaction) -> None:
+        """Take an inbound INVITE and answer it without ringing."""
+        self.callee = Callee(self, transaction)
+        self.callee.accept()
+
     def matches(self, request: Message) -> bool:
         """Whether a request within a dialog is this call's, by tags (12.2.2)."""
         dialog = self.dialog
@@ -220,6 +225,8 @@ class Call(VoIPCall):  # type: ignore[misc]
             return
         if self.caller is not None:
             self.caller.ended()
+        if self.callee is not None:
+            self.callee.ended()
         self.midcall.ended()
         self.cause = cause
         self._progress = LegState.ENDED

@@ -10,7 +10,7 @@ from engine.legs import HangupCause, LegState
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message
 from engine.sip.sdp import SdpError, parse
-from engine.sip.transaction import ServerTransaction
+from engine.sip.transaction import ServerTransaction, TimerHandle
 
 if TYPE_CHECKING:
     from engine.sip.call import Call
@@ -23,16 +23,28 @@ class Callee:
         self._call = call
         self._transaction = transaction
         self._bye_due = False
+        self._limit: TimerHandle | None = None
         call.dialog = Dialog.as_callee(transaction.request, new_tag())
         transaction.on_no_ack = self._on_no_ack
 
     def ring(self) -> None:
+        """180; a call that nobody takes within the account's `ring_timeout` is refused with 480."""
         self._call.respond(self._transaction, 180)
+        agent = self._call.agent
+        if agent.account.ring_timeout:
+            self._limit = agent.clock.call_later(agent.account.ring_timeout, lambda: self.refuse(480))
+
+    def ended(self) -> None:
+        """It rings no longer."""
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
 
     def accept(self) -> None:
         """Raises InvalidStateError where the call does not ring."""
         call, request = self._call, self._transaction.request
         self._must_ring()
+        self.ended()
         if request.sdp:
             try:
                 call.local, agreed = call.local.answer(parse(request.sdp))

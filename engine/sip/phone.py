@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
@@ -84,6 +84,10 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     Set `on_call_change(call)`, `on_inbound(call)`, `on_registration()` and
     `on_dialog(leg, saved)` before `open`; all are called in the loop. `saved` is what an engine
     that restarts needs to end the call: an INVITE not yet answered, a dialog, or None once it is over.
+
+    `turn_away(number)` gives the response that refuses a call from there at once, or 0 to let it ring.
+    Transfers: `on_transfer(call, transfer)` follows those that we asked for, `on_referral(referral)` gets
+    what a far end asks for, `on_replaced(old, new)` is told of a call that took another's place.
     """
 
     def __init__(
@@ -120,6 +124,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.on_registration: Callable[[], None] = lambda: None
         self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
         self.on_transfer: Callable[[Call, Transfer], None] = lambda call, transfer: None
+        self.on_replaced: Callable[[Call, Call], None] = lambda old, new: None
+        self.turn_away: Callable[[str], int] = lambda number: 0
         self.on_referral: Callable[[Referral], None] = lambda referral: referral.refuse()
         self.on_dialog: Callable[[str, SavedDialog | SavedInvite | None], None] = lambda leg, saved: None
 
@@ -164,6 +170,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.agent = self.sip = agent
         agent.on_registration = self._registration_changed
         agent.on_inbound = self._inbound
+        agent.on_replacing = self._replacing
         agent.on_message = self.on_message
         agent.layer.on_sent = self._sent
         self.calls = agent.calls
@@ -205,7 +212,22 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         call.begin()
         return call
 
-    def prepare(self, number: str, caller_id: str | None = None) -> Call:
+    def prepare_referred(self, referral: Referral) -> Call:
+        """A call to whom a REFER names, on our own trunk; what becomes of it is reported to who asked.
+
+        It carries Referred-By (RFC 3892, 2.2) and Replaces on. Raises what `prepare` raises.
+        """
+        asked = referral.asked
+        headers = [("Referred-By", asked.referred_by)] if asked.referred_by else []
+        if asked.replaces is not None:
+            headers += [("Require", "replaces"), ("Replaces", str(asked.replaces))]
+        call = self.prepare(asked.number, headers=headers)
+        call.transfers.follows = referral
+        return call
+
+    def prepare(
+        self, number: str, caller_id: str | None = None, headers: Sequence[tuple[str, str]] = ()
+    ) -> Call:
         """A call whose INVITE leaves with its `begin`.
 
         Raises ValueError for a number or caller ID that can't be dialled, NoPortsAvailableError
@@ -240,6 +262,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                     ("Allow", account.allow),
                     ("User-Agent", USER_AGENT),
                     ("Content-Type", "application/sdp"),
+                    *headers,
                     *extra,
                 ],
                 local.encode(),
@@ -273,11 +296,27 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def forget(self, call: Call) -> None:
         """The call has ended: its port goes back, its dialog need not be remembered."""
         if self.agent is not None:
-            self.agent.calls.pop(call.call_id, None)
+            self.agent.forget(call)
         self.media.close(call.stream)
         self.on_dialog(call.id, None)
 
     def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
+        assert self.agent is not None
+        if code := self.turn_away(request.from_.uri.number):
+            self.agent.respond(transaction, code)
+            return
+        call = self._called(request, transaction)
+        if call is None:
+            return
+        call.ring(transaction)
+        self.on_inbound(call)
+        if self.callCallback is not None:
+            threading.Thread(
+                target=self.callCallback, args=(call,), name=f"call {call.id}", daemon=True
+            ).start()
+
+    def _called(self, request: Message, transaction: ServerTransaction) -> Call | None:
+        """The call that an INVITE begins; None, and the INVITE is refused, where every RTP port is taken."""
         agent = self.agent
         assert agent is not None
         leg = new_leg_id()
@@ -285,15 +324,20 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             local = self._local_description(leg)
         except NoPortsAvailableError:
             agent.respond(transaction, 503)
-            return
+            return None
         call = Call(leg, self, agent, "inbound", request.from_.uri.number, request, local, self._call_changed)
         agent.calls[request.call_id] = call
-        call.ring(transaction)
-        self.on_inbound(call)
-        if self.callCallback is not None:
-            threading.Thread(
-                target=self.callCallback, args=(call,), name=f"call {call.id}", daemon=True
-            ).start()
+        return call
+
+    def _replacing(self, request: Message, transaction: ServerTransaction, old: Call) -> None:
+        """An INVITE takes the place of a call that is up: answered at once, the old one ended (RFC 3891)."""
+        call = self._called(request, transaction)
+        if call is None:
+            return
+        call.answer_at_once(transaction)
+        if call.progress is LegState.ANSWERED:
+            self.on_replaced(old, call)
+            old.hangup_leg("normal", f"replaced by a call from {call.number}")
 
     def _receive(self, data: bytes, source: Hop, trusted: bool) -> None:
         if self.agent is not None:

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from engine.sip.dialog import Dialog
 from engine.sip.message import Message, pyvoip_status
-from engine.sip.uri import NameAddr, Uri, number, parse_name_addr, parse_params
+from engine.sip.uri import CONTROL, NameAddr, Uri, number, parse_name_addr, parse_params
 
 SIPFRAG = "message/sipfrag;version=2.0"
 MAX_FRAGMENT = 8192
@@ -57,6 +57,7 @@ def parse_replaces(text: str) -> Replaces:
     to_tag, from_tag = values.get("to-tag", ""), values.get("from-tag", "")
     if (
         len(text) > MAX_REPLACES
+        or CONTROL.search(text)
         or sorted(tags) != ["from-tag", "to-tag"]
         or not _CALL_ID.fullmatch(call_id.strip())
         or not _TAG.fullmatch(to_tag)

@@ -16,6 +16,9 @@ from engine.sip.transfer import Transfer
 if TYPE_CHECKING:
     from engine.sip.call import Call
 
+MAX_REFERRALS = 8
+"""REFERs that one call may send us to be looked at; more are declined."""
+
 
 class CallTransfers:
     """`sent` is the latest transfer that we asked for, `received` the latest REFER of the far end's that was
@@ -26,6 +29,7 @@ class CallTransfers:
         self.sent: Transfer | None = None
         self.received: Referral | None = None
         self.follows: Referral | None = None
+        self._taken = 0
 
     def ask(self, number: str, other: Call | None = None) -> Transfer:
         """Ask the far end to call a number (RFC 3515) or, with `other`, to take our place in that call.
@@ -60,6 +64,8 @@ class CallTransfers:
         call = self._call
         if not call.agent.account.accept_transfer:
             call.respond(transaction, 405)  # as Allow says
+        elif self._taken >= MAX_REFERRALS:
+            call.respond(transaction, 603)
         elif self.received is not None and not self.received.over:
             call.respond(transaction, 491)
         elif call.progress is not LegState.ANSWERED:
@@ -70,6 +76,7 @@ class CallTransfers:
             except ReferError as error:
                 call.respond(transaction, error.code)
                 return
+            self._taken += 1
             self.received = Referral(call, asked, request, transaction)
             call.phone.on_referral(self.received)
 

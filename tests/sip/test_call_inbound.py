@@ -6,7 +6,7 @@ import pytest
 from charts import LOCAL, TRUNK, Chart, sdp
 from pyVoIP.VoIP import CallState, InvalidStateError
 
-from engine.legs import LegState
+from engine.legs import HangupCause, LegState
 from engine.sip.account import Account
 
 STRANGER = ("203.0.113.9", 5060)
@@ -358,3 +358,39 @@ class TestStrangers:
         chart.request("BYE", call, source=("192.0.2.20", 5080), trusted=False)
         assert chart.take() == ["200 OK"]
         assert call.progress is LegState.ENDED
+
+
+class TestPolicy:
+    def test_a_call_that_nobody_takes_rings_no_longer_than_set(self) -> None:
+        chart = Chart(Account(*TRUNK, username="1001", register=False, ring_timeout=20))
+        call = chart.ringing()
+        chart.clock.advance(19)
+        assert chart.take() == ["180 Ringing"]
+        chart.clock.advance(1)
+        assert chart.last().code == 480
+        assert call.cause == HangupCause("rejected", "us", 480)
+
+    @pytest.mark.parametrize("end", ["accept", "refuse"])
+    def test_the_limit_ends_with_the_ringing(self, end: str) -> None:
+        chart = Chart(Account(*TRUNK, username="1001", register=False, ring_timeout=5))
+        call = chart.ringing(branch="z9hG4bKlimit")
+        getattr(call, end)()
+        if end == "accept":
+            chart.request("ACK", call)
+        chart.sent.clear()
+        chart.clock.advance(6)
+        assert "480 Temporarily Unavailable" not in chart.take()
+
+    def test_a_caller_may_be_turned_away_at_once(self, chart: Chart) -> None:
+        asked: list[str] = []
+        chart.phone.turn_away = lambda number: asked.append(number) or 486  # type: ignore[func-returns-value]
+        chart.request("INVITE", body=sdp())
+        assert chart.take() == ["486 Busy Here"]
+        assert (asked, chart.inbound, chart.media.ports) == (["+12125550199"], [], {})
+
+    @pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER", "SUBSCRIBE", "REFER", "BYE", "XYZ"])
+    def test_a_scanner_gets_not_one_byte(self, chart: Chart, method: str) -> None:
+        """What does not come from the trunk's addresses is dropped in silence."""
+        chart.request(method, source=STRANGER, trusted=False, body=sdp() if method == "INVITE" else "")
+        chart.clock.advance(60)
+        assert (chart.raw, chart.inbound) == ([], [])
