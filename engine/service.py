@@ -85,6 +85,7 @@ class Engine:
         station.on_registration = self._registration
         station.phone.on_dialog = self._save_dialog
         station.phone.on_message = self._sip
+        station.phone.on_flood = lambda text: self.tell("warning", text)
         self.line.on_leg = self._leg
         self.line.on_inbound = self._inbound
         await station.open()

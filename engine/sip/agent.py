@@ -179,6 +179,10 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         call = self.calls.get(message.call_id)
         return call is not None and call.dialog is not None and call.dialog.local.tag == message.to.tag
 
+    def knows(self, call_id: str) -> bool:
+        """Whether a Call-ID is that of our registration or of a call of ours."""
+        return call_id in self.calls or call_id in self._leaving or call_id == self.registration.call_id
+
     def _stamp_via(self, message: Message, source: Hop) -> None:
         """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""
         if not message.is_request:

@@ -81,9 +81,9 @@ class MediaPlane(Protocol):
 class Phone(VoIPPhone):  # type: ignore[misc]
     """A phone at one trunk.
 
-    Set `on_call_change(call)`, `on_inbound(call)`, `on_registration()` and
-    `on_dialog(leg, saved)` before `open`; all are called in the loop. `saved` is what an engine
-    that restarts needs to end the call: an INVITE not yet answered, a dialog, or None once it is over.
+    Set `on_call_change(call)`, `on_inbound(call)`, `on_registration()`, `on_flood(text)` (else it is
+    logged) and `on_dialog(leg, saved)` before `open`; all are called in the loop. `saved` is what an
+    engine that restarts needs to end the call: an INVITE not yet answered, a dialog, or None once it is over.
 
     `turn_away(number)` gives the response that refuses a call from there at once, or 0 to let it ring.
     Transfers: `on_transfer(call, transfer)` follows those that we asked for, `on_referral(referral)` gets
@@ -128,6 +128,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.turn_away: Callable[[str], int] = lambda number: 0
         self.on_referral: Callable[[Referral], None] = lambda referral: referral.refuse()
         self.on_dialog: Callable[[str, SavedDialog | SavedInvite | None], None] = lambda leg, saved: None
+        self.on_flood: Callable[[str], None] = log.warning
 
     @property
     def media(self) -> MediaPlane:
@@ -161,6 +162,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                 self._transport.trusted |= {hop.host for hop in await resolve(registrar)}
             except ResolveError:
                 pass  # behind a proxy the registrar's name need not resolve here
+        self._transport.gate.knows = self._knows
+        self._transport.gate.on_flood = lambda text: self.on_flood(text)
         self._closing = False
         self.attach(UserAgent(self.account, self._loop, self._transport.send, local, self))
         self._keep_alive()
@@ -342,6 +345,9 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def _receive(self, data: bytes, source: Hop, trusted: bool) -> None:
         if self.agent is not None:
             self.agent.receive(data, source, trusted)
+
+    def _knows(self, call_id: str) -> bool:
+        return self.agent is not None and self.agent.knows(call_id)
 
     def _call_changed(self, call: Call) -> None:
         self.on_call_change(call)

@@ -63,7 +63,7 @@ class Registration:
     def __init__(self, agent: UserAgent, on_change: Callable[[], None]) -> None:
         self._agent = agent
         self._on_change = on_change
-        self._call_id = new_call_id()
+        self.call_id = new_call_id()
         self._tag = new_tag()
         self._cseq = 0
         self._expires = agent.account.expires
@@ -145,7 +145,7 @@ class Registration:
                 ("Max-Forwards", "70"),
                 ("From", str(address.with_tag(self._tag))),
                 ("To", str(address)),
-                ("Call-ID", self._call_id),
+                ("Call-ID", self.call_id),
                 ("CSeq", f"{self._cseq} REGISTER"),
                 *contacts,
                 ("Expires", str(this.expires)),

@@ -8,29 +8,11 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from engine.sip.gate import Gate
 from engine.sip.hop import Hop, Target
 from engine.sip.uri import is_ip
 
 log = logging.getLogger(__name__)
-
-TRUNK_RATE, TRUNK_BURST = 2000.0, 500.0
-STRANGER_RATE, STRANGER_BURST = 100.0, 50.0
-"""Datagrams a second (and at once) looked at from the trunk's addresses, and from all others."""
-
-
-class TokenBucket:
-    """Lets `rate` a second through, `burst` at once."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst, self._tokens, self._at = rate, burst, burst, 0.0
-
-    def take(self, now: float) -> bool:
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class ResolveError(Exception):
@@ -61,18 +43,16 @@ def local_address_towards(remote: Hop) -> str:
 class UdpTransport(asyncio.DatagramProtocol):
     """One UDP socket. `receive(data, source, trusted)` is called for what passes the limits.
 
-    Over-rate datagrams are dropped before anything is parsed and counted in `dropped`.
+    Datagrams that `gate` does not admit are dropped before anything is parsed.
     """
 
     def __init__(self, receive: Callable[[bytes, Hop, bool], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
-        self._trunk = TokenBucket(TRUNK_RATE, TRUNK_BURST)
-        self._strangers = TokenBucket(STRANGER_RATE, STRANGER_BURST)
         self._names: dict[str, str] = {}
         self._lookups: set[asyncio.Task[None]] = set()
         self.trusted: set[str] = set()
-        self.dropped = 0
+        self.gate = Gate()
         self.on_traffic: Callable[[bytes, Hop, bool], None] = lambda data, peer, sent: None
 
     @classmethod
@@ -94,9 +74,7 @@ class UdpTransport(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         source = Hop(str(addr[0]), int(addr[1]))
         trusted = source[0] in self.trusted
-        now = asyncio.get_running_loop().time()
-        if not (self._trunk if trusted else self._strangers).take(now):
-            self.dropped += 1
+        if not self.gate.admits(data, source[0], trusted, asyncio.get_running_loop().time()):
             return
         try:
             self.on_traffic(data, source, False)

@@ -1,8 +1,9 @@
-"""Audio under a flood of INVITEs: `python tests/bench/sip_flood.py [--rate N] [--seconds S]`.
+"""Audio under a flood of requests: `python tests/bench/sip_flood.py [--rate N] [--seconds S]`.
 
 A real `offhook call` plays a tone to a receiver in a process of its own, which takes the kernel's time of
-every packet; lateness is measured as in rtp_timing.py. Meanwhile INVITEs come at its SIP port: from the trunk's
-own address, then from a stranger's. The call is hung up by the trunk while the flood lasts.
+every packet; lateness is measured as in rtp_timing.py. Meanwhile requests come at its SIP port: INVITEs from
+the trunk's own address, BYEs for made-up dialogs from there, INVITEs from a stranger's. The trunk hangs the
+call up while the flood lasts.
 """
 
 from __future__ import annotations
@@ -42,25 +43,27 @@ class Flooded:
     status: int
 
 
-def invites(victim: int, source: str, count: int) -> list[bytes]:
+def requests(victim: int, method: str, source: str, count: int) -> list[bytes]:
+    """Requests that differ in branch and Call-ID; any but INVITE with a tag in its To."""
+    tag = "" if method == "INVITE" else ";tag=made-up"
     return [
         (
-            f"INVITE sip:1001@127.0.0.1:{victim} SIP/2.0\r\n"
+            f"{method} sip:1001@127.0.0.1:{victim} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {source}:5060;rport;branch=z9hG4bK{os.getpid()}x{n}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:100@{source}>;tag=f{n}\r\nTo: <sip:1001@127.0.0.1>\r\n"
-            f"Call-ID: {os.getpid()}-{n}@{source}\r\nCSeq: 1 INVITE\r\nContact: <sip:100@{source}>\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:100@{source}>;tag=f{n}\r\nTo: <sip:1001@127.0.0.1>{tag}\r\n"
+            f"Call-ID: {os.getpid()}-{n}@{source}\r\nCSeq: 1 {method}\r\nContact: <sip:100@{source}>\r\n"
             "User-Agent: friendly-scanner\r\nContent-Length: 0\r\n\r\n"
         ).encode()
         for n in range(count)
     ]
 
 
-def flood(victim: int, source: str, rate: float, stop: object, sent: object) -> None:
-    """Send INVITEs, each another, at `rate` a second until `stop` is set; runs in a process of its own."""
+def flood(victim: int, method: str, source: str, rate: float, stop: object, sent: object) -> None:
+    """Send requests, each another, at `rate` a second until `stop` is set; runs in a process of its own."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((source, 0))
     sock.connect(("127.0.0.1", victim))
-    data = invites(victim, source, 20_000)
+    data = requests(victim, method, source, 20_000)
     began, n = time.monotonic(), 0
     while not stop.is_set():  # type: ignore[attr-defined]
         due = int((time.monotonic() - began) * rate)
@@ -73,11 +76,11 @@ def flood(victim: int, source: str, rate: float, stop: object, sent: object) -> 
 
 
 @contextlib.contextmanager
-def flooding(victim: int, source: str, rate: float) -> Iterator[object]:
+def flooding(victim: int, method: str, source: str, rate: float) -> Iterator[object]:
     """A flood for as long as the block lasts; what it gives holds the rate that was reached, afterwards."""
     context = multiprocessing.get_context("spawn")
     stop, sent = context.Event(), context.Value("i", 0)
-    process = context.Process(target=flood, args=(victim, source, rate, stop, sent), daemon=True)
+    process = context.Process(target=flood, args=(victim, method, source, rate, stop, sent), daemon=True)
     if rate:
         process.start()
     try:
@@ -117,8 +120,8 @@ class Uas:
     def hang_up(self) -> float | None:
         """BYE, repeated as RFC 3261 asks; seconds until its 200, None where none came."""
         invite = self._invite
-        bye = (f"BYE sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bKbye\r\n"
-               f"Max-Forwards: 70\r\nFrom: {invite['to']};tag=uas\r\nTo: {invite['from']}\r\n"
+        bye = (f"BYE sip:x@127.0.0.1 SIP/2.0\r\n"
+               f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bKbye\r\nMax-Forwards: 70\r\nFrom: {invite['to']};tag=uas\r\nTo: {invite['from']}\r\n"
                f"Call-ID: {invite['call-id']}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n")
         began, wait = time.monotonic(), 0.5
         while time.monotonic() - began < HANGUP_WAIT_S:
@@ -157,7 +160,7 @@ def peak_kib(pid: int) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
-def run(source: str, rate: float, seconds: float) -> Flooded:
+def run(method: str, source: str, rate: float, seconds: float) -> Flooded:
     """One call with a flood from an address at its SIP port; `rate` 0 for none."""
     receiver, victim = Receiver(1, seconds), free_port()
     uas = Uas(receiver.ports[0])
@@ -175,7 +178,7 @@ def run(source: str, rate: float, seconds: float) -> Flooded:
             cwd=ROOT, stderr=subprocess.DEVNULL, env=environment | {"XDG_CONFIG_HOME": folder})
         try:
             uas.answer()
-            with flooding(victim, source, rate) as sent:
+            with flooding(victim, method, source, rate) as sent:
                 time.sleep(SETTLE_S)
                 timing = receiver.collect()
                 peak = peak_kib(caller.pid)
@@ -192,15 +195,17 @@ def run(source: str, rate: float, seconds: float) -> Flooded:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rate", type=float, default=10_000, help="INVITEs a second")
+    parser.add_argument("--rate", type=float, default=10_000, help="requests a second")
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each run")
     options = parser.parse_args()
-    print(f"RTP lateness in ms against the 20 ms grid, INVITEs at the SIP port; {options.seconds:g} s a run")
-    print(f"{'':10}{'INVITE/s':>9}{'p50':>9}{'p99':>9}{'max':>9}{'lost':>6}{'BYE s':>8}{'peak MiB':>10}")
+    print(f"RTP lateness in ms against the 20 ms grid, requests at the SIP port; {options.seconds:g} s a run")
+    print(f"{'':10}{'sent/s':>9}{'p50':>9}{'p99':>9}{'max':>9}{'lost':>6}{'BYE s':>8}{'peak MiB':>10}")
     status, quiet = 0, 0.0
-    for name, source, rate in (("quiet", "127.0.0.1", 0.0), ("trunk", "127.0.0.1", options.rate),
-                               ("stranger", "127.0.0.2", options.rate)):
-        f = run(source, rate, options.seconds)
+    for name, method, source, rate in (
+        ("quiet", "INVITE", "127.0.0.1", 0.0), ("trunk", "INVITE", "127.0.0.1", options.rate),
+        ("its BYEs", "BYE", "127.0.0.1", options.rate), ("stranger", "INVITE", "127.0.0.2", options.rate),
+    ):  # fmt: skip
+        f = run(method, source, rate, options.seconds)
         t, bye = f.timing, "none" if f.hangup_s is None else f"{f.hangup_s:.3f}"
         print(f"{name:10}{f.sent_a_second:9}{t.p50:9.3f}{t.p99:9.3f}{t.max:9.3f}{t.lost:6}{bye:>8}"
               f"{f.peak_kib / 1024:10.1f}")
