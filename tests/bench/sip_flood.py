@@ -121,7 +121,8 @@ class Uas:
         """BYE, repeated as RFC 3261 asks; seconds until its 200, None where none came."""
         invite = self._invite
         bye = (f"BYE sip:x@127.0.0.1 SIP/2.0\r\n"
-               f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bKbye\r\nMax-Forwards: 70\r\nFrom: {invite['to']};tag=uas\r\nTo: {invite['from']}\r\n"
+               f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bKbye\r\n"
+               f"Max-Forwards: 70\r\nFrom: {invite['to']};tag=uas\r\nTo: {invite['from']}\r\n"
                f"Call-ID: {invite['call-id']}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n")
         began, wait = time.monotonic(), 0.5
         while time.monotonic() - began < HANGUP_WAIT_S:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from bench import sip_flood
 
 
@@ -21,10 +20,10 @@ from bench import sip_flood
 async def test_a_flood_disturbs_no_call(method: str, source: str) -> None:
     """RFC 3261, 26.1.5 (denial of service). `tests/bench/sip_flood.py` tells the figures; what is asserted
     here is far above them and far below what a flood does that is let in."""
-    flooded = await asyncio.to_thread(sip_flood.run, method, source, 10_000, 2.0)
+    flooded = await asyncio.to_thread(sip_flood.run, method, source, 10_000, 3.0)
     assert flooded.sent_a_second > 2000, "this machine could not send a flood"
     assert flooded.timing.lost == 0
-    assert flooded.timing.p99 < 10, flooded
+    assert flooded.timing.p99 < 20, flooded
     assert flooded.hangup_s is not None
     assert flooded.hangup_s < 5
     assert flooded.status == 0
