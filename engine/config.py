@@ -49,6 +49,8 @@ class Sip(Section, frozen=True):
     keepalive: Seconds = 25.0
     trace_file: str = ""
     inbound: bool = True
+    reliable: Literal["off", "supported", "required"] = "supported"
+    session_expires: Annotated[int, Meta(ge=0, le=86400)] = 1800
 
 
 class Rtp(Section, frozen=True):

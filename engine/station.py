@@ -47,6 +47,8 @@ def account_of(config: Config) -> Account:
         event_payload_type=config.rtp.event_payload_type,
         keepalive=config.sip.keepalive,
         inbound=config.sip.inbound,
+        reliable=config.sip.reliable,
+        session_expires=config.sip.session_expires,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.sip.digest import Credentials, Preference
 from engine.sip.hop import Target, Transport
@@ -11,8 +11,17 @@ from engine.sip.sdp import Terms
 from engine.sip.sdp.crypto import Srtp
 from engine.sip.uri import NameAddr, Uri, escape_user
 
+if TYPE_CHECKING:
+    from engine.sip.message import Message
+
 USER_AGENT = "Offhook/0.1"
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO"
+"""Methods that we answer other than by 405 or 501."""
+KNOWN_METHODS = {
+    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE",
+    "REFER", "INFO", "UPDATE", "PRACK",
+}  # fmt: skip
+"""Methods answered 405 where we don't do them; others are answered 501 (RFC 3261, 21.4.6 and 21.5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,8 @@ class Account:
     """`host` and `port` are the trunk's; `proxy`, where set, gets every request that starts outside
     a dialog. Port 0 and no transport leave both to DNS (RFC 3263). `domain` replaces `host` in From, To
     and the Request-URI. `expires` in seconds; `ring_timeout` too: a call that comes in rings no longer
-    (0: for ever). `accept_transfer`: the far end may transfer us (REFER, Replaces).
+    (0: for ever); `session_expires` too (RFC 4028; 0 switches session timers off). `accept_transfer`: the
+    far end may transfer us (REFER, Replaces).
     """
 
     host: str
@@ -46,6 +56,27 @@ class Account:
     keepalive_method: Literal["crlf", "options"] = "crlf"
     accept_transfer: bool = False
     ring_timeout: float = 180.0
+    reliable: Literal["off", "supported", "required"] = "supported"
+    session_expires: int = 1800
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The option tags that we understand (RFC 3261, 19.2)."""
+        tags = {
+            "100rel": self.reliable != "off",
+            "timer": self.session_expires > 0,
+            "replaces": self.accept_transfer,
+        }
+        return tuple(tag for tag, on in tags.items() if on)
+
+    @property
+    def supported(self) -> str:
+        return ", ".join(self.extensions)
+
+    def unsupported(self, request: Message) -> str:
+        """What a request requires and we lack, for Unsupported; empty where all is well (8.2.2.3)."""
+        lacking = [tag for tag in request.all("Require") if tag.lower() not in self.extensions]
+        return ", ".join(lacking)[:200]
 
     @property
     def allow(self) -> str:

@@ -16,7 +16,7 @@ import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPClient, SIPParseError
 
 from engine.legs import LegState
-from engine.sip.account import USER_AGENT, Account
+from engine.sip.account import KNOWN_METHODS, USER_AGENT, Account
 from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator
 from engine.sip.hop import DEFAULT_PORTS, Hop, Target
@@ -25,6 +25,7 @@ from engine.sip.message import Message, build, response_to
 from engine.sip.refer import ReferError, replaces_of
 from engine.sip.refusal import refusal_of_malformed
 from engine.sip.registration import Registration
+from engine.sip.session_timer import MIN_SE, too_small
 from engine.sip.transaction import Clock, Send, ServerTransaction, cancel_of
 from engine.sip.uri import Uri, escape_user, is_ip, number
 
@@ -177,7 +178,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         if not message.is_request:
             return self.layer.expects(message)
         call = self.calls.get(message.call_id)
-        return call is not None and call.dialog is not None and call.dialog.local.tag == message.to.tag
+        return call is not None and call.tag == message.to.tag
 
     def knows(self, call_id: str) -> bool:
         """Whether a Call-ID is that of our registration or of a call of ours."""
@@ -202,24 +203,34 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             return
         call = self.calls.get(request.call_id)
         if call is not None and request.to.tag:
-            if call.matches(request):
-                call.receive_request(request, transaction)
+            if (dialog := call.dialog_of(request)) is not None:
+                call.receive_request(request, transaction, dialog)
             else:
                 self.respond(transaction, 481)
         elif request.to.tag:
             self._after_the_call(request, transaction)
         elif not _known_scheme(request):
             self.respond(transaction, 416)
-        elif required := request.all("Require"):
-            self.respond(transaction, 420, [("Unsupported", ", ".join(required)[:200])])
+        elif unsupported := self.account.unsupported(request):
+            self.respond(transaction, 420, [("Unsupported", unsupported)])
         elif request.method == "OPTIONS":
-            self.respond(transaction, 200, [("Accept", "application/sdp"), ("Supported", "")])
+            self.respond(transaction, 200, self.capabilities())
         elif request.method == "INVITE":
             self._inbound(request, transaction)
-        elif request.method == "BYE":
-            self.respond(transaction, 481)
+        elif request.method in ("BYE", "INFO", "PRACK", "UPDATE"):
+            self.respond(transaction, 481)  # they live within a dialog
         else:
-            self.respond(transaction, 405 if request.method in _KNOWN else 501)
+            self.respond(transaction, 405 if request.method in KNOWN_METHODS else 501)
+
+    def interval_too_small(self, request: Message) -> list[tuple[str, str]]:
+        """Min-SE for a 422 where a request's session interval is too small; else nothing (RFC 4028, 9)."""
+        small = self.account.session_expires and too_small(request)
+        return [("Min-SE", str(MIN_SE))] if small else []
+
+    def capabilities(self) -> list[tuple[str, str]]:
+        """What the answer to OPTIONS tells beside Allow (11.2)."""
+        return [("Accept", "application/sdp, application/dtmf-relay, application/dtmf"),
+                ("Supported", self.account.supported)]  # fmt: skip
 
     def _after_the_call(self, request: Message, transaction: ServerTransaction) -> None:
         """A request in a dialog whose call is over: reports of a transfer may still come (RFC 5057, 2)."""
@@ -246,6 +257,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.respond(transaction, 415, [("Accept", "application/sdp")])
         elif not request.accepts("application/sdp"):
             self.respond(transaction, 406)
+        elif min_se := self.interval_too_small(request):
+            self.respond(transaction, 422, min_se)
         elif self.account.accept_transfer and request.get("Replaces") is not None:
             self._replace(request, transaction)
         elif not self.account.inbound:
@@ -296,7 +309,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
 
     def _on_ack(self, ack: Message) -> None:
         call = self.calls.get(ack.call_id) or self._leaving.get(ack.call_id)
-        if call is not None and call.matches(ack):
+        if call is not None and call.dialog_of(ack) is not None:
             call.receive_ack(ack)
 
     def linger(self, call: Call, on: bool) -> None:
@@ -414,9 +427,6 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         raise NotImplementedError("engine.sip.phone.Phone starts the agent with its socket")
 
     stop = close
-
-
-_KNOWN = {"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK"}
 
 
 def _known_scheme(request: Message) -> bool:

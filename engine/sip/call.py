@@ -18,6 +18,7 @@ from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message, response_to
 from engine.sip.midcall import MidCall
 from engine.sip.sdp import LocalDescription, Negotiated, SdpError, parse
+from engine.sip.session_timer import SessionTimer
 from engine.sip.transaction import ServerTransaction
 from engine.sip.transfers import CallTransfers
 
@@ -83,6 +84,9 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.callee: Callee | None = None
         self.midcall = MidCall(self)
         self.transfers = CallTransfers(self)
+        self.timer = SessionTimer(self)
+        self.far_methods: frozenset[str] = frozenset()
+        """What the far end's last Allow listed."""
         self.reinvite_failed = ""
 
     @property
@@ -130,7 +134,7 @@ class Call(VoIPCall):  # type: ignore[misc]
 
     def hold(self, on: bool) -> None:
         """Hold or resume from our side by re-INVITE (RFC 3264, 8.4). Raises InvalidStateError."""
-        self.midcall.hold(on)
+        self.midcall.changes.hold(on)
 
     def hangup_leg(self, cause: str = "normal", reason: str = "") -> None:
         """End it from any state: CANCEL, BYE, or a refusal; twice is as good as once."""
@@ -158,17 +162,23 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.callee = Callee(self, transaction)
         self.callee.accept()
 
-    def matches(self, request: Message) -> bool:
-        """Whether a request within a dialog is this call's, by tags (12.2.2)."""
-        dialog = self.dialog
-        return (
-            dialog is not None
-            and request.to.tag == dialog.local.tag
-            and (not dialog.remote.tag or request.from_.tag == dialog.remote.tag)
-        )
+    @property
+    def tag(self) -> str:
+        """Our own tag, the same in every dialog of the call."""
+        return self.dialog.local.tag if self.dialog is not None else str(self.request.from_.tag)
 
-    def receive_request(self, request: Message, transaction: ServerTransaction) -> None:
-        self.midcall.receive(request, transaction)
+    def dialog_of(self, request: Message) -> Dialog | None:
+        """The dialog of this call that a request is within, by tags (12.2.2): the call's own, or an
+        early one before the answer."""
+        if request.to.tag != self.tag:
+            return None
+        if (dialog := self.dialog) is not None:
+            return dialog if not dialog.remote.tag or request.from_.tag == dialog.remote.tag else None
+        fork = self.caller.forks.of(request) if self.caller is not None else None
+        return fork.dialog if fork is not None else None
+
+    def receive_request(self, request: Message, transaction: ServerTransaction, dialog: Dialog) -> None:
+        self.midcall.receive(request, transaction, dialog)
 
     def receive_ack(self, ack: Message) -> None:
         if self.callee is not None:
@@ -189,15 +199,26 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.transfers.changed()
         self.on_change(self)
 
-    def take_description(self, data: bytes) -> bool:
-        """The far end's answer to our offer; False, with `reason`, where it can't be used."""
+    def remember_methods(self, message: Message) -> None:
+        """Take note of the methods that the far end allows."""
+        if methods := message.all("Allow"):
+            self.far_methods = frozenset(method.upper() for method in methods)
+
+    def understand(self, answer: bytes, offer: LocalDescription) -> Negotiated | None:
+        """What the far end's answer to an offer of ours comes to; None, with `reason`, where it can't be
+        used."""
         try:
-            agreed = self.local.accept(parse(data))
+            return offer.accept(parse(answer))
         except SdpError as error:
             self.reason = str(error)
-            return False
-        self.connect(agreed)
-        return True
+            return None
+
+    def take_description(self, answer: bytes) -> bool:
+        """Let the audio go as the far end's answer says; False, with `reason`, where it can't."""
+        agreed = self.understand(answer, self.local)
+        if agreed is not None:
+            self.connect(agreed)
+        return agreed is not None
 
     def connect(self, agreed: Negotiated) -> None:
         """Let the audio go as agreed; the same again restarts nothing."""
@@ -214,6 +235,8 @@ class Call(VoIPCall):  # type: ignore[misc]
     ) -> None:
         fields = [("Contact", self.agent.contact), ("Allow", self.agent.account.allow)]
         fields += [("Server", USER_AGENT), *extra]
+        if code == 200 and transaction.is_invite and (supported := self.agent.account.supported):
+            fields.append(("Supported", supported))
         if content:
             fields.append(("Content-Type", "application/sdp"))
         tag = self.dialog.local.tag if self.dialog else new_tag()
@@ -228,6 +251,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         if self.callee is not None:
             self.callee.ended()
         self.midcall.ended()
+        self.timer.stop()
         self.cause = cause
         self._progress = LegState.ENDED
         self.transfers.ended()

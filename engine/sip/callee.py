@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyVoIP.VoIP import CallState, InvalidStateError
@@ -9,6 +10,7 @@ from pyVoIP.VoIP import CallState, InvalidStateError
 from engine.legs import HangupCause, LegState
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message
+from engine.sip.reliable import ReliableResponse
 from engine.sip.sdp import SdpError, parse
 from engine.sip.transaction import ServerTransaction, TimerHandle
 
@@ -24,45 +26,113 @@ class Callee:
         self._transaction = transaction
         self._bye_due = False
         self._limit: TimerHandle | None = None
+        self._accept_due = False
+        self._reliable: ReliableResponse | None = None
+        self.our_offer_open = False
+        """Whether an offer of ours waits for the PRACK or ACK that answers it."""
         call.dialog = Dialog.as_callee(transaction.request, new_tag())
+        call.remember_methods(transaction.request)
         transaction.on_no_ack = self._on_no_ack
+
+    @property
+    def their_offer_open(self) -> bool:
+        return bool(self._transaction.request.sdp) and not self._transaction.final_code
+
+    @property
+    def awaits_ack(self) -> bool:
+        return self._transaction.awaits_ack
 
     def ring(self) -> None:
         """180; a call that nobody takes within the account's `ring_timeout` is refused with 480."""
-        self._call.respond(self._transaction, 180)
         agent = self._call.agent
         if agent.account.ring_timeout:
             self._limit = agent.clock.call_later(agent.account.ring_timeout, lambda: self.refuse(480))
+        self._send_ringing()
 
-    def ended(self) -> None:
-        """It rings no longer."""
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+    def _send_ringing(self) -> None:
+        """Reliably where the caller or our configuration asks for it. To an INVITE without an offer ours
+        goes in the first reliable response (RFC 3262, 5)."""
+        call, request = self._call, self._transaction.request
+        setting = call.agent.account.reliable
+        required = "100rel" in (tag.lower() for tag in request.all("Require"))
+        supported = "100rel" in (tag.lower() for tag in request.all("Supported"))
+        if not (required or (supported and setting == "required")):
+            call.respond(self._transaction, 180)
+            return
+        content = b""
+        if not request.sdp:
+            content, self.our_offer_open = call.local.encode(), True
+
+        def send(headers: list[tuple[str, str]]) -> None:
+            call.respond(self._transaction, 180, content, headers)
+
+        self._reliable = ReliableResponse(call.agent.clock, self._transaction, send, self._on_no_prack)
+
+    def on_prack(self, prack: Message) -> bool:
+        """Whether a PRACK acknowledges our reliable response, which then is not sent again."""
+        if self._reliable is None or not self._reliable.matches(prack):
+            return False
+        self._reliable.acknowledged = True
+        self._reliable.stop()
+        return True
+
+    def take_answer(self, description: bytes) -> bool:
+        """The session description of a PRACK, where it answers our offer."""
+        if not self.our_offer_open:
+            return False
+        self.our_offer_open = not self._call.take_description(description)
+        return True
+
+    def go_on(self) -> None:
+        """After a PRACK: the answer that waited for it."""
+        if self._accept_due and self._call.state == CallState.RINGING:
+            self._accept()
+
+    def _on_no_prack(self) -> None:
+        if not self._transaction.final_code:
+            self._call.respond(self._transaction, 504)
+            self._call.end(HangupCause("timeout", "us", 504, "the ringing was never acknowledged (PRACK)"))
 
     def accept(self) -> None:
         """Raises InvalidStateError where the call does not ring."""
-        call, request = self._call, self._transaction.request
         self._must_ring()
-        self.ended()
+        if self.our_offer_open and self._reliable is not None and not self._reliable.acknowledged:
+            self._accept_due = True  # our offer is in the 180: its PRACK comes first (RFC 3262, 3)
+        else:
+            self._accept()
+
+    def _accept(self) -> None:
+        call, request = self._call, self._transaction.request
+        content = b""
         if request.sdp:
             try:
                 call.local, agreed = call.local.answer(parse(request.sdp))
             except SdpError as error:
-                call.respond(self._transaction, 488)
+                self.respond_finally(488)
                 call.end(HangupCause("failed", "us", 488, str(error)))
                 return
             call.connect(agreed)
-        call.respond(self._transaction, 200, call.local.encode())
+            content = call.local.encode()
+        elif call.negotiated is None:
+            content, self.our_offer_open = call.local.encode(), True
+        timer = call.timer.on_request(request)
+        self.respond_finally(200, content, timer)
         call.phone.save_dialog(call)
         call.advance(LegState.ANSWERED)
+
+    def respond_finally(
+        self, code: int, content: bytes = b"", extra: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """The final response: it rings no longer."""
+        self.ended()
+        self._call.respond(self._transaction, code, content, extra)
 
     def refuse(self, code: int) -> None:
         """Raises InvalidStateError where the call does not ring, ValueError for no refusal's code."""
         if not 400 <= code <= 699:
             raise ValueError(f"{code} is not a final response that refuses a call; 400 to 699 are")
         self._must_ring()
-        self._call.respond(self._transaction, code)
+        self.respond_finally(code)
         self._call.end(HangupCause("rejected", "us", code))
 
     def _must_ring(self) -> None:
@@ -76,19 +146,22 @@ class Callee:
         self._transaction.acknowledge()
         if self._bye_due:
             self._send_bye()
-        elif first and ack.sdp and not self._transaction.request.sdp:
-            self._call.take_description(ack.sdp)  # the answer to the offer in our 200
-            self._call.changed()
+        elif first:
+            if self.our_offer_open and ack.sdp:
+                self._call.take_description(ack.sdp)
+                self._call.changed()
+            self.our_offer_open = False
+            self._call.midcall.changes.go_on()
 
     def on_cancel(self) -> None:
         if not self._transaction.final_code:
-            self._call.respond(self._transaction, 487)
+            self.respond_finally(487)
             self._call.end(HangupCause("cancelled", "far", 487))
 
     def on_bye(self) -> None:
         """A BYE before our answer takes the INVITE with it (15.1.2)."""
         if not self._transaction.final_code:
-            self._call.respond(self._transaction, 487)
+            self.respond_finally(487)
 
     def bye_when_acknowledged(self) -> bool:
         """True where the BYE must wait for the ACK (15): it will be sent by itself."""
@@ -109,3 +182,11 @@ class Callee:
         self._call.agent.linger(self._call, False)
         if self._call.dialog is not None:
             self._call.agent.bye(self._call.dialog)
+
+    def ended(self) -> None:
+        """It rings no longer, reliably or not."""
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        if self._reliable is not None:
+            self._reliable.stop()

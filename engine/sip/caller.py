@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.legs import HangupCause, LegState
-from engine.sip.dialog import Dialog
 from engine.sip.exchange import InviteExchange
+from engine.sip.forks import Fork, Forks, reliable_number
 from engine.sip.message import Message
 from engine.sip.transaction import TimerHandle
 
 if TYPE_CHECKING:
     from engine.sip.call import Call
+    from engine.sip.dialog import Dialog
+    from engine.sip.sdp import Negotiated
 
 CANCEL_WAIT = 4.0
 """Seconds that a cancelled call waits for its final response before it counts as ended."""
-MAX_FORKS = 32
-"""Answers with To tags of their own that are told apart; more are not acknowledged."""
 
 
 class Caller:
@@ -26,36 +26,93 @@ class Caller:
     def __init__(self, call: Call, make: Callable[[list[tuple[str, str]]], Message]) -> None:
         agent = call.agent
         self._call = call
+        self._offer = call.local
         self._acks: dict[str, Callable[[], None]] = {}
         self._cancel_timer: TimerHandle | None = None
         self._giving_up = ""
-        self.exchange = InviteExchange(agent.layer, lambda: agent.next_hop, agent.authenticator(), make, self)
+        self.forks = Forks()
+        self._heard: Fork | None = None
+
+        def attempt(extra: list[tuple[str, str]]) -> Message:
+            self.forks = Forks()  # those of an earlier try are gone
+            required = [("Require", "100rel")] if agent.account.reliable == "required" else []
+            return make([*required, *call.timer.offer(), *extra])
+
+        self.exchange = InviteExchange(
+            agent.layer, lambda: agent.next_hop, agent.authenticator, attempt, self
+        )
 
     def begin(self) -> None:
         if self.exchange.request is None and self._call.progress is not LegState.ENDED:
             self._call.request = self.exchange.start()
 
     def on_provisional(self, response: Message) -> None:
-        call = self._call
-        if call.progress is LegState.ENDED:
+        call, request = self._call, self.exchange.request
+        if call.progress is LegState.ENDED or request is None:
             return
+        fork = self.forks.take(request, response) if response.code > 100 and response.to.tag else None
+        if (rseq := reliable_number(response)) is not None:
+            if fork is None or not fork.in_order(rseq):
+                return
+            call.agent.ask(fork.dialog, "PRACK", [("RAck", f"{rseq} {response.cseq} INVITE")])
         call.sip_code, call.reason = response.code, response.reason
-        if response.sdp and call.take_description(response.sdp):
+        if response.sdp and self._describe(fork, response.sdp):
             call.advance(LegState.EARLY)
         elif response.code == 100:
             if call.progress is LegState.DIALING:
                 call.advance(LegState.TRYING)
         elif call.progress in (LegState.DIALING, LegState.TRYING):
             call.advance(LegState.RINGING if response.code == 180 else LegState.TRYING)
+        if response.code == 199 and fork is not None:
+            self._ended(fork)
+
+    def _describe(self, fork: Fork | None, description: bytes) -> bool:
+        """Let the audio follow the fork that described its end last; a description that it repeats
+        restarts nothing, so that what an UPDATE has changed since stays."""
+        call = self._call
+        if fork is None:  # no To tag: nothing tells it apart
+            return call.take_description(description)
+        if description != fork.described:
+            agreed = call.understand(description, self._offer)
+            if agreed is None:
+                return False
+            fork.described, fork.agreed = description, agreed
+        self.hear(fork)
+        return fork.agreed is not None
+
+    def hear(self, fork: Fork) -> None:
+        """Let the audio go where a fork's description says, once."""
+        if fork.agreed is not None and (fork is not self._heard or fork.agreed is not self._call.negotiated):
+            self._heard = fork
+            self._call.connect(fork.agreed)
+
+    def redescribe(self, fork: Fork, agreed: Negotiated) -> None:
+        """The far end has changed a fork's session by UPDATE; it is heard only if it was."""
+        changed, fork.agreed = agreed != fork.agreed, agreed
+        if fork is self._heard and changed:
+            self._call.connect(agreed)
+
+    def _ended(self, fork: Fork) -> None:
+        """A fork that is over (RFC 6228): its audio gives way to that of another, where there is one."""
+        fork.ended = True
+        if fork is self._heard and (other := self.forks.latest_described()):
+            self.hear(other)
+
+    def on_bye(self, dialog: Dialog) -> None:
+        """A BYE within an early dialog ends that fork, not the call (RFC 3261, 15)."""
+        for fork in self.forks.all():
+            if fork.dialog is dialog:
+                self._ended(fork)
 
     def on_success(self, request: Message, response: Message) -> None:
         call, tag = self._call, response.to.tag
         if again := self._acks.get(tag):  # our ACK was lost (13.2.2.4)
             again()
             return
-        if len(self._acks) >= MAX_FORKS:
+        fork = self.forks.confirm(request, response)
+        if fork is None:
             return
-        dialog = Dialog.as_caller(request, response)
+        dialog = fork.dialog
         self._acks[tag] = call.agent.acknowledge(dialog, request)
         if call.dialog is not None or call.progress is LegState.ENDED or self._giving_up:
             call.agent.bye(dialog)  # a second fork, or one that crossed our CANCEL
@@ -63,14 +120,20 @@ class Caller:
                 call.end(HangupCause(self._giving_up or "cancelled", "us"))
             return
         call.dialog = dialog
+        call.remember_methods(response)
         call.sip_code, call.reason = response.code, response.reason
-        if response.sdp:
-            call.take_description(response.sdp)
+        if not (response.sdp and self._describe(fork, response.sdp)):
+            self.hear(fork)  # as described in a provisional response
         if call.negotiated is None:
             call.hangup_leg("failed", "the answer held no session description that could be used")
             return
         call.phone.save_dialog(call)
+        call.timer.on_response(response)
         call.advance(LegState.ANSWERED)
+
+    def wants_again(self, response: Message) -> bool:
+        """A session interval that was too small for the far end is raised (RFC 4028, 7.3)."""
+        return self._call.timer.raised_by(response)
 
     def on_failure(self, request: Message, response: Message | None) -> None:
         call = self._call

@@ -89,6 +89,12 @@ class Dialog:
         if contact := message.contact:
             self.remote_target = contact.uri
 
+    def confirm(self, response: Message) -> None:
+        """The 2xx of our INVITE fixes the route set, which an early response may have had otherwise
+        (13.2.2.4), and moves the target."""
+        self.route_set = _routes(reversed(response.all("Record-Route")))
+        self.refresh_target(response)
+
     def request_line(self) -> tuple[Uri, list[NameAddr]]:
         """Request-URI and Route headers of 12.2.1.1, strict first routers included."""
         if not self.route_set or self.route_set[0].uri.param("lr") is not None:

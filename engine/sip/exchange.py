@@ -26,6 +26,9 @@ class ExchangeUser(Protocol):
     def on_success(self, request: Message, response: Message) -> None:
         """A 2xx; called again for every repeat, and for other To tags (forks)."""
 
+    def wants_again(self, response: Message) -> bool:
+        """Whether to try once more after a final response >= 300 that is no challenge."""
+
     def on_failure(self, request: Message, response: Message | None) -> None:
         """The final response >= 300, or None when none came in time."""
 
@@ -37,13 +40,14 @@ class InviteExchange:
         self,
         layer: TransactionLayer,
         destination: Callable[[], Target],
-        auth: Authenticator,
+        authenticator: Callable[[], Authenticator],
         make: Callable[[list[tuple[str, str]]], Message],
         user: ExchangeUser,
     ) -> None:
         self._layer = layer
         self._destination = destination
-        self._auth = auth
+        self._authenticator = authenticator
+        self._auth = authenticator()
         self._make = make
         self._user = user
         self._transaction: Outgoing | None = None
@@ -122,6 +126,9 @@ class InviteExchange:
             and (headers := self._auth.retry(response, request))
         ):
             self.start(headers)
+        elif not self._cancelled and self._user.wants_again(response):
+            self._auth = self._authenticator()
+            self.start()
         else:
             self._fail(request, response)
 

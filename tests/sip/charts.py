@@ -15,7 +15,7 @@ from engine.legs import LegState
 from engine.sip.account import Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
-from engine.sip.dialog import SavedDialog, SavedInvite
+from engine.sip.dialog import Dialog, SavedDialog, SavedInvite
 from engine.sip.hop import Hop
 from engine.sip.message import Message
 from engine.sip.phone import Phone
@@ -220,7 +220,7 @@ class Chart:
     def request(
         self,
         method: str,
-        call: Call | None = None,
+        call: Call | Dialog | None = None,
         *,
         cseq: int = 1,
         body: str = "",
@@ -235,10 +235,12 @@ class Chart:
         contact: str = CALLEE,
         kind: str = "application/sdp",
     ) -> bytes:
-        """Send a request to the phone; within a call's dialog where one is given. `kind`: of the body."""
+        """Send a request to the phone; within a dialog, or a call's, where one is given. `kind`: of the
+        body."""
         if call is not None:
-            assert call.dialog is not None
-            to, from_, call_id = str(call.dialog.local), str(call.dialog.remote), call.dialog.call_id
+            dialog = call if isinstance(call, Dialog) else call.dialog
+            assert dialog is not None
+            to, from_, call_id = str(dialog.local), str(dialog.remote), dialog.call_id
         branch = branch or f"z9hG4bKfar{next(self._branches)}"
         lines = [
             f"Via: SIP/2.0/UDP {source[0]}:{source[1]};rport;branch={branch}",
