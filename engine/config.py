@@ -16,6 +16,9 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+FIRST_TRUNK = "trunk"
+PASSWORD_ENV = "OFFHOOK_PASSWORD"
+TRUNK_NAME = r"[A-Za-z0-9_-]{1,20}"
 HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
@@ -25,12 +28,20 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
+class Rule(Section, frozen=True, forbid_unknown_fields=True):
+    """A number that `match` (a regular expression) matches whole or in part is dialled with the match
+    replaced; `\\1` in `replace` is the first group."""
+
+    match: str
+    replace: str = ""
+
+
 class Trunk(Section, frozen=True):
     server: str = ""
     transport: Literal["udp"] = "udp"
     username: str = ""
     password: str = ""
-    password_env: str = "OFFHOOK_PASSWORD"
+    password_env: str = PASSWORD_ENV
     password_file: str = ""
     register: bool = True
     expires: Annotated[int, Meta(ge=10, le=86400)] = 300
@@ -42,11 +53,20 @@ class Trunk(Section, frozen=True):
     caller_ids: list[str] = []
     caller_id: str = ""
     country: Annotated[str, Meta(pattern="^[a-z]{2}$|^$")] = ""
+    number_format: Literal["as_dialed", "e164", "e164_no_plus", "national"] = "as_dialed"
+    rules: list[Rule] = []
+    user_phone: bool = False
+    identity: Literal["none", "p_asserted", "p_preferred", "remote_party"] = "none"
+    digest: Literal["first", "strongest"] = "first"
+    prefixes: list[str] = []
+    priority: Annotated[int, Meta(ge=0, le=1000)] = 100
+    listen: str = ""
 
 
 class Sip(Section, frozen=True):
     listen: str = "0.0.0.0:0"
     keepalive: Seconds = 25.0
+    keepalive_method: Literal["crlf", "options"] = "crlf"
     trace_file: str = ""
     inbound: bool = True
     reliable: Literal["off", "supported", "required"] = "supported"
@@ -123,6 +143,7 @@ class Ui(Section, frozen=True):
 
 class Config(Section, frozen=True):
     trunk: Trunk = Trunk()
+    trunks: dict[str, Trunk] = {}
     sip: Sip = Sip()
     rtp: Rtp = Rtp()
     audio: Audio = Audio()
@@ -136,15 +157,14 @@ class Config(Section, frozen=True):
     ui: Ui = Ui()
 
     @property
+    def all_trunks(self) -> dict[str, Trunk]:
+        """Every trunk by its name, in order; `[trunk]` comes first and is called FIRST_TRUNK."""
+        return {FIRST_TRUNK: self.trunk, **self.trunks}
+
+    @property
     def is_loopback(self) -> bool:
-        """True when the trunk is a literal loopback address, so nobody's real phone can ring."""
-        host = split_host_port(self.trunk.proxy or self.trunk.server)[0]
-        if host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        """True when every trunk is at a literal loopback address, so nobody's real phone can ring."""
+        return all(_is_loopback(trunk.proxy or trunk.server) for trunk in self.all_trunks.values())
 
     @property
     def hours_enforced(self) -> bool:
@@ -162,6 +182,21 @@ class Config(Section, frozen=True):
     def nobody_can_ring(self) -> bool:
         """True for a loopback trunk, unless the configuration says that it leads to real phones."""
         return self.is_loopback and self.compliance.loopback_exempt
+
+
+def trunk_path(name: str) -> str:
+    """A trunk's section in the configuration."""
+    return name if name == FIRST_TRUNK else f"trunks.{name}"
+
+
+def _is_loopback(server: str) -> bool:
+    host = split_host_port(server)[0]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class SetupError(Exception):

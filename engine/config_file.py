@@ -10,7 +10,7 @@ import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,7 +18,19 @@ from typing import Any, get_type_hints
 import msgspec
 import tomli
 
-from engine.config import HOURS, Config, port_range, split_host_port
+from engine.config import (
+    FIRST_TRUNK,
+    HOURS,
+    PASSWORD_ENV,
+    TRUNK_NAME,
+    Config,
+    Rule,
+    Trunk,
+    port_range,
+    split_host_port,
+    trunk_path,
+)
+from engine.dial_rules import RuleError, compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ def load(
             problems.append(Problem(name, "an unknown section", _did_you_mean(name, sections)))
         elif not isinstance(table, dict):
             problems.append(Problem(name, _show(table), f"a section is allowed: [{name}]"))
+        elif name == "trunks":
+            values[name] = _trunks(table, problems)
         else:
             values[name] = _section(name, sections[name], table, problems)
     config = Config(**values)
@@ -152,6 +166,21 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
     return kind(**good)
 
 
+def _trunks(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Trunk]:
+    """The further trunks: a table each, with the keys of [trunk]."""
+    found = {}
+    for name, table in tables.items():
+        path = f"trunks.{name}"
+        if not re.fullmatch(TRUNK_NAME, name) or name == FIRST_TRUNK:
+            allowed = f"a trunk's name is 1-20 of A-Z a-z 0-9 _ -, and not {FIRST_TRUNK}"
+            problems.append(Problem(path, "a bad name", allowed))
+        elif not isinstance(table, dict):
+            problems.append(Problem(path, _show(table), f"a section is allowed: [{path}]"))
+        else:
+            found[name] = _section(path, Trunk, table, problems)
+    return found
+
+
 def _bare(hint: Any) -> Any:
     return getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
 
@@ -180,6 +209,8 @@ def _allowed(hint: Any) -> str:
             if m.pattern:
                 return _PATTERNS.get(m.pattern, f"text of the form {m.pattern} is allowed")
         return "text in quotes is allowed"
+    if args and args[0] is Rule:
+        return 'a list of rules is allowed, such as [{match = "^0", replace = "+86"}]'
     if args and getattr(bare, "__origin__", None) is list:
         inner = args[0]
         choices = getattr(inner, "__args__", ())
@@ -210,10 +241,19 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 def _password(
     config: Config, path: Path | None, environ: Mapping[str, str], problems: list[Problem]
 ) -> Config:
-    """The password from the config, else from a file, else from the environment."""
-    trunk = config.trunk
+    """Every trunk's password: from the config, else from a file, else from the environment."""
+    first, *others = [
+        msgspec.structs.replace(trunk, password=_secret(name, trunk, path, environ, problems))
+        for name, trunk in config.all_trunks.items()
+    ]
+    return msgspec.structs.replace(config, trunk=first, trunks=dict(zip(config.trunks, others, strict=True)))
+
+
+def _secret(
+    name: str, trunk: Trunk, path: Path | None, environ: Mapping[str, str], problems: list[Problem]
+) -> str:
     if trunk.password:
-        return config
+        return trunk.password
     secret = ""
     if trunk.password_file:
         file = Path(trunk.password_file).expanduser()
@@ -224,40 +264,26 @@ def _password(
         except (OSError, UnicodeDecodeError):
             problems.append(
                 Problem(
-                    "trunk.password_file",
+                    f"{trunk_path(name)}.password_file",
                     _show(trunk.password_file),
                     "a readable text file with the password alone is needed",
                 )
             )
     elif trunk.password_env:
-        secret = environ.get(trunk.password_env, "")
-    return msgspec.structs.replace(config, trunk=msgspec.structs.replace(trunk, password=secret))
+        variable = trunk.password_env
+        if name != FIRST_TRUNK and variable == PASSWORD_ENV:  # no trunk gets another's password by default
+            variable = f"{PASSWORD_ENV}_{name.upper().replace('-', '_')}"
+        secret = environ.get(variable, "")
+    return secret
 
 
 def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> None:
-    trunk = config.trunk
-
     def add(key: str, found: str | None, allowed: str) -> None:
         if not any(p.key == key for p in problems):
             problems.append(Problem(key, found, allowed))
 
-    if need_trunk and not trunk.server:
-        add("trunk.server", None, "the trunk's host or host:port is needed")
-    for key in ("server", "proxy"):
-        value = getattr(trunk, key)
-        if value and not _is_host_port(value):
-            add(f"trunk.{key}", _show(value), "host or host:port is allowed, such as sip.example.com:5060")
-    if need_trunk and trunk.register and not trunk.username:
-        add("trunk.username", None, "the account's user name is needed, or trunk.register = false")
-    for key in ("username", "auth_username", "from_user", "domain", "display_name", "password"):
-        if any(ord(c) < 32 for c in getattr(trunk, key)):
-            add(f"trunk.{key}", "a control character", "printable text is allowed")
-    if trunk.caller_id and trunk.caller_id not in trunk.caller_ids:
-        add(
-            "trunk.caller_id",
-            _show(trunk.caller_id),
-            "one of trunk.caller_ids is allowed: " + (", ".join(trunk.caller_ids) or "the list is empty"),
-        )
+    for name, trunk in config.all_trunks.items():
+        _check_trunk(trunk_path(name), trunk, need_trunk, add)
     if not _is_host_port(config.sip.listen, literal=True):
         add(
             "sip.listen",
@@ -296,6 +322,41 @@ def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> 
         value = getattr(getattr(config, section), key)
         if value and value != "ringback" and not Path(value).expanduser().is_file():
             add(f"{section}.{key}", _show(value), "the file does not exist; a readable file is needed")
+
+
+def _check_trunk(
+    path: str, trunk: Trunk, needed: bool, add: Callable[[str, str | None, str], None]
+) -> None:
+    if needed and not trunk.server:
+        add(f"{path}.server", None, "the trunk's host or host:port is needed")
+    for key in ("server", "proxy"):
+        value = getattr(trunk, key)
+        if value and not _is_host_port(value):
+            add(f"{path}.{key}", _show(value), "host or host:port is allowed, such as sip.example.com:5060")
+    if trunk.listen and not _is_host_port(trunk.listen, literal=True):
+        allowed = "address:port is allowed, such as 0.0.0.0:5062 (port 0: any)"
+        add(f"{path}.listen", _show(trunk.listen), allowed)
+    if needed and trunk.register and not trunk.username:
+        add(f"{path}.username", None, f"the account's user name is needed, or {path}.register = false")
+    for key in ("username", "auth_username", "from_user", "domain", "display_name", "password"):
+        if any(ord(c) < 32 for c in getattr(trunk, key)):
+            add(f"{path}.{key}", "a control character", "printable text is allowed")
+    if trunk.caller_id and trunk.caller_id not in trunk.caller_ids:
+        listed = ", ".join(trunk.caller_ids) or "the list is empty"
+        add(f"{path}.caller_id", _show(trunk.caller_id), f"one of {path}.caller_ids is allowed: {listed}")
+    if trunk.identity != "none" and not trunk.caller_ids:
+        add(f"{path}.identity", _show(trunk.identity), f"{path}.caller_ids must hold the numbers to be shown")
+    if trunk.number_format == "national" and not trunk.country:
+        add(f"{path}.number_format", _show("national"), f"{path}.country is needed for it, such as cn")
+    for place, rule in enumerate(trunk.rules):
+        try:
+            compiled(rule)
+        except RuleError as error:
+            add(f"{path}.rules[{place}]", _show(rule.match), str(error))
+    for prefix in trunk.prefixes:
+        if not re.fullmatch(r"\+?[0-9*#]{1,15}", prefix, re.ASCII):
+            allowed = "the first digits of numbers are allowed, such as +86 or 00"
+            add(f"{path}.prefixes", _show(prefix), allowed)
 
 
 def _is_host_port(text: str, literal: bool = False) -> bool:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.config import Config, SetupError, port_range, split_host_port
+from engine.config import FIRST_TRUNK, Config, SetupError, port_range, split_host_port
 from engine.line import TrunkLine
 from engine.media import orders
 from engine.media.engine import MediaEngine
@@ -25,9 +25,9 @@ from engine.sip.transport import ResolveError
 log = logging.getLogger(__name__)
 
 
-def account_of(config: Config) -> Account:
-    """The SIP account that a configuration describes."""
-    trunk = config.trunk
+def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
+    """The SIP account of one of the configuration's trunks."""
+    trunk = config.all_trunks[name]
     host, port = split_host_port(trunk.server)
     return Account(
         host=host,
@@ -45,7 +45,11 @@ def account_of(config: Config) -> Account:
         caller_id=trunk.caller_id,
         codecs=tuple(config.rtp.codecs),
         event_payload_type=config.rtp.event_payload_type,
+        digest=trunk.digest,
+        user_phone=trunk.user_phone,
+        identity=trunk.identity,
         keepalive=config.sip.keepalive,
+        keepalive_method=config.sip.keepalive_method,
         inbound=config.sip.inbound,
         reliable=config.sip.reliable,
         session_expires=config.sip.session_expires,

@@ -28,7 +28,7 @@ def test_the_example_is_valid() -> None:
 
 
 def uncommented_example() -> dict[str, dict[str, object]]:
-    text = re.sub(r"^# (?=[a-z_]+ = |\[ui)", "", EXAMPLE.read_text("utf-8"), flags=re.M)
+    text = re.sub(r"^# (?=[a-z_]+ = |\[(?:ui|trunks)\b)", "", EXAMPLE.read_text("utf-8"), flags=re.M)
     return tomli.loads(text)
 
 
@@ -36,6 +36,7 @@ def test_the_example_explains_every_key_with_its_default() -> None:
     shown = uncommented_example()
     defaults = msgspec.to_builtins(Config())
     assert shown.keys() == defaults.keys()
+    del defaults["trunks"]  # by names of the user's own
     for section, keys in defaults.items():
         assert shown[section].keys() == keys.keys(), section
         for key, value in keys.items():
@@ -208,3 +209,72 @@ def test_a_bad_port_is_refused(text: str) -> None:
 def test_a_bad_port_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         port_range(text)
+
+
+def test_further_trunks_have_the_keys_of_the_first_and_names_of_their_own() -> None:
+    more = ["trunks.b.server=sip.b.example", "trunks.b.username=2", "trunks.b.priority=5"]
+    config = load(None, [*GOOD, *more], {})
+    assert list(config.all_trunks) == ["trunk", "b"]
+    assert config.all_trunks["b"].priority == 5
+    found = problems(*GOOD, "trunks.b.serve=x", "trunks.trunk.server=x", "trunks.c=3", "trunks.b c.server=x")
+    assert "did you mean server?" in found["trunks.b.serve"]
+    assert "trunks.b.server" in found
+    assert "not trunk" in found["trunks.trunk"]
+    assert "[trunks.c]" in found["trunks.c"]
+    assert "bad name" in found["trunks.b c"]
+
+
+def test_no_trunk_gets_the_password_of_another() -> None:
+    more = ["trunks.back-up.server=b", "trunks.back-up.username=2"]
+    environ = {"OFFHOOK_PASSWORD": "first", "OFFHOOK_PASSWORD_BACK_UP": "second"}
+    passwords = [trunk.password for trunk in load(None, [*GOOD[:2], *more], environ).all_trunks.values()]
+    assert passwords == ["first", "second"]
+    assert load(None, [*GOOD[:2], *more], {"OFFHOOK_PASSWORD": "first"}).trunks["back-up"].password == ""
+    named = [*more, "trunks.back-up.password_env=MINE"]
+    assert load(None, [*GOOD[:2], *named], {"MINE": "x"}).trunks["back-up"].password == "x"
+    assert "trunks.back-up.password_file" in problems(*GOOD, *more, "trunks.back-up.password_file=/nowhere")
+
+
+def test_guards_stay_on_unless_every_trunk_is_on_loopback() -> None:
+    assert load(None, GOOD, {}).nobody_can_ring
+    assert not load(None, [*GOOD, "trunks.b.server=b.example", "trunks.b.username=2"], {}).nobody_can_ring
+    assert load(None, [*GOOD, "trunks.b.server=127.0.0.2", "trunks.b.username=2"], {}).nobody_can_ring
+
+
+def test_what_a_trunk_shows_and_dials_is_checked() -> None:
+    found = problems(
+        *GOOD,
+        "trunk.identity=p_asserted",
+        "trunk.number_format=national",
+        "trunk.prefixes=['+86', 'abc']",
+        "trunk.listen=everywhere",
+        "trunk.digest=weakest",
+    )
+    assert "trunk.caller_ids must hold" in found["trunk.identity"]
+    assert "trunk.country is needed" in found["trunk.number_format"]
+    assert "'abc'" in found["trunk.prefixes"]
+    assert "address:port" in found["trunk.listen"]
+    assert "first, strongest" in found["trunk.digest"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('{match = "("}', "a regular expression is needed"),
+        ('{match = "^0", replace = "\\\\1"}', "replace has no such group"),
+        ('{match = "(1+)+$"}', "a group can't be repeated"),
+        ('{match = "(?:1|2){9}"}', "a group can't be repeated"),
+        ('{match = "1*1*1*1*1*1*x"}', "at the most are allowed"),
+        ('{match = "(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)(1|1)x"}',
+         "at the most are allowed"),
+        (f'{{match = "{"1" * 201}"}}', "200 characters"),
+    ],
+)  # fmt: skip
+def test_a_bad_dial_rule_is_told_with_its_place(rule: str, said: str) -> None:
+    found = problems(*GOOD, f'trunk.rules=[{{match = "^9", replace = ""}}, {rule}]')
+    assert said in found["trunk.rules[1]"]
+
+
+def test_a_rule_of_another_form_says_which_is_allowed() -> None:
+    for bad in ("3", "['x']", "[{math = '1'}]", "[{replace = '1'}]"):
+        assert "[{match =" in problems(*GOOD, f"trunk.rules={bad}")["trunk.rules"]

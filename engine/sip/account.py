@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from engine.sip.digest import Credentials, Preference
@@ -24,13 +24,22 @@ KNOWN_METHODS = {
 """Methods answered 405 where we don't do them; others are answered 501 (RFC 3261, 21.4.6 and 21.5.2)."""
 
 
+Identity = Literal["none", "p_asserted", "p_preferred", "remote_party"]
+_IDENTITY_HEADERS = {
+    "p_asserted": ("P-Asserted-Identity", ""),
+    "p_preferred": ("P-Preferred-Identity", ""),
+    "remote_party": ("Remote-Party-ID", ";party=calling;privacy=off;screen=no"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """`host` and `port` are the trunk's; `proxy`, where set, gets every request that starts outside
     a dialog. Port 0 and no transport leave both to DNS (RFC 3263). `domain` replaces `host` in From, To
     and the Request-URI. `expires` in seconds; `ring_timeout` too: a call that comes in rings no longer
     (0: for ever); `session_expires` too (RFC 4028; 0 switches session timers off). `accept_transfer`: the
-    far end may transfer us (REFER, Replaces).
+    far end may transfer us (REFER, Replaces). `user_phone` marks numbers as such in Request-URI and To,
+    `identity` names the header that carries the caller ID.
     """
 
     host: str
@@ -53,6 +62,8 @@ class Account:
     keepalive: float = 25.0
     inbound: bool = True
     digest: Preference = "first"
+    user_phone: bool = False
+    identity: Identity = "none"
     keepalive_method: Literal["crlf", "options"] = "crlf"
     accept_transfer: bool = False
     ring_timeout: float = 180.0
@@ -104,13 +115,35 @@ class Account:
 
     def target(self, number: str) -> Uri:
         """The Request-URI for a dialled number."""
-        return self._at(escape_user(number))
+        uri = self._at(escape_user(number))
+        return replace(uri, params=(*uri.params, ("user", "phone"))) if self.user_phone else uri
 
-    def caller(self, caller_id: str | None) -> NameAddr:
-        """The From of a call. Raises ValueError for a caller ID that is not one of the trunk's own."""
+    def caller(self, caller_id: str | None = None) -> NameAddr:
+        """The From of a call: the caller ID, or the account where a header of its own carries that.
+
+        Raises ValueError for a caller ID that is not one of the trunk's own.
+        """
+        shown = self._shown(caller_id)
+        if self.identity != "none" and self.from_user:
+            shown = self.from_user
+        user = shown or self.from_user or self.username or "anonymous"
+        return self._known_as(user)
+
+    def identity_headers(self, caller_id: str | None = None) -> list[tuple[str, str]]:
+        """The caller ID in P-Asserted-Identity or P-Preferred-Identity (RFC 3325, 9), or in the older
+        Remote-Party-ID; nothing where the trunk has none to show. Raises ValueError as `caller` does."""
+        shown = self._shown(caller_id)
+        if self.identity == "none" or not shown:
+            return []
+        name, params = _IDENTITY_HEADERS[self.identity]
+        return [(name, f"{self._known_as(shown)}{params}")]
+
+    def _shown(self, caller_id: str | None) -> str:
         if caller_id and caller_id not in self.caller_ids:
             raise ValueError(f"caller ID {caller_id!r} is not in trunk.caller_ids")
-        user = caller_id or self.caller_id or self.from_user or self.username or "anonymous"
+        return caller_id or self.caller_id
+
+    def _known_as(self, user: str) -> NameAddr:
         return NameAddr(Uri("sip", escape_user(user), self.domain or self.host), self.display_name)
 
     def credentials(self) -> Credentials | None:

@@ -26,6 +26,7 @@ from engine.sip.call import Call
 from engine.sip.caller import Caller
 from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.hop import Hop, Target
+from engine.sip.keepalive import OptionsPing
 from engine.sip.message import Message, build
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
@@ -118,6 +119,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self._thread: threading.Thread | None = None
         self._transport: UdpTransport | None = None
         self._closing = False
+        self._ping: OptionsPing | None = None
         self.agent: UserAgent | None = None
         self.on_call_change: Callable[[Call], None] = lambda call: None
         self.on_inbound: Callable[[Call], None] = lambda call: None
@@ -178,6 +180,9 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         agent.layer.on_sent = self._sent
         self.calls = agent.calls
         agent.registration.start()
+        if self.account.keepalive and self.account.keepalive_method == "options":
+            self._ping = OptionsPing(agent, self._reachable_changed)
+            self._ping.start()
 
     async def close(self) -> None:
         """Hang up every call, deregister, close; two seconds at most."""
@@ -205,6 +210,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         if agent is None:
             done()
             return
+        if self._ping is not None:
+            self._ping.stop()
         for call in list(agent.calls.values()):
             call.hangup_leg()
         agent.registration.stop(done)
@@ -244,6 +251,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             raise ValueError("a number of 1 to 64 printable characters is needed")
         target = account.target(number)
         caller = account.caller(caller_id).with_tag(new_tag())
+        identity = account.identity_headers(caller_id)
         call_id = new_call_id()
         cseq = 0
         leg = new_leg_id()
@@ -264,6 +272,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
                     ("Contact", agent.contact),
                     ("Allow", account.allow),
                     ("User-Agent", USER_AGENT),
+                    *identity,
                     ("Content-Type", "application/sdp"),
                     *headers,
                     *extra,
@@ -352,6 +361,22 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def _call_changed(self, call: Call) -> None:
         self.on_call_change(call)
 
+    @property
+    def reachable(self) -> bool:
+        """False where the last OPTIONS ping found the trunk silent."""
+        return self._ping is None or self._ping.reachable
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls can be placed now: reachable, and registered or known by our address."""
+        state = self.agent.registration.state if self.agent else RegistrationState.REGISTERING
+        return self.reachable and state in (RegistrationState.OFF, RegistrationState.REGISTERED)
+
+    def _reachable_changed(self) -> None:
+        if self.reachable and self.agent is not None:
+            self.agent.registration.hurry()
+        self._registration_changed()
+
     def _registration_changed(self) -> None:
         self._status = self.get_status()
         self.on_registration()
@@ -360,6 +385,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         """A double CRLF keeps a NAT's mapping open (RFC 5626, 3.5.1)."""
         agent, transport = self.agent, self._transport
         if agent is None or transport is None or self._closing or not self.account.keepalive:
+            return
+        if self.account.keepalive_method != "crlf":
             return
         transport.send(b"\r\n\r\n", agent.flow)
         agent.clock.call_later(self.account.keepalive, self._keep_alive)
