@@ -22,6 +22,7 @@ TRUNK_NAME = r"[A-Za-z0-9_-]{1,20}"
 HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
+CodecName = Literal["PCMA", "PCMU", "G722", "opus"]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,7 @@ class Trunk(Section, frozen=True):
     prefixes: list[str] = []
     priority: Annotated[int, Meta(ge=0, le=1000)] = 100
     listen: str = ""
+    srtp: Literal["off", "preferred", "required"] = "off"
 
 
 class Sip(Section, frozen=True):
@@ -75,7 +77,7 @@ class Sip(Section, frozen=True):
 
 class Rtp(Section, frozen=True):
     ports: str = "16384-16583"
-    codecs: list[Literal["PCMA", "PCMU"]] = msgspec.field(default_factory=lambda: ["PCMA", "PCMU"])
+    codecs: list[CodecName] = msgspec.field(default_factory=lambda: ["PCMA", "PCMU"])
     jitter_ms: Annotated[int, Meta(ge=20, le=200)] = 60
     timeout: Seconds = 30.0
     send_first: bool = True

@@ -299,7 +299,9 @@ def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> 
             "low-high is allowed, such as 16384-16583, from 1024 to 65535",
         )
     if not config.rtp.codecs:
-        add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU is needed")
+        add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU, G722, opus is needed")
+    elif len(set(config.rtp.codecs)) < len(config.rtp.codecs):
+        add("rtp.codecs", str(config.rtp.codecs), "name each codec once")
     if config.operator.mode != "headset" and not config.operator.agents:
         add(
             "operator.agents",

@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.config import FIRST_TRUNK, Config, SetupError, port_range, split_host_port
 from engine.line import TrunkLine
 from engine.media import orders
+from engine.media.coders import preload
 from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
 from engine.sip.account import Account
@@ -48,6 +49,7 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         digest=trunk.digest,
         user_phone=trunk.user_phone,
         identity=trunk.identity,
+        srtp=trunk.srtp,
         keepalive=config.sip.keepalive,
         keepalive_method=config.sip.keepalive_method,
         inbound=config.sip.inbound,
@@ -67,6 +69,7 @@ class Station:
         self._loop = asyncio.get_running_loop()
         self._facts: deque[orders.Fact] = deque()
         self.media = MediaEngine(self._fact, jitter_ms=config.rtp.jitter_ms)
+        preload(config.rtp.codecs)
         host, port = split_host_port(config.sip.listen)
         low, high = port_range(config.rtp.ports)
         self.plane = MediaPlane(self.media, host, low, high, send_first=config.rtp.send_first)

@@ -8,7 +8,8 @@ from engine.media.rtp import Packet
 
 _M16, _M32 = 0xFFFF, 0xFFFFFFFF
 _LEAP_PACKETS = 3000
-_LEAP_SAMPLES = 8000 * 10
+_LEAP = 48000 * 10
+"""In timestamp units: 10 s of the fastest clock."""
 
 
 class Forwarder:
@@ -36,7 +37,7 @@ class Forwarder:
         """
         dseq = ((packet.sequence - self._seq + 0x8000) & _M16) - 0x8000
         dts = ((packet.timestamp - self._ts + 0x80000000) & _M32) - 0x80000000
-        if packet.ssrc != self._ssrc or abs(dseq) > _LEAP_PACKETS or abs(dts) > _LEAP_SAMPLES:
+        if packet.ssrc != self._ssrc or abs(dseq) > _LEAP_PACKETS or abs(dts) > _LEAP:
             self._ssrc = packet.ssrc
             self._seq, self._ts = packet.sequence, packet.timestamp
             self._out_seq = self._first_out = next_seq

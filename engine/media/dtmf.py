@@ -11,8 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 EVENTS = "0123456789*#ABCD"
-TICK = 160
-"""Timestamp units in 20 ms."""
+TICK_MS = 20
 MAX_QUEUED = 128
 """Digits waiting to be sent."""
 
@@ -33,6 +32,7 @@ class Press:
 @dataclass(slots=True)
 class _Open:
     event: int
+    clock: int
     timestamp: int
     segment: int
     base: int
@@ -53,8 +53,10 @@ class DigitReceiver:
         self.ignored = 0
         """Payloads that are no key press: too short, or events other than the sixteen keys."""
 
-    def feed(self, payload: bytes, timestamp: int, now: float) -> list[Press]:
-        """One telephone-event payload with its packet's timestamp; `now` in monotonic seconds."""
+    def feed(self, payload: bytes, timestamp: int, now: float, clock: int = 8000) -> list[Press]:
+        """One telephone-event payload with its packet's timestamp; `now` in monotonic seconds, `clock` the
+        event's own in Hz.
+        """
         if len(payload) < 4:
             self.ignored += 1
             return []
@@ -70,7 +72,7 @@ class DigitReceiver:
             offset = (timestamp - current.segment) & _M32
             if offset >= 0x80000000:  # of a press before this one, whose packets all were overtaken
                 self._done.append((event, timestamp))
-                return [Press(EVENTS[event], duration // 8)]
+                return [Press(EVENTS[event], duration * 1000 // clock)]
             if event == current.event and offset == _SEGMENT:
                 current.base += _SEGMENT
                 current.segment = timestamp
@@ -79,7 +81,7 @@ class DigitReceiver:
                 presses += self._end()
                 current = None
         if current is None:
-            current = self._open = _Open(event, timestamp, timestamp, 0, duration, now)
+            current = self._open = _Open(event, clock, timestamp, timestamp, 0, duration, now)
         current.duration = max(current.duration, duration)
         current.heard = now
         if flags & 0x80:
@@ -103,7 +105,16 @@ class DigitReceiver:
         if current is None:
             return []
         self._done.append((current.event, current.segment))
-        return [Press(EVENTS[current.event], (current.base + current.duration) // 8)]
+        duration_ms = (current.base + current.duration) * 1000 // current.clock
+        return [Press(EVENTS[current.event], duration_ms)]
+
+
+def rescale(payload: bytes, received: int, sent: int) -> bytes:
+    """A telephone-event of one clock (in Hz) for a session of another."""
+    if received == sent or len(payload) < 4:
+        return payload
+    event, flags, duration = _PAYLOAD.unpack_from(payload)
+    return _PAYLOAD.pack(event, flags, min(duration * sent // received, _SEGMENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,8 @@ class EventPacket:
 
 @dataclass(slots=True)
 class _Job:
+    """Durations in ms, the gap in ticks."""
+
     digits: str
     duration: int
     gap: int
@@ -130,6 +143,7 @@ class DigitSender:
     """Below 0 dBm0, in dB."""
 
     def __init__(self) -> None:
+        self.clock = 8000  # of the negotiated event, in Hz
         self._jobs: deque[_Job] = deque()
         self._start: int | None = None
         self._elapsed = 0
@@ -146,8 +160,9 @@ class DigitSender:
         room = MAX_QUEUED - sum(len(job.digits) - job.place for job in self._jobs)
         taken = "".join(c for c in digits.upper() if c in EVENTS)[: max(0, room)]
         if taken:
-            duration = min(max(duration_ms, 40), 8000) // 20 * TICK
-            gap = max(gap_ms, 40) // 20
+            longest = min(8000, _SEGMENT * 1000 // self.clock)  # in one segment (2.5.1.3)
+            duration = min(max(duration_ms, 40), longest) // TICK_MS * TICK_MS
+            gap = max(gap_ms, 40) // TICK_MS
             self._jobs.append(_Job(taken, duration, gap))
         return taken
 
@@ -170,7 +185,7 @@ class DigitSender:
         if self._start is None:
             self._start = timestamp
             self._elapsed = 0
-        self._elapsed += TICK
+        self._elapsed += TICK_MS
         end = self._elapsed >= job.duration
         packet = self._packet(job, end, marker)
         if end:
@@ -180,7 +195,8 @@ class DigitSender:
 
     def _packet(self, job: _Job, end: bool, marker: bool) -> EventPacket:
         flags = self.VOLUME | (0x80 if end else 0)
-        payload = _PAYLOAD.pack(EVENTS.index(job.digits[job.place]), flags, self._elapsed)
+        duration = min(self._elapsed * self.clock // 1000, _SEGMENT)
+        payload = _PAYLOAD.pack(EVENTS.index(job.digits[job.place]), flags, duration)
         return EventPacket(payload, self._start or 0, marker)
 
     def _next_digit(self, job: _Job) -> str:

@@ -138,7 +138,10 @@ class MediaEngine:
     def order(self, order: Order) -> None:
         """Have the media thread carry out an order, in turn; returns at once."""
         if isinstance(order, orders.OpenStream):
-            self.adopt(RtpStream({}, "", 0, "", 0, name=order.stream, jitter_ms=self._jitter_ms), order.sock)
+            stream = RtpStream(
+                {}, "", 0, "", 0, name=order.stream, jitter_ms=self._jitter_ms, encrypted=order.encrypted
+            )
+            self.adopt(stream, order.sock)
         else:
             self._post(order)
 

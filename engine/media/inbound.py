@@ -8,6 +8,7 @@ While a source speaks, no other can take its place.
 from __future__ import annotations
 
 from engine.media import rtp, udp
+from engine.media.srtp import Decryption
 
 QUIET_S = 2.0
 """A source unheard for so long may be replaced by its own SSRC or host at another port."""
@@ -15,12 +16,24 @@ MOVED_S = 0.5
 """After SDP moved the far end, its old source must stay the only one for so long to be believed."""
 
 
-class Inbound:
-    """Filters datagrams. `source` is the struct sockaddr that packets come from, once known."""
+COMFORT_NOISE = 13
+"""Its payload type (RFC 3389, 4); taken whether it was agreed on or not."""
+_RTCP = range(192, 224)
+"""Second octets of RTCP, which comes to the same port where rtcp-mux was agreed on (RFC 5761, 4)."""
 
-    def __init__(self) -> None:
+
+class Inbound:
+    """Filters datagrams. `source` is the struct sockaddr that packets come from, once known.
+
+    `laws` are codecs by payload type, `events` the clocks of telephone-events in Hz. Where `encrypted`,
+    nothing passes that `decryption` doesn't let pass.
+    """
+
+    def __init__(self, encrypted: bool = False) -> None:
         self.laws: dict[int, str] = {0: "PCMU", 8: "PCMA"}  # RFC 3551; until SDP says more
-        self.event_payload_types: frozenset[int] = frozenset()
+        self.events: dict[int, int] = {}
+        self.encrypted = encrypted
+        self.decryption: Decryption | None = None
         self.source: bytes | None = None
         self.expected: bytes | None = None
         self.last_valid: float | None = None
@@ -40,13 +53,21 @@ class Inbound:
 
     def accept(self, data: bytes, source: bytes, now: float) -> rtp.Packet | None:
         """The packet, if it is a valid one of this stream; None, and counted, if not."""
+        if len(data) > 1 and data[1] in _RTCP:
+            return None
+        clear: bytes | None = data
+        if self.encrypted:
+            clear = self.decryption.unprotect(data) if self.decryption is not None else None
+        if clear is None:
+            self.discarded += 1
+            return None
         try:
-            packet = rtp.parse(data)
+            packet = rtp.parse(clear)
         except rtp.RtpError:
             self.discarded += 1
             return None
-        payload_type = packet.payload_type
-        if payload_type not in self.laws and payload_type not in self.event_payload_types:
+        kind = packet.payload_type
+        if kind not in self.laws and kind not in self.events and kind != COMFORT_NOISE:
             self.discarded += 1
             return None
         if source != self.source and not self._believe(source, packet.ssrc, now):

@@ -1,15 +1,21 @@
 """A jitter buffer of fixed depth: puts a stream's packets back on its own time axis.
 
-Keyed by RTP timestamp, so reordering, duplicates, packets of any length and wraps of sequence
-(2**16) and timestamp (2**32) need no special care. Play-out starts `depth_ms` after the first packet
-of a talkspurt came, less the 20 ms that the clock's grid may add. It starts over where the time axis
-itself breaks: another SSRC, a leap of the timestamp, or packets that all come too late. Everything
-kept is bounded by `MAX_PACKETS`.
+Keyed by RTP timestamp, in samples at 8 kHz whatever the codec's clock, so reordering, duplicates, packets
+of any length and wraps of sequence (2**16) and timestamp (2**32) need no special care. Play-out starts
+`depth_ms` after the first packet of a talkspurt came, less the 20 ms that the clock's grid may add. It
+starts over where the time axis itself breaks: another SSRC or clock, a leap of the timestamp, or packets that
+all come too late. Everything kept is bounded by `MAX_PACKETS`.
 """
 
 from __future__ import annotations
 
-from engine.media.codec import FRAME, SILENCE, TRANSCODE
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.media import codec
+from engine.media.codec import FRAME, Pcm
+from engine.media.coders import duration, scale
 from engine.media.rtp import Packet
 
 MAX_PACKETS = 100
@@ -19,24 +25,31 @@ IDLE_FRAMES = 10
 """So many frames with nothing buffered end a talkspurt."""
 LATE_RUN = 5
 """So many packets in a row too late mean that the path has become longer."""
+_NOTHING: Pcm = np.zeros(0, np.int16)
 
 _M16, _M32 = 0xFFFF, 0xFFFFFFFF
 
 
 class JitterBuffer:
-    """`put` packets as they come, `get` 20 ms of G.711 every 20 ms. Times are monotonic seconds."""
+    """`put` packets as they come, `get` 20 ms of audio every 20 ms. Times are monotonic seconds.
 
-    def __init__(self, depth_ms: int) -> None:
+    `decode(codec's name, payload)` makes audio of a payload; it is called in the order of playing.
+    """
+
+    def __init__(self, depth_ms: int, decode: Callable[[str, bytes], Pcm] = codec.decode) -> None:
+        self._decode = decode
         self._depth_s = max(0.0, depth_ms / 1000 - 0.02)
         self._max_span = (depth_ms + 120) * 8
         self._keep_span = depth_ms * 8
         self._packets: dict[int, tuple[bytes, str]] = {}
-        self._rest: tuple[bytes, str] = (b"", "PCMA")
+        self._rest: Pcm = _NOTHING
         self._ssrc: int | None = None
         self._next: int | None = None  # extended timestamp of the next sample to play
         self._start_at = 0.0
         self._shift = 0
         self._last_ts = self._last_end = 0
+        self._last_raw = 0  # the same as `_last_ts`, as RTP had it
+        self._scale = 1
         self._last_arrival = 0.0
         self._empty = self._late_run = 0
         self._base_seq = self._last_seq = 0
@@ -60,11 +73,13 @@ class JitterBuffer:
         return max(0, self._last_seq - self._base_seq + 1 - self._seen)
 
     def put(self, packet: Packet, law: str, now: float) -> bool:
-        """Take one packet; False for a duplicate, which is forgotten."""
-        if not packet.payload:
+        """Take one packet of a codec; False for a duplicate, which is forgotten."""
+        length = duration(law, packet.payload)
+        if not length:
             return True
-        if packet.ssrc != self._ssrc:
-            self._new_axis(packet, now)
+        if packet.ssrc != self._ssrc or scale(law) != self._scale:
+            self._scale = scale(law)
+            self._new_axis(packet, length, now)
             timestamp = packet.timestamp
             contiguous = False
         else:
@@ -73,9 +88,9 @@ class JitterBuffer:
                 self.duplicates += 1
                 return False
             contiguous = delta == 1
-            step = ((packet.timestamp - self._last_ts + 0x80000000) & _M32) - 0x80000000
+            step = (((packet.timestamp - self._last_raw + 0x80000000) & _M32) - 0x80000000) // self._scale
             if abs(step) > LEAP or abs(delta) > 3000:
-                self._new_axis(packet, now)
+                self._new_axis(packet, length, now)
                 timestamp = packet.timestamp
             else:
                 timestamp = self._last_ts + step
@@ -83,21 +98,35 @@ class JitterBuffer:
                     self._advance(delta)
         self._seen += 1
         self.received += 1
-        self._insert(timestamp, packet.payload, law, contiguous, now)
+        if timestamp >= self._last_ts:
+            self._last_raw = packet.timestamp
+        self._insert(timestamp, packet.payload, law, length, contiguous, now)
         return True
 
-    def _new_axis(self, packet: Packet, now: float) -> None:
+    def pass_over(self, packet: Packet) -> None:
+        """A packet of the stream that holds no audio (a telephone-event, comfort noise): it is not lost."""
+        if packet.ssrc != self._ssrc:
+            return
+        delta = ((packet.sequence - self._last_seq + 0x8000) & _M16) - 0x8000
+        if 0 < delta <= 3000:
+            self._advance(delta)
+            self._seen += 1
+        elif delta <= 0 and self._fresh(delta):
+            self._seen += 1
+
+    def _new_axis(self, packet: Packet, length: int, now: float) -> None:
         if self._ssrc is not None:
             self.resets += 1
             self._lost_before += self._lost_now()
         self._packets.clear()
-        self._rest = (b"", "PCMA")
+        self._rest = _NOTHING
         self._ssrc = packet.ssrc
         self._base_seq = self._last_seq = packet.sequence
         self._window = 1
         self._seen = 0
         self._shift = 0
-        self._last_ts, self._last_end = packet.timestamp, packet.timestamp + len(packet.payload)
+        self._last_ts, self._last_end = packet.timestamp, packet.timestamp + length
+        self._last_raw = packet.timestamp
         self._next = None
         self._last_arrival = now
 
@@ -116,19 +145,21 @@ class JitterBuffer:
         self._last_seq += delta
         self._window = ((self._window << delta) | 1) & ((1 << 256) - 1)
 
-    def _insert(self, timestamp: int, payload: bytes, law: str, contiguous: bool, now: float) -> None:
+    def _insert(
+        self, timestamp: int, payload: bytes, law: str, length: int, contiguous: bool, now: float
+    ) -> None:
         if timestamp >= self._last_ts:
             gap = timestamp - self._last_end
             # A leap of the timestamp with neither loss nor a pause: the sender's own time axis broke.
             if contiguous and gap > 1600 and now - self._last_arrival < 0.1 and self._next is not None:
                 self._shift -= gap
-            self._last_ts, self._last_end = timestamp, timestamp + len(payload)
+            self._last_ts, self._last_end = timestamp, timestamp + length
             self._last_arrival = now
         at = timestamp + self._shift
         if self._next is None:
             if not self._packets:
                 self._start_at = now + self._depth_s
-        elif at + len(payload) <= self._next:
+        elif at + length <= self._next:
             self.late += 1
             self._late_run += 1
             if self._late_run >= LATE_RUN:
@@ -146,8 +177,8 @@ class JitterBuffer:
             return
         self._packets[at] = (payload, law)
 
-    def get(self, now: float) -> tuple[bytes, str] | None:
-        """The next 160 octets and their law; None before play-out starts and where they are missing."""
+    def get(self, now: float) -> Pcm | None:
+        """The next 160 samples; None before play-out starts and where they are missing."""
         packets = self._packets
         if self._next is None:
             if not packets or now < self._start_at:
@@ -156,15 +187,16 @@ class JitterBuffer:
             self._empty = 0
         at = self._next
         self._next = at + FRAME
-        if not self._rest[0]:
+        if not len(self._rest):
             found = packets.pop(at, None)
-            if found is not None and len(found[0]) == FRAME:
-                self._empty = 0
-                if self._last_end + self._shift - at > self._max_span:
-                    self._catch_up()
-                return found
             if found is not None:
-                packets[at] = found
+                pcm = self._decode(found[1], found[0])
+                if len(pcm) == FRAME:
+                    self._empty = 0
+                    if self._last_end + self._shift - at > self._max_span:
+                        self._catch_up()
+                    return pcm
+                self._rest = pcm
         return self._compose(at)
 
     def _catch_up(self) -> None:
@@ -178,49 +210,45 @@ class JitterBuffer:
             self.dropped += 1
         self._next = max(self._next, target)
 
-    def _compose(self, at: int) -> tuple[bytes, str] | None:
+    def _compose(self, at: int) -> Pcm | None:
         """A frame out of packets that are not of 20 ms, or not on the grid."""
-        data, law = self._rest
-        self._rest = (b"", law)
+        pieces, size = [self._rest], len(self._rest)
+        whole = size > 0
+        self._rest = _NOTHING
         end = at + FRAME
-        whole = bool(data)
-        if not data and not self._packets:
+        if not whole and not self._packets:
             self._empty += 1
             if self._empty >= IDLE_FRAMES:
                 self._next = None
             return None
-        while len(data) < FRAME:
-            found = self._packets.pop(at + len(data), None)
-            if found is None:
-                found = self._overlapping(at + len(data))
-            if found is None:
-                start = min((t for t in self._packets if at + len(data) < t < end), default=end)
-                data += SILENCE[law][: start - at - len(data)]
-                continue
-            payload, other = found
-            if not whole:
-                if data:
-                    data = SILENCE[other][: len(data)]
-                law = other
-            elif other != law:
-                payload = payload.translate(TRANSCODE[other, law])
-            whole = True
-            data += payload
-        if len(data) > FRAME:
-            self._rest = (data[FRAME:], law)
+        while size < FRAME:
+            pcm = self._take(at + size)
+            if pcm is None:
+                start = min((t for t in self._packets if at + size < t < end), default=end)
+                pcm = codec.SILENT_PCM[: start - at - size]
+            else:
+                whole = True
+            pieces.append(pcm)
+            size += len(pcm)
+        data = np.concatenate(pieces)
+        if size > FRAME:
+            self._rest = data[FRAME:]
             data = data[:FRAME]
         if whole:
             self._empty = 0
         elif len(self._packets) == 0:
             self._empty += 1
-        return (data, law) if whole else None
+        return data if whole else None
 
-    def _overlapping(self, at: int) -> tuple[bytes, str] | None:
-        """A packet that began before `at` and reaches past it, cut to begin there."""
+    def _take(self, at: int) -> Pcm | None:
+        """What is to be played from a moment on, cut to begin there; never empty."""
+        found = self._packets.pop(at, None)
+        if found is not None:
+            return self._decode(found[1], found[0])
         for start in sorted(self._packets):
             if start >= at:
                 return None
             payload, law = self._packets.pop(start)
-            if start + len(payload) > at:
-                return payload[at - start :], law
+            if start + duration(law, payload) > at:
+                return self._decode(law, payload)[at - start :]
         return None

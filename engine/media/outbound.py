@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
-from engine.media import codec, udp
+from engine.media import udp
 from engine.media.bridge import Forwarder
 from engine.media.codec import FRAME, TRANSCODE
+from engine.media.coders import duration, scale
 from engine.media.rtp import Packet, plain
+from engine.media.srtp import Encryption
 
 _M16, _M32 = 0xFFFF, 0xFFFFFFFF
 
@@ -15,8 +18,8 @@ _M16, _M32 = 0xFFFF, 0xFFFFFFFF
 class Outbound:
     """Everything sent on a stream passes here, so that its numbers never jump by mistake.
 
-    `timestamp` is the present tick's. SSRC, first sequence number and first timestamp are random
-    (RFC 3550 section 5.1).
+    `timestamp` is the present tick's, in units of the codec's clock. SSRC, first sequence number and first
+    timestamp are random (RFC 3550 section 5.1).
     """
 
     def __init__(self, fd: int) -> None:
@@ -28,6 +31,7 @@ class Outbound:
         self.payload_type = 0
         self.law = "PCMU"
         self.event_payload_type: int | None = None
+        self.encryption: Encryption | None = None
         self.sent = 0
         self.failed = 0
         self._marker = True
@@ -39,7 +43,8 @@ class Outbound:
         if self.address is None:
             return
         data = plain(payload_type, marker, sequence & _M16, timestamp & _M32, self.ssrc, payload)
-        if udp.send(self.fd, data, self.address):
+        secret = data if self.encryption is None else self.encryption.protect(data)
+        if secret is not None and udp.send(self.fd, secret, self.address):
             self.sent += 1
         else:
             self.failed += 1
@@ -54,13 +59,17 @@ class Outbound:
                 self.timestamp = self._end
             self._marker = True
 
-    def audio(self, payload: bytes) -> None:
-        """Send this tick's 160 octets of `law`."""
+    def audio(self, payloads: Sequence[bytes], size: int, held: int = 0) -> None:
+        """Send packets of `law`, `size` samples at 8 kHz in each, the first `held` before this tick."""
         if self._forwarding:
             self.own()
-        self._put(self.payload_type, self._marker, self.sequence, self.timestamp, payload)
-        self.sequence += 1
-        self._marker = False
+        units = scale(self.law)
+        timestamp = self.timestamp - held * units
+        for payload in payloads:
+            self._put(self.payload_type, self._marker, self.sequence, timestamp, payload)
+            self.sequence += 1
+            timestamp += size * units
+            self._marker = False
 
     def event(self, payload: bytes, timestamp: int, marker: bool) -> None:
         """Send a telephone-event packet (RFC 4733) in this tick."""
@@ -70,8 +79,9 @@ class Outbound:
         self.sequence += 1
         self._marker = True
 
-    def forward(self, packet: Packet, law: str | None) -> bool:
-        """Send a bridged stream's packet now; `law` is its codec, None for a telephone-event.
+    def forward(self, packet: Packet, law: str | None, payload: bytes | None = None) -> bool:
+        """Send a bridged stream's packet now; `law` is its codec, None for a telephone-event. `payload` is
+        sent in place of its own where given.
 
         False where nothing was sent: no telephone-event negotiated here, or a packet too late.
         """
@@ -82,23 +92,20 @@ class Outbound:
         if mapped is None:
             return False
         sequence, timestamp, marker = mapped
-        payload = packet.payload
+        payload = packet.payload if payload is None else payload
         if law is not None and law != self.law:
             payload = payload.translate(TRANSCODE[law, self.law])
         self._forwarding = True
         self._put(payload_type, marker, sequence, timestamp, payload)
         self.sequence = max(self.sequence, sequence + 1)
         if law is not None:
-            end = (timestamp + len(payload)) & _M32
+            end = (timestamp + duration(law, payload) * scale(law)) & _M32
             if (end - self._end) & _M32 < 0x80000000:
                 self._end = end
         return True
 
     def advance(self, ticks: int = 1) -> None:
         """On to the next tick, whether this one sent anything or not."""
-        self.timestamp = (self.timestamp + FRAME * ticks) & _M32
+        self.timestamp = (self.timestamp + FRAME * scale(self.law) * ticks) & _M32
         if not self._forwarding:
             self._end = self.timestamp
-
-    def silence(self) -> bytes:
-        return codec.SILENCE[self.law]

@@ -15,37 +15,41 @@ from pyVoIP.RTP import PayloadType, RTPClient, TransmitType
 
 from engine.detect.analyzer import Analyzer
 from engine.media import codec, level, udp
-from engine.media.clip import Player, dtmf_clip
-from engine.media.codec import FRAME, Pcm
-from engine.media.dtmf import DigitReceiver, DigitSender, Press
-from engine.media.inbound import Inbound
+from engine.media.clip import Player
+from engine.media.codec import Pcm
+from engine.media.coders import CLOCK, Decoder, passes
+from engine.media.comfort import ComfortNoise
+from engine.media.dtmf import DigitReceiver, Press
+from engine.media.inbound import COMFORT_NOISE, Inbound
 from engine.media.jitter import JitterBuffer
 from engine.media.orders import (
     CloseStream,
     Codec,
     Detected,
     DigitReceived,
-    DigitsSent,
     Event,
     Fact,
-    PlaybackEnded,
     RtpStarted,
     RtpTimeout,
     SetRemote,
+    SrtpKeys,
     StreamStats,
 )
 from engine.media.outbound import Outbound
-from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue, from_bytes, to_bytes
+from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue, to_bytes
 from engine.media.recorder import Recording
 from engine.media.rtp import Packet
+from engine.media.sender import Sender
+from engine.media.srtp import Decryption, Encryption
 
 if TYPE_CHECKING:
     from engine.media.engine import MediaEngine
 
 MAX_DRAIN = 32
 """Datagrams taken from one socket at a time, so that a flood on one leg cannot hold up the others."""
-FORWARD_IDLE = 5
-"""Ticks without a packet to forward, after which a bridged stream is sent silence."""
+
+
+_KIND = {"PCMA": PayloadType.PCMA, "PCMU": PayloadType.PCMU, "G722": PayloadType.G722}
 
 
 class Sound(Protocol):
@@ -80,6 +84,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         name: str = "",
         jitter_ms: int = 60,
         sample_width: int = 1,
+        encrypted: bool = False,
     ) -> None:
         self._out_ip, self._out_port = outIP, outPort
         self._engine: MediaEngine | None = None
@@ -91,18 +96,19 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.name = name or f"{inIP}:{inPort}"
         # Kept by the media thread from here on.
         self.sock: socket.socket | None = None
-        self.inbound = Inbound()
-        self.out = Outbound(-1)
-        self.jitter = JitterBuffer(jitter_ms)
+        self.inbound = Inbound(encrypted)
+        self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
+        self.sender = Sender(self._writer, sample_width)
+        self._decoder = Decoder()
+        self.jitter = JitterBuffer(jitter_ms, self._decoder.decode)
         self.digits_in = DigitReceiver()
-        self.digits_out = DigitSender()
-        self.player: Player | None = None
-        self.inband: Player | None = None  # DTMF as tones, where telephone-event was not negotiated
-        self.inband_digits = ""
+        self.law = "PCMU"  # the codec that was received last
+        self.comfort: ComfortNoise | None = None
         self.peer: RtpStream | Sound | None = None
         self.muted = False
-        self.may_send = self.may_receive = False
-        self.send_first = True
+        self.may_receive = False
+        self._srtp: SrtpKeys | None = None
+        self._family = socket.AF_INET
         self.recording: Recording | None = None
         self.analyzer: Analyzer | None = None
         self.timeout_s: float | None = None
@@ -111,13 +117,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self._started_fact = False
         self._ssrc: int | None = None
         self.rx: Pcm = codec.SILENT_PCM  # this tick's received frame
-        self._tx: bytes | None = None  # what this tick sent of our own, in `out.law`
-        self._ready: bytes | None = None  # the next tick's octets, made in the slack of this one
         self._missing = 0
-        self._forward_idle = FORWARD_IDLE
         self.rx_power = self.tx_power = 0.0
         self._reader: PcmQueue | None = None
-        self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self._stopped = False
 
     # --- pyVoIP's side, any thread ------------------------------------------------------------
@@ -187,7 +189,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if self._engine is None or not self._running:
             return
         codecs = tuple(Codec(str(kind), number) for number, kind in self.assoc.items()
-                       if kind in (PayloadType.PCMU, PayloadType.PCMA))
+                       if str(kind) in CLOCK)
         events = tuple(Event(number) for number, kind in self.assoc.items() if kind is PayloadType.EVENT)
         direction: Any = str(self._sendrecv)
         self._engine.order(SetRemote(self.name, self._out_ip, self._out_port, codecs,
@@ -195,9 +197,14 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     # --- the media thread's side --------------------------------------------------------------
 
+    @property
+    def out(self) -> Outbound:
+        return self.sender.out
+
     def open(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
         self.out.fd = sock.fileno()
+        self._family = sock.family
         self.timeout_from = now
 
     def close(self) -> StreamStats:
@@ -213,43 +220,61 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def set_remote(self, order: SetRemote, now: float) -> None:
         self._out_ip, self._out_port = order.host, order.port
-        codecs = [c for c in order.codecs if c.name in codec.DECODE]
-        expected = udp.sockaddr(order.host, order.port)
+        codecs = [c for c in order.codecs if c.name in CLOCK]
+        expected = udp.sockaddr(order.host, order.port, self._family)
         self.inbound.expect(expected, now)
+        self._secure(order.srtp)
         if codecs:
             self.inbound.laws = {c.payload_type: c.name for c in (*order.also, *codecs)}
-            self.out.payload_type, self.out.law = codecs[0].payload_type, codecs[0].name
-            self.assoc = {c.payload_type: PayloadType[c.name] for c in codecs}
-            self.preference = PayloadType[codecs[0].name]
-        self.out.event_payload_type = order.events[0].payload_type if order.events else None
-        self.inbound.event_payload_types = frozenset(event.payload_type for event in order.events)
-        self.assoc |= dict.fromkeys(self.inbound.event_payload_types, PayloadType.EVENT)
+            for each in codecs:
+                self._decoder.ready(each.name)
+            self.assoc = {c.payload_type: _KIND.get(c.name, PayloadType.UNKNOWN) for c in codecs}
+            self.preference = self.assoc[codecs[0].payload_type]
+            if self.law not in self.inbound.laws.values():
+                self.law = codecs[0].name
+        self.sender.set_format(codecs[0] if codecs else None, order.ptime_ms, order.events)
+        self.inbound.events = {event.payload_type: event.clock for event in order.events}
+        self.assoc |= dict.fromkeys(self.inbound.events, PayloadType.EVENT)
         self.out.address = self.inbound.source or expected
-        self.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")
+        self.sender.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")
         self.may_receive = order.direction in ("sendrecv", "recvonly")
-        self.send_first = order.send_first
-        self._ready = None
+        self.sender.send_first = order.send_first
+        self._route()
+
+    def _secure(self, keys: SrtpKeys | None) -> None:
+        """Encrypt as agreed; a key that stays keeps its context, and with it the count of roll-overs."""
+        before, self._srtp = self._srtp, keys
+        self.inbound.encrypted = keys is not None
+        if keys is None:
+            self.inbound.decryption = self.out.encryption = None
+            return
+        same_suite = before is not None and before.suite == keys.suite
+        if before is None or not same_suite or before.sent != keys.sent:
+            self.out.encryption = Encryption(keys.suite, keys.sent)
+        if before is None or not same_suite or (before.received, before.received_mki) != (
+            keys.received, keys.received_mki,
+        ):
+            self.inbound.decryption = Decryption(keys.suite, keys.received, keys.received_mki)
 
     def join(self, peer: RtpStream | Sound | None) -> None:
         """Be bridged to another stream or to the headset, or to nothing; playing ends."""
         self.peer = peer
-        self.out.own()
-        self._ready = None
-        self._forward_idle = FORWARD_IDLE
+        live = None if peer is None or isinstance(peer, RtpStream) else lambda: peer.mic
+        self.sender.join(live)
+        self._route()
+
+    def _route(self) -> None:
+        """Whether the bridged stream's packets can be sent as they come, or must be encoded anew."""
+        peer = self.peer if isinstance(self.peer, RtpStream) else None
+        self.sender.direct = peer is not None and passes(peer.law, self.out.law)
+        self.sender.transcoded = None if peer is None or self.sender.direct else peer.heard
 
     def play(self, player: Player | None) -> None:
-        self.player = player
-        self._ready = None
+        self.sender.play(player)
 
     def send_digits(self, digits: str, duration_ms: int, gap_ms: int) -> None:
         """Send DTMF: as telephone-event, or as tones to a far end that did not offer it."""
-        if self.out.event_payload_type is not None:
-            self.digits_out.queue(digits, duration_ms, gap_ms)
-        else:
-            self.inband_digits = digits
-            self.inband = Player(dtmf_clip(digits, duration_ms, gap_ms), False, "")
-            self.out.own()
-        self._ready = None
+        self.sender.send_digits(digits, duration_ms, gap_ms)
 
     def drain(self, receiver: udp.Receiver, now: float, facts: list[Fact]) -> None:
         """Take what has arrived; forward it at once where bridged to another stream."""
@@ -268,22 +293,29 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if not self._started_fact and source is not None:
             self._started_fact = True
             facts.append(RtpStarted(self.name, now, *udp.host_port(source)))
-        law = self.inbound.laws.get(packet.payload_type)
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
             self._presses(self.digits_in.reset(), now, facts)
+        law = self.inbound.laws.get(packet.payload_type)
+        peer = self.peer if isinstance(self.peer, RtpStream) and self.may_receive and not self.muted else None
         if law is None:
-            self._presses(self.digits_in.feed(packet.payload, packet.timestamp, now), now, facts)
-        elif not self.jitter.put(packet, law, now):
-            return
-        if self.may_receive and not self.muted and isinstance(self.peer, RtpStream):
-            self.peer.forward(packet, law)
-
-    def forward(self, packet: Packet, law: str | None) -> None:
-        """Send a bridged stream's packet, unless this stream must be silent or is sending digits."""
-        free = self.may_send and not self.digits_out.active and self.inband is None
-        if free and self.out.forward(packet, law):
-            self._forward_idle = 0
+            self.jitter.pass_over(packet)
+            clock = self.inbound.events.get(packet.payload_type)
+            if clock is None:
+                assert packet.payload_type == COMFORT_NOISE
+                self.comfort = ComfortNoise(packet.payload)
+                return
+            self._presses(self.digits_in.feed(packet.payload, packet.timestamp, now, clock), now, facts)
+            if peer is not None:
+                peer.sender.forward_event(packet, clock, now)
+        elif self.jitter.put(packet, law, now):
+            self.comfort = None
+            if law != self.law:
+                self.law = law
+                if isinstance(self.peer, RtpStream):
+                    self.peer._route()
+            if peer is not None and peer.sender.direct:
+                peer.sender.forward(packet, law)
 
     def _presses(self, presses: list[Press], now: float, facts: list[Fact]) -> None:
         for press in presses:
@@ -293,79 +325,22 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def send_tick(self, now: float, facts: list[Fact]) -> None:
         """Send what this tick asks for; nothing else may come before it in a tick."""
-        out = self.out
-        self._tx = None
-        if not self.may_send or out.address is None:
-            out.advance()
-            return
-        if self.digits_out.active:
-            self._send_digits(now, facts)
-        elif isinstance(self.peer, RtpStream) and self.inband is None:
-            self._forward_idle += 1
-            if self._forward_idle > FORWARD_IDLE:
-                self._tx = out.silence()
-                out.audio(self._tx)
-        else:
-            payload = self._ready or self._next()
-            if payload is not None:
-                self._tx = payload
-                out.audio(payload)
-                self._move_on(now, facts)
-        out.advance()
-        self._ready = None
-
-    def _send_digits(self, now: float, facts: list[Fact]) -> None:
-        self.out.own()
-        event, done = self.digits_out.tick(self.out.timestamp)
-        if event is not None:
-            self.out.event(event.payload, event.timestamp, event.marker)
-        else:
-            self.out.audio(self.out.silence())
-        if done:
-            facts.append(DigitsSent(self.name, now, done))
-            self._forward_idle = FORWARD_IDLE
-
-    def _next(self) -> bytes | None:
-        """This tick's octets from the headset, a player or a program; None where nothing is sent yet."""
-        law = self.out.law
-        player = self.inband or self.player
-        if self.inband is None and self.peer is not None and not isinstance(self.peer, RtpStream):
-            return codec.encode(law, self.peer.mic)
-        if player is not None:
-            return player.octets(law)
-        if len(self._writer):
-            width = self.sample_width
-            pcm = from_bytes(self._writer.take(FRAME * width), width)
-            return codec.encode(law, pcm) + codec.SILENCE[law][: FRAME - len(pcm)]
-        if self.send_first or self.out.sent or self._started_fact:
-            return codec.SILENCE[law]
-        return None
-
-    def _move_on(self, now: float, facts: list[Fact]) -> None:
-        if self.inband is not None:
-            self.inband.advance()
-            if self.inband.ended:
-                self.inband = None
-                facts.append(DigitsSent(self.name, now, self.inband_digits))
-        elif self.player is not None and self.peer is None:
-            self.player.advance()
-            if self.player.ended:
-                facts.append(PlaybackEnded(self.name, now, self.player.tag))
-                self.player = None
+        self.sender.tick(now, self._started_fact, facts, self.name)
 
     def prepare(self) -> None:
         """Make the next tick's octets now, where nothing fresher can come until then."""
-        player = self.inband or self.player
-        if self.peer is None and player is not None:
-            self._ready = player.octets(self.out.law)
+        self.sender.prepare()
 
     def receive_tick(self, receiver: udp.Receiver, now: float, facts: list[Fact]) -> None:
         """Play out 20 ms of what was received into `rx`, and hand it to all but the bridge."""
         self.drain(receiver, now, facts)
         found = self.jitter.get(now)
         if found is not None:
-            self.rx = codec.decode(found[1], found[0])
+            self.rx = found
             self._missing = 0
+        elif self.comfort is not None:
+            self.rx = self.comfort.frame()
+            self._missing = 3
         else:
             self._conceal()
         self._presses(self.digits_in.poll(now), now, facts)
@@ -400,10 +375,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def sent(self) -> Pcm:
         """This tick's sent frame."""
-        if isinstance(self.peer, RtpStream) and self._tx is None:
-            return self.peer.heard() if self.may_send else codec.SILENT_PCM
-        if self._tx is not None:
-            return codec.decode(self.out.law, self._tx)
+        own = self.sender.sent()
+        if own is not None:
+            return own
+        if isinstance(self.peer, RtpStream) and self.sender.direct and self.sender.may_send:
+            return self.peer.heard()
         return codec.SILENT_PCM
-
-

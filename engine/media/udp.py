@@ -28,8 +28,12 @@ _RECV_FLAGS = socket.MSG_DONTWAIT | socket.MSG_TRUNC
 _SEND_FLAGS = socket.MSG_DONTWAIT
 
 
-def sockaddr(host: str, port: int) -> bytes | None:
-    """A literal unicast address as a struct sockaddr; None for anything we must not send to."""
+def sockaddr(host: str, port: int, family: int = socket.AF_UNSPEC) -> bytes | None:
+    """A literal unicast address as a struct sockaddr; None for anything we must not send to.
+
+    `family` is the socket's: one of IPv6 sends to an IPv4 address as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), one
+    of IPv4 can't send to an IPv6 address.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -39,7 +43,12 @@ def sockaddr(host: str, port: int) -> bytes | None:
     if address.version == 4:
         if address.packed == b"\xff\xff\xff\xff":
             return None
+        if family == socket.AF_INET6:
+            mapped = bytes(10) + b"\xff\xff" + address.packed
+            return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", port, 0) + mapped + bytes(4)
         return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + address.packed + bytes(8)
+    if family == socket.AF_INET:
+        return None
     return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", port, 0) + address.packed + bytes(4)
 
 
@@ -48,7 +57,8 @@ def host_port(address: bytes) -> tuple[str, int]:
     port = int.from_bytes(address[2:4], "big")
     if int.from_bytes(address[:2], "little" if struct.pack("=H", 1)[0] else "big") == socket.AF_INET:
         return str(ipaddress.IPv4Address(address[4:8])), port
-    return str(ipaddress.IPv6Address(address[8:24])), port
+    six = ipaddress.IPv6Address(address[8:24])
+    return str(six.ipv4_mapped or six), port
 
 
 def same_host(a: bytes, b: bytes) -> bool:
