@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter that .venv is made with.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-bench demo check test test-all bench clean
+.PHONY: help setup setup-test setup-bench demo check test test-all fuzz bench clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
@@ -32,6 +32,10 @@ test: setup-test check ## check, then the fast tests (what CI runs)
 
 test-all: setup-test check ## check, then every test: soak, fuzz and corpora too
 	@$(PYTEST)
+
+SECONDS := 60
+fuzz: setup-test ## fuzz what reads the network's messages, a minute or SECONDS=n
+	@$(BIN)/python tests/fuzz/fuzz_message.py $(SECONDS)
 
 bench: setup-bench ## the benchmarks in tests/bench
 	@$(BIN)/python tests/bench

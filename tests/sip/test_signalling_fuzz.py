@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from charts import TRUNK, Chart, answer, sdp
+from charts import Chart, answer, sdp
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.legs import LegState
-from engine.sip.hop import Hop
 from engine.sip.message import Message
 
 PIECES = [
@@ -46,13 +45,17 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
     return data
 
 
-def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
-    """One thing that the trunk sends or the operator does."""
+def step(chart: Chart, dice: random.Random, codes: tuple[int, ...], heard: list[bytes]) -> None:
+    """One thing that the trunk, a stranger or the operator does; `heard` gets what the trunk sends."""
     calls = list(chart.agent.calls.values())
     call = dice.choice(calls) if calls else None
     sent = [s.message for s in chart.sent[-20:]]
-    what = dice.randrange(9)
-    receive, caught = chart.agent.receive, []
+    what = dice.randrange(11)
+    caught: list[bytes] = []
+
+    def receive(data: bytes) -> None:
+        heard.append(data)
+        chart.receive(data)
 
     def catch(data: bytes, *args: object) -> None:
         caught.append(data)
@@ -67,9 +70,10 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
         if request.is_request and request.method != "ACK":
             body = sdp(direction=dice.choice(["sendrecv", "sendonly"])) if dice.random() < 0.7 else ""
             tag = dice.choice(["far", "far", "fork", None])
-            receive(damaged(answer(request, dice.choice(codes), body=body, tag=tag), dice), Hop(*TRUNK))
+            receive(damaged(answer(request, dice.choice(codes), body=body, tag=tag), dice))
     elif what in (3, 4):
         method = dice.choice(["INVITE", "INVITE", "BYE", "ACK", "CANCEL", "OPTIONS", "UPDATE", "INFO"])
+        kept = chart.agent.receive
         chart.agent.receive = catch  # type: ignore[method-assign]
         try:
             within = call if call is not None and call.dialog is not None and dice.random() < 0.7 else None
@@ -80,8 +84,8 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
                 branch=f"z9hG4bK{number}" if dice.random() < 0.5 else "",
             )  # fmt: skip
         finally:
-            chart.agent.receive = receive  # type: ignore[method-assign]
-        receive(damaged(caught[0], dice), Hop(*TRUNK))
+            chart.agent.receive = kept  # type: ignore[method-assign]
+        receive(damaged(caught[0], dice))
     elif what == 5 and call is not None:
         call.hangup_leg()
     elif what == 6 and call is not None:
@@ -89,6 +93,14 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
             dice.choice([call.accept, call.refuse, lambda: call.hold(True), lambda: call.hold(False)])()
         except InvalidStateError:
             pass
+    elif what == 7 and heard:  # late, twice, out of its order
+        receive(dice.choice(heard[-30:]))
+    elif what == 8 and heard:
+        before = len(chart.raw)
+        data = dice.choice(heard).replace(b"Call-ID: ", b"Call-ID: " + b"x" * 200)
+        data = data.replace(b"branch=z9hG4bK", b"branch=z9hG4bK" + b"x" * 200)
+        chart.receive(damaged(data, dice), ("203.0.113.66", 5060), trusted=False)
+        assert len(chart.raw) == before, "an answer to a stranger"
     else:
         chart.clock.advance(dice.choice([0.01, 0.5, 3.0, 33.0]))
 
@@ -96,8 +108,9 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...]) -> None:
 def check(seed: int) -> None:
     dice = random.Random(seed)
     chart = Chart()
+    heard: list[bytes] = []
     for _ in range(60):
-        step(chart, dice, (100, 180, 183, 200, 200, 302, 401, 407, 481, 486, 487, 491, 503))
+        step(chart, dice, (100, 180, 183, 200, 200, 302, 401, 407, 481, 486, 487, 491, 503), heard)
     for call in list(chart.agent.calls.values()):
         call.hangup_leg()
         assert call.progress is LegState.ENDED or call.caller is not None
