@@ -73,6 +73,9 @@ class Sip(Section, frozen=True):
     inbound: bool = True
     reliable: Literal["off", "supported", "required"] = "supported"
     session_expires: Annotated[int, Meta(ge=0, le=86400)] = 1800
+    auto_answer: Literal["off", "header", "all"] = "off"
+    do_not_disturb: bool = False
+    accept_transfer: bool = False
 
 
 class Rtp(Section, frozen=True):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-
-from pyVoIP.VoIP import InvalidStateError
 
 from engine import projection, wire
 from engine.control import messages
 from engine.control.server import Outcome
-from engine.dialer.agents import ended
 from engine.dialer.ports import StoreError
-from engine.dialer.seats import Seat, SeatFailed
+from engine.handover import Handover
 from engine.legs import LegState
 from engine.line import TrunkLeg
 from engine.media import orders
+from engine.talks import Talks
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -33,7 +30,9 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.muted = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.do_not_disturb = engine.config.sip.do_not_disturb
+        self.talks = Talks(engine)
+        self.handover = Handover(engine)
         dialer = engine.dialer
         self._table: dict[type, Callable[[Any], Awaitable[str | Outcome]]] = {
             messages.Dial: lambda c: dialer.dial(c.number),
@@ -51,6 +50,10 @@ class Desk:
             messages.SendDigits: self._digits,
             messages.Answer: self._answer,
             messages.Refuse: self._refuse,
+            messages.Consult: lambda c: self.talks.consult(c.number),
+            messages.Transfer: self._transfer,
+            messages.TransferToLeg: self._transfer_to_leg,
+            messages.DoNotDisturb: self._do_not_disturb,
             messages.SetOperator: lambda c: dialer.set_operator(c.mode, c.agents),
             messages.Record: self._record,
             messages.SetDisposition: lambda c: dialer.set_disposition(c.entry, c.disposition, c.note),
@@ -68,7 +71,7 @@ class Desk:
             at=time.time(),
             trunk=wire.trunk(engine.station.phone),
             sound=wire.sound(engine.station.sound),
-            flow=projection.flow(engine.dialer.flow(), self.muted),
+            flow=projection.flow(engine.dialer.flow(), self.muted, self.do_not_disturb),
             counts=projection.counts(engine.dialer.counts),
             legs=[wire.leg(leg) for leg in engine.line.legs.values()],
             attempts=[projection.attempt(a) for a in engine.dialer.attempts()],
@@ -116,13 +119,7 @@ class Desk:
         leg = self._answered(command.leg)
         if isinstance(leg, str):
             return leg
-        if leg.call.held == command.on:
-            return "The call is on hold already." if command.on else "The call is not on hold."
-        try:
-            leg.hold(command.on)
-        except InvalidStateError as error:
-            return f"{error}."
-        return ""
+        return self.talks.hold(leg, command.on)
 
     async def _mute(self, command: messages.Mute) -> str:
         """The operator is muted wherever they are: at the headset and at every agent's phone."""
@@ -131,8 +128,8 @@ class Desk:
         media.order(orders.Mute(orders.SOUND, command.on))
         for leg in self._engine.line.legs.values():
             if leg.role == "agent":
-                media.order(orders.Mute(leg.id, command.on))
-        self._engine.publish(projection.flow(self._engine.dialer.flow(), self.muted))
+                media.order(orders.Mute(leg.stream, command.on))
+        self._tell_flow()
         return ""
 
     async def _digits(self, command: messages.SendDigits) -> str:
@@ -158,55 +155,53 @@ class Desk:
         return ""
 
     async def _answer(self, command: messages.Answer) -> str:
-        leg = self._engine.line.legs.get(command.leg)
-        if leg is None or leg.role != "inbound" or leg.state is not LegState.RINGING:
-            return f"No inbound call {command.leg} is ringing."
-        seat = self._engine.dialer.seats.reserve()
-        if seat is None:
-            problem = self._engine.dialer.seats.problem
-            return f"The operator is not free to take it{': ' + problem if problem else ''}."
-
-        task = asyncio.get_running_loop().create_task(self._talk(leg, seat))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return ""
-
-    async def _talk(self, leg: TrunkLeg, seat: Seat) -> None:
-        """An inbound call from our answer to its end, which either side may bring at any moment."""
-        config = self._engine.config
-        over = asyncio.get_running_loop().create_task(ended(leg))
-        try:
-            leg.call.accept()
-            if leg.state is LegState.ENDED:  # its offer could not be answered
-                return
-            if not seat.asks and seat.leg is None:  # the agent is being called only now
-                leg.play_wait_tone(config.dialer.wait_tone)
-            limit = config.operator.connect_timeout
-            if not await _until(over, seat.connect(leg, manual=True), limit):
-                self._engine.tell("warning", f"no operator within {limit:g} s of the answer", leg.id)
-            elif not over.done():
-                leg.bridge(seat.leg)
-                await _until(over, seat.lost(), config.call.max_duration)
-        except (SeatFailed, InvalidStateError) as error:
-            self._engine.tell("warning", str(error), leg.id)
-        finally:
-            over.cancel()
-            leg.hangup()
-            seat.release()
+        leg = self._ringing(command.leg)
+        return leg if isinstance(leg, str) else self.talks.answer(leg)
 
     def close(self) -> None:
-        """End the inbound calls that were answered."""
-        for task in self._tasks:
-            task.cancel()
+        """End the calls that were answered or placed here."""
+        self.talks.close()
+
+    def _ringing(self, leg: str) -> TrunkLeg | str:
+        found = self._engine.line.legs.get(leg)
+        if found is None or found.role != "inbound" or found.state is not LegState.RINGING:
+            return f"No inbound call {leg} is ringing."
+        return found
 
     async def _refuse(self, command: messages.Refuse) -> str:
         if not 400 <= command.code <= 699:
             return f"{command.code} is no final response to refuse with: 400 to 699 are."
-        leg = self._engine.line.legs.get(command.leg)
-        if leg is None or leg.role != "inbound" or leg.state is not LegState.RINGING:
-            return f"No inbound call {command.leg} is ringing."
+        leg = self._ringing(command.leg)
+        if isinstance(leg, str):
+            return leg
         leg.call.refuse(command.code)
         return ""
+
+    async def _transfer(self, command: messages.Transfer) -> str:
+        leg = self._answered(command.leg)
+        return leg if isinstance(leg, str) else await self.handover.blind(leg, command.to)
+
+    async def _transfer_to_leg(self, command: messages.TransferToLeg) -> str:
+        leg, other = self._answered(command.leg), self._answered(command.other)
+        if isinstance(leg, str) or isinstance(other, str):
+            return leg if isinstance(leg, str) else str(other)
+        return self.handover.attended(leg, other)
+
+    async def _do_not_disturb(self, command: messages.DoNotDisturb) -> str:
+        self.do_not_disturb = command.on
+        self._tell_flow()
+        return ""
+
+    def turn_away(self, number: str) -> int:
+        """The response to a new call from a number, 0 to let it ring."""
+        if not self.do_not_disturb:
+            return 0
+        self._engine.tell("info", f"{number} called: answered busy (do not disturb)")
+        return 486
+
+    def _tell_flow(self) -> None:
+        flow = self._engine.dialer.flow()
+        self._engine.publish(projection.flow(flow, self.muted, self.do_not_disturb))
 
     async def _load(self, command: messages.LoadQueue) -> str:
         _, error = await self._engine.dialer.load(command.path)
@@ -231,16 +226,3 @@ class Desk:
     async def _shutdown(self, command: messages.Shutdown) -> str:
         self._engine.stopping.set()
         return ""
-
-
-async def _until(over: asyncio.Task[Any], work: Coroutine[Any, Any, object], seconds: float) -> bool:
-    """Wait for `work`, but no longer than until `over`; False when neither came in time. Raises what
-    `work` raises."""
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        done, _ = await asyncio.wait({task, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if task in done:
-            task.result()
-        return bool(done)
-    finally:
-        task.cancel()

@@ -28,6 +28,8 @@ from engine.media.engine import MediaEngine
 from engine.sip.call import Call
 from engine.sip.phone import Phone, new_leg_id
 from engine.sip.registration import RegistrationState
+from engine.sip.transfer import Transfer
+from engine.succession import Succession
 
 Role = Literal["callee", "agent", "inbound", "manual"]
 
@@ -62,7 +64,11 @@ class UnplacedLeg:
 
 
 class TrunkLeg:
-    """One call with its stream; the dialer's `Leg`."""
+    """One call with its stream; the dialer's `Leg`.
+
+    Where a far end transfers us, another call takes over the leg: `coming` while it is being placed,
+    then `call`. The leg keeps its id, its bridge and whoever follows it.
+    """
 
     def __init__(self, call: Call, line: TrunkLine, role: Role) -> None:
         self.call = call
@@ -76,10 +82,20 @@ class TrunkLeg:
         self.recording = ""
         self.entry: int | None = None
         self.held = False
+        self.parked = False
+        """Held for another call at the headset; its way back there is kept free."""
+        self.coming: Call | None = None
+        self.taken_over = False
+        self.listening = False
         self.changed_at = time.time()
         self.answered_at: float | None = None
         self.country = line.country_of(call.number)
         self._line = line
+
+    @property
+    def stream(self) -> str:
+        """The name of its audio in media's orders and facts."""
+        return self.call.stream
 
     def hangup(self, cause: str = "normal") -> None:
         self.call.hangup_leg(cause)
@@ -90,26 +106,29 @@ class TrunkLeg:
             source = orders.ToneSource(self.country or "us", "ringback")
         else:
             source = orders.WavSource(str(Path(wait_tone).expanduser()))
-        self._line.media.order(orders.Play(self.id, source, loop=True, tag="wait_tone"))
+        self._line.media.order(orders.Play(self.stream, source, loop=True, tag="wait_tone"))
 
     def play(self, path: str, tag: str) -> None:
-        self._line.media.order(orders.Play(self.id, orders.WavSource(path), tag=tag))
+        self._line.media.order(orders.Play(self.stream, orders.WavSource(path), tag=tag))
 
     def send_digits(self, digits: str) -> None:
-        self._line.media.order(orders.SendDigits(self.id, digits))
+        self._line.media.order(orders.SendDigits(self.stream, digits))
 
     def bridge(self, other: Leg | None) -> None:
         self._line.join(self, other.id if other is not None else orders.SOUND)
 
     def unbridge(self) -> None:
         self._line.part(self)
+        if self.role == "agent" and self.taken_over:
+            self.hangup()  # whom the agent had us call in their place stands by for nobody
 
     def listen(self, on: bool) -> None:
-        self._line.media.order(orders.Detect(self.id, on, self.country or None))
+        self.listening = on
+        self._line.media.order(orders.Detect(self.stream, on, self.country or None))
 
     def record(self, path: str | None) -> None:
         self.recording = path or ""
-        self._line.media.order(orders.Record(self.id, path))
+        self._line.media.order(orders.Record(self.stream, path))
         self._line.changed(self)
 
     def hold(self, on: bool) -> None:
@@ -131,9 +150,16 @@ class TrunkLine:
         self.legs: dict[str, TrunkLeg] = {}
         self.on_leg: Callable[[TrunkLeg], None] = lambda leg: None
         self.on_inbound: Callable[[TrunkLeg], None] = lambda leg: None
+        self.turn_away: Callable[[str], int] = lambda number: 0
+        self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
+        self.succession = Succession(self)
         self._registered = asyncio.Event()
-        phone.on_call_change = self._call_changed
+        phone.on_call_change = self.call_changed
         phone.on_inbound = self._inbound
+        phone.turn_away = lambda number: self.turn_away(number)
+        phone.on_transfer = self._transfer
+        phone.on_referral = self.succession.referral
+        phone.on_replaced = self.succession.replaced
 
     # --- the dialer's Line ---------------------------------------------------------------------
 
@@ -182,29 +208,44 @@ class TrunkLine:
                 return country
         return ""
 
+    def leg_of(self, call: Call | None) -> TrunkLeg | None:
+        """The leg whose present call this is."""
+        return next((leg for leg in self.legs.values() if leg.call is call), None)
+
+    def leg_in(self, call_id: str) -> TrunkLeg | None:
+        """The leg of a Call-ID."""
+        return next((leg for leg in self.legs.values() if leg.call.call_id == call_id), None)
+
+    def leg_at(self, stream: str) -> TrunkLeg | None:
+        """The leg whose audio has a name in media's facts."""
+        return next((leg for leg in self.legs.values() if leg.stream == stream), None)
+
     def join(self, leg: TrunkLeg, other: str) -> None:
         self.part(leg)
+        if other == orders.SOUND:
+            for present in [each for each in self.legs.values() if each.bridged_to == other]:
+                self.part(present)  # the headset has one bridge
         if other in self.legs:
             self.part(self.legs[other])
             self.legs[other].bridged_to = leg.id
             self.on_leg(self.legs[other])
         leg.bridged_to = other
-        self._carry(leg)
+        self.carry(leg)
         self.on_leg(leg)
 
-    def _carry(self, leg: TrunkLeg) -> None:
+    def carry(self, leg: TrunkLeg) -> None:
         """Let a bridge's audio through unless we hold either side: who is on hold must hear nobody talk."""
         peer = self.legs.get(leg.bridged_to)
         if leg.held or (peer is not None and peer.held):
-            self.media.order(orders.Unbridge(leg.id))
+            self.media.order(orders.Unbridge(leg.stream))
         else:
-            self.media.order(orders.Bridge(leg.id, leg.bridged_to))
+            self.media.order(orders.Bridge(leg.stream, peer.stream if peer is not None else leg.bridged_to))
 
     def part(self, leg: TrunkLeg) -> None:
         if not leg.bridged_to:
             return
         peer = self.legs.get(leg.bridged_to)
-        self.media.order(orders.Unbridge(leg.id))
+        self.media.order(orders.Unbridge(leg.stream))
         leg.bridged_to = ""
         if peer is not None and peer.bridged_to == leg.id:
             peer.bridged_to = ""
@@ -217,7 +258,7 @@ class TrunkLine:
 
     def on_fact(self, fact: orders.Fact) -> None:
         """A fact of the media thread, already in the loop."""
-        leg = self.legs.get(getattr(fact, "stream", ""))
+        leg = self.leg_at(getattr(fact, "stream", ""))
         if leg is None:
             return
         if isinstance(fact, orders.DigitReceived):
@@ -239,22 +280,34 @@ class TrunkLine:
         self.on_inbound(leg)
         self.on_leg(leg)
 
-    def _call_changed(self, call: Call) -> None:
-        leg = self.legs.get(call.id)
+    def _transfer(self, call: Call, transfer: Transfer) -> None:
+        leg = self.leg_of(call)
+        self.on_transfer(leg.id if leg is not None else "", transfer)
+
+    def call_changed(self, call: Call) -> None:
+        leg = self.leg_of(call)
         if leg is None:
+            self.succession.call_changed(call)
             return
-        if call.progress is not leg.state:
-            leg.state, leg.cause, leg.changed_at = call.progress, call.cause, time.time()
+        if call.progress is LegState.ENDED and self.succession.goes_on(leg):
+            return
+        state = call.progress
+        if leg.taken_over and state is not LegState.ENDED:
+            state = LegState.ANSWERED  # to whoever follows the leg it has been up all along
+        if state is not leg.state:
+            leg.state, leg.cause, leg.changed_at = state, call.cause, time.time()
             if leg.state is LegState.ANSWERED:
                 leg.answered_at = leg.changed_at
             leg.put(StateChanged(leg.state, call.sip_code, call.reason, call.cause))
         if call.held is not leg.held:
             leg.held = call.held
             if leg.bridged_to and leg.state is LegState.ANSWERED:
-                self._carry(leg)
+                self.carry(leg)
         if leg.state is LegState.ANSWERED:
             timeout = self.config.rtp.timeout if not (call.held or call.far_held) else 0.0
-            self.media.order(orders.SetRtpTimeout(leg.id, timeout or None))
+            if call.progress is not LegState.ANSWERED:
+                timeout = 0.0
+            self.media.order(orders.SetRtpTimeout(leg.stream, timeout or None))
         elif leg.state is LegState.ENDED:
             self.part(leg)
             del self.legs[leg.id]

@@ -38,13 +38,14 @@ def counts(of: ports.QueueCounts) -> messages.Counts:
     )
 
 
-def flow(of: ports.FlowChanged, muted: bool) -> messages.Flow:
+def flow(of: ports.FlowChanged, muted: bool, do_not_disturb: bool) -> messages.Flow:
     return messages.Flow(
         running=of.running,
         operator=of.operator,
         agents=list(of.agents),
         agent_state=of.agent_state,
         muted=muted,
+        do_not_disturb=do_not_disturb,
         campaign=of.campaign,
         exemptions=list(of.exemptions),
         notice=wire.safe(of.notice),
@@ -101,7 +102,7 @@ def log_line(of: ports.LogLine) -> messages.LogLine:
     return messages.LogLine(at=time.time(), level=of.level, text=wire.safe(of.text, 400), leg=of.leg)
 
 
-def notice(of: ports.Notice, muted: bool) -> messages.Event:
+def notice(of: ports.Notice, muted: bool, do_not_disturb: bool) -> messages.Event:
     """A dialer's notice as the event that tells of it."""
     match of:
         case ports.AttemptChanged():
@@ -111,7 +112,7 @@ def notice(of: ports.Notice, muted: bool) -> messages.Event:
         case ports.AttemptDone():
             return attempt_done(of.record)
         case ports.FlowChanged():
-            return flow(of, muted)
+            return flow(of, muted, do_not_disturb)
         case ports.CountsChanged():
             return counts(of.counts)
         case ports.QueueChanged():

@@ -69,7 +69,6 @@ class Engine:
         self._on_event = on_event
         self._meters: asyncio.Task[None] | None = None
         self._sound_known = asyncio.Event()
-        self._sip_legs: dict[str, str] = {}
         self._closed = False
         self._opened = False
 
@@ -88,6 +87,10 @@ class Engine:
         station.phone.on_flood = lambda text: self.tell("warning", text)
         self.line.on_leg = self._leg
         self.line.on_inbound = self._inbound
+        self.line.turn_away = self.desk.turn_away
+        self.line.on_transfer = self.desk.handover.told
+        self.line.succession.on_referral = self.desk.handover.referred
+        self.line.succession.on_taken_over = self.desk.handover.taken_over
         await station.open()
         self._opened = True
         await self._hang_up_leftovers()
@@ -168,7 +171,7 @@ class Engine:
     # --- what the parts say -----------------------------------------------------------------------
 
     def _notice(self, notice: ports.Notice) -> None:
-        self.publish(projection.notice(notice, self.desk.muted))
+        self.publish(projection.notice(notice, self.desk.muted, self.desk.do_not_disturb))
 
     def _registration(self) -> None:
         message = wire.trunk(self.station.phone)
@@ -181,6 +184,7 @@ class Engine:
 
     def _fact(self, fact: orders.Fact) -> None:
         at = wire.wall(fact.at)
+        leg = self._leg_name(getattr(fact, "stream", ""))
         if isinstance(fact, orders.SoundChanged):
             self._sound_known.set()
             self.publish(wire.sound(fact))
@@ -188,35 +192,42 @@ class Engine:
                 self.tell("warning", f"no sound: {fact.problem}")
             self.dialer.wake()
         elif isinstance(fact, orders.Detected):
-            self.publish(wire.detection(fact.stream, at, fact))
+            self.publish(wire.detection(leg, at, fact))
         elif isinstance(fact, orders.DigitReceived):
-            self.publish(messages.Digit(at=at, leg=fact.stream, digit=fact.digit))
+            self.publish(messages.Digit(at=at, leg=leg, digit=fact.digit))
         elif isinstance(fact, orders.DigitsSent):
             for digit in fact.digits:
-                self.publish(messages.Digit(at=at, leg=fact.stream, digit=digit, received=False))
+                self.publish(messages.Digit(at=at, leg=leg, digit=digit, received=False))
         elif isinstance(fact, orders.PlaybackEnded | orders.RecordingEnded) and fact.error:
-            self.tell("error", fact.error, fact.stream)
+            self.tell("error", fact.error, leg)
 
     def _leg(self, leg: TrunkLeg) -> None:
-        if leg.state is LegState.ENDED:
-            self._sip_legs.pop(leg.call.call_id, None)
-        else:
-            self._sip_legs[leg.call.call_id] = leg.id
         if leg.role == "agent" and leg.state is LegState.DIALING and self.desk.muted:
-            self.station.media.order(orders.Mute(leg.id, True))  # whoever is called later is muted too
+            self.station.media.order(orders.Mute(leg.stream, True))  # whoever is called later is muted too
         if failed := leg.call.reinvite_failed:
             leg.call.reinvite_failed = ""
             self.tell("warning", f"the far end refused the change: {failed}", leg.id)
         self.publish(wire.leg(leg))
+        if leg.state is LegState.ENDED and leg.role == "inbound" and leg.answered_at is None:
+            self._missed(leg)
 
     def _inbound(self, leg: TrunkLeg) -> None:
         self.tell("info", f"{leg.number} is calling", leg.id)
+        self.desk.talks.rung(leg)
+
+    def _missed(self, leg: TrunkLeg) -> None:
+        cause = leg.cause
+        if cause is not None and (cause.by != "us" or cause.name == "timeout"):
+            self.tell("warning", f"missed a call from {leg.number}", leg.id)
+
+    def _leg_name(self, stream: str) -> str:
+        leg = self.line.leg_at(stream)
+        return leg.id if leg is not None else stream
 
     def _sip(self, message: Message, sent: bool) -> None:
-        leg = self._sip_legs.get(message.call_id)
-        if leg is not None:
+        if leg := self.line.leg_in(message.call_id):
             text = wire.safe(message.summary_line, 80)
-            self.publish(messages.Sip(at=time.time(), leg=leg, sent=sent, text=text))
+            self.publish(messages.Sip(at=time.time(), leg=leg.id, sent=sent, text=text))
 
     def _save_dialog(self, leg: str, saved: SavedDialog | SavedInvite | None) -> None:
         """At once, in the loop: it is on disk before the message that made it necessary leaves."""
@@ -234,7 +245,7 @@ class Engine:
             if self.server is None or not self.server.clients or not self.line.legs:
                 continue
             levels = {
-                name: messages.Meter(
+                self._leg_name(name): messages.Meter(
                     received=round(m.received_dbm0, 1), sent=round(m.sent_dbm0, 1), tone=m.tone
                 )
                 for name, m in self.station.media.meters().items()

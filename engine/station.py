@@ -55,6 +55,8 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         inbound=config.sip.inbound,
         reliable=config.sip.reliable,
         session_expires=config.sip.session_expires,
+        accept_transfer=config.sip.accept_transfer,
+        ring_timeout=config.operator.ring_timeout,
     )
 
 

@@ -34,8 +34,16 @@ def leg(of: TrunkLeg) -> messages.Leg:
         recording=of.recording,
         bridged_to=of.bridged_to,
         codec=codec,
+        transfer=safe(_transfer(of)),
         answered_at=of.answered_at,
     )
+
+
+def _transfer(of: TrunkLeg) -> str:
+    if of.coming is not None:
+        return f"transferred by the far end: calling {of.coming.number}"
+    sent = of.call.transfers.sent
+    return sent.in_words if sent is not None else ""
 
 
 def trunk(phone: Phone) -> messages.Trunk:

@@ -146,7 +146,7 @@ class OneCall:
                 say(f"no sound: {fact.problem}")
             if self.options.as_json:
                 emit(wire.sound(fact))
-        if leg is None or getattr(fact, "stream", "") != leg.id:
+        if leg is None or getattr(fact, "stream", "") != leg.stream:
             return
         at = wire.wall(fact.at)
         if isinstance(fact, orders.DigitReceived):

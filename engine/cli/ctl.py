@@ -21,18 +21,27 @@ COMMANDS: dict[str, type[msgspec.Struct]] = {
 }
 
 
+ALIASES = {"attend": "transfer_to_leg"}
+SWITCH = {"on": "true", "off": "false"}
+
+
 def parse_command(name: str, arguments: list[str]) -> messages.Command:
-    """A command from its name and key=value pairs. Raises Usage with what is allowed."""
-    kind = COMMANDS.get(name.replace("-", "_"))
+    """A command from its name and its values, in order or as key=value. Raises Usage with what is allowed."""
+    kind = COMMANDS.get(ALIASES.get(name, name.replace("-", "_")))
     if kind is None:
         raise Usage(f"ctl: {name!r} is not a command; allowed: events, list, {', '.join(sorted(COMMANDS))}")
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     values: dict[str, object] = {"type": kind.__struct_config__.tag}
+    in_order = iter(fields)
     for argument in arguments:
         key, equals, text = argument.partition("=")
-        if not equals or key not in fields:
+        if not equals:
+            key, text = next((each for each in in_order if each not in values), ""), argument
+        if key not in fields:
             takes = ", ".join(f"{f}=..." for f in fields) or "nothing"
             raise Usage(f"ctl {name}: found {argument!r}; it takes {takes}")
+        if fields[key].type is bool:
+            text = SWITCH.get(text, text)
         values[key] = text.split(",") if fields[key].type == list[str] else text
     try:
         command: messages.Command = msgspec.convert(values, messages.Command, strict=False)
@@ -42,7 +51,8 @@ def parse_command(name: str, arguments: list[str]) -> messages.Command:
 
 
 def _list() -> int:
-    for name, kind in sorted(COMMANDS.items()):
+    named = COMMANDS | {alias: COMMANDS[name] for alias, name in ALIASES.items()}
+    for name, kind in sorted(named.items()):
         takes = " ".join(f"{f.name}=..." for f in msgspec.structs.fields(kind))
         first = (kind.__doc__ or "").strip().split("\n")[0]
         print(f"{name} {takes}".strip().ljust(44), first)

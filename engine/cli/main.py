@@ -87,7 +87,10 @@ def ctl(
         str,
         typer.Argument(metavar="COMMAND", help="A command's name, or `events` to stream them, or `list`."),
     ],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="VALUE", help="What it takes, in order or as KEY=VALUE (`list` tells)."),
+    ] = None,
     config: ConfigOption = None,
     override: SetOption = None,
 ) -> None:

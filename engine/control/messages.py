@@ -117,6 +117,35 @@ class Refuse(Struct, frozen=True, tag="refuse"):
     code: int = 486
 
 
+class Consult(Struct, frozen=True, tag="consult"):
+    """Call a number beside the present call, which is held: both share the headset."""
+
+    number: str
+
+
+class Transfer(Struct, frozen=True, tag="transfer"):
+    """Have the far end of a leg call a number in our place (blind).
+
+    How it goes comes in the leg's `transfer` and as log lines; where it fails the call is taken back.
+    """
+
+    leg: str
+    to: str
+
+
+class TransferToLeg(Struct, frozen=True, tag="transfer_to_leg"):
+    """Join the far ends of two answered legs and leave both (attended)."""
+
+    leg: str
+    other: str
+
+
+class DoNotDisturb(Struct, frozen=True, tag="dnd"):
+    """Answer new inbound calls 486 (busy) without ringing, or let them ring again."""
+
+    on: bool
+
+
 class SetOperator(Struct, frozen=True, tag="set_operator"):
     """Choose how the operator is reached: this headset, an agent's standing leg, or a cold dial.
 
@@ -165,8 +194,8 @@ class Shutdown(Struct, frozen=True, tag="shutdown"):
 
 Command = (
     Dial | Next | Pause | Resume | Skip | Redial | LoadQueue | Accept | Hangup | StopAll | Hold | Mute
-    | SendDigits | Answer | Refuse | SetOperator | Record | SetDisposition | QueuePage | GetSnapshot
-    | Subscribe | Shutdown
+    | SendDigits | Answer | Refuse | Consult | Transfer | TransferToLeg | DoNotDisturb | SetOperator
+    | Record | SetDisposition | QueuePage | GetSnapshot | Subscribe | Shutdown
 )
 
 
@@ -209,6 +238,7 @@ class Flow(Up, frozen=True, tag="flow"):
     agents: list[str]
     agent_state: str = "none"
     muted: bool = False
+    do_not_disturb: bool = False
     campaign: str = ""
     exemptions: list[str] = []
     notice: str = ""
@@ -268,6 +298,8 @@ class Leg(Up, frozen=True, tag="leg"):
     bridged_to: str = ""
     """The other leg's id, `sound` for the headset, empty while not bridged."""
     codec: str = ""
+    transfer: str = ""
+    """How far a transfer of this leg has come, in words; empty where none was asked for."""
     answered_at: float | None = None
 
 

@@ -54,6 +54,9 @@ class ColdSeats:
         self.seats.add(seat)
         return seat
 
+    def share(self) -> Seat | None:
+        return None  # an agent's phone has lines of its own
+
     def close(self) -> None:
         for seat in list(self.seats):
             seat.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 
-from engine.dialer.numbers import NumberError, parse
+from engine.dialer.numbers import Number, NumberError, parse
 from engine.dialer.ports import EntryRow, LogLine, NewRow, OperatorMode, StoreError
 from engine.dialer.queue_csv import QueueError, QueueFile, read_queue_file
 from engine.dialer.worker import QueueWorker
@@ -42,17 +42,9 @@ class Dialer(QueueWorker):
 
     async def dial(self, number: str) -> str:
         """Dial a number by hand, ahead of the queue, as soon as a seat is free."""
-        country = self.config.trunk.country
-        try:
-            parsed = parse(number, country)
-        except NumberError as error:
-            return f"{_upper(str(error))}."
-        await self.compliance.refresh()
-        verdict = self.compliance.check(number, manual=True)
-        if verdict.kind != "allow":
-            return verdict.reason
-        if verdict.warning:
-            self.tell(LogLine("warning", f"dialled by hand: {verdict.warning}"))
+        parsed, error = await self.may_dial(number)
+        if parsed is None:
+            return error
         try:
             row = NewRow(parsed.dialable, key=parsed.key)
             self.by_hand.append(await self.store.add_manual(self._campaign_id(), row))
@@ -61,6 +53,21 @@ class Dialer(QueueWorker):
             return str(error)
         self.want()
         return ""
+
+    async def may_dial(self, number: str, *, by_hand: bool = True) -> tuple[Number | None, str]:
+        """A number that may be called now, or None and why not. `by_hand`: by the operator, who may call
+        outside the calling hours, with a warning."""
+        try:
+            parsed = parse(number, self.config.trunk.country)
+        except NumberError as error:
+            return None, f"{_upper(str(error))}."
+        await self.compliance.refresh()
+        verdict = self.compliance.check(number, manual=by_hand)
+        if verdict.kind != "allow":
+            return None, verdict.reason
+        if verdict.warning:
+            self.tell(LogLine("warning", f"dialled by hand: {verdict.warning}"))
+        return parsed, ""
 
     async def skip(self, entry: int) -> str:
         """Leave an entry out; one that is being called is hung up."""

@@ -12,6 +12,9 @@ from typing import Protocol
 
 from engine.dialer.ports import Leg, OperatorMode, OperatorPrompt
 
+MAX_LINES = 4
+"""Calls at the headset at once, of which one is talked to and the others are held."""
+
 
 class SeatFailed(Exception):
     """The operator can't be brought in; one sentence says why."""
@@ -74,19 +77,27 @@ class Seats(Protocol):
     def reserve(self) -> Seat | None:
         """A free seat, now the caller's until its `release`, or None."""
 
+    def share(self) -> Seat | None:
+        """One more place where `reserve` gives none, for a second call beside the one that is held; None
+        where two calls can't be had."""
+
     def close(self) -> None:
         """Hang up every agent's leg."""
 
 
 class HeadsetSeats:
-    """The one seat at this terminal."""
+    """The seat at this terminal; calls that are held may share it."""
 
     mode: OperatorMode = "headset"
 
     def __init__(self, prompt: OperatorPrompt, changed: Callable[[], None]) -> None:
         self._prompt = prompt
         self._changed = changed
-        self.taken = False
+        self._calls = 0
+
+    @property
+    def taken(self) -> bool:
+        return self._calls > 0
 
     @property
     def state(self) -> str:
@@ -106,16 +117,20 @@ class HeadsetSeats:
         pass
 
     def reserve(self) -> Seat | None:
-        if not self.free:
-            return None
-        self.taken = True
-        return _HeadsetSeat(self._prompt, self._freed)
+        return self._place() if self.free else None
+
+    def share(self) -> Seat | None:
+        return self._place() if 0 < self._calls < MAX_LINES and self._prompt.available else None
 
     def close(self) -> None:
         pass
 
+    def _place(self) -> Seat:
+        self._calls += 1
+        return _HeadsetSeat(self._prompt, self._freed)
+
     def _freed(self) -> None:
-        self.taken = False
+        self._calls -= 1
         self._changed()
 
 

@@ -61,6 +61,9 @@ class StandingSeats:
                 return seat
         return None
 
+    def share(self) -> Seat | None:
+        return None  # an agent's phone has lines of its own
+
     def close(self) -> None:
         for seat in self._seats:
             seat.stop()

@@ -46,8 +46,12 @@ class Callee:
         """180; a call that nobody takes within the account's `ring_timeout` is refused with 480."""
         agent = self._call.agent
         if agent.account.ring_timeout:
-            self._limit = agent.clock.call_later(agent.account.ring_timeout, lambda: self.refuse(480))
+            self._limit = agent.clock.call_later(agent.account.ring_timeout, self._expire)
         self._send_ringing()
+
+    def _expire(self) -> None:
+        self._call.respond(self._transaction, 480)
+        self._call.end(HangupCause("timeout", "us", 480, "nobody answered"))
 
     def _send_ringing(self) -> None:
         """Reliably where the caller or our configuration asks for it. To an INVITE without an offer ours

@@ -222,8 +222,9 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         call.begin()
         return call
 
-    def prepare_referred(self, referral: Referral) -> Call:
-        """A call to whom a REFER names, on our own trunk; what becomes of it is reported to who asked.
+    def prepare_referred(self, referral: Referral, number: str = "") -> Call:
+        """A call to whom a REFER names (`number`: as we write it), on our own trunk; what becomes of it is
+        reported to who asked.
 
         It carries Referred-By (RFC 3892, 2.2) and Replaces on. Raises what `prepare` raises.
         """
@@ -231,7 +232,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         headers = [("Referred-By", asked.referred_by)] if asked.referred_by else []
         if asked.replaces is not None:
             headers += [("Require", "replaces"), ("Replaces", str(asked.replaces))]
-        call = self.prepare(asked.number, headers=headers)
+        call = self.prepare(number or asked.number, headers=headers)
         call.transfers.follows = referral
         return call
 

@@ -370,7 +370,7 @@ class TestPolicy:
         assert chart.take() == ["180 Ringing"]
         chart.clock.advance(1)
         assert chart.last().code == 480
-        assert call.cause == HangupCause("rejected", "us", 480)
+        assert call.cause == HangupCause("timeout", "us", 480, "nobody answered")
 
     @pytest.mark.parametrize("end", ["accept", "refuse"])
     def test_the_limit_ends_with_the_ringing(self, end: str) -> None:
