@@ -77,6 +77,7 @@ class Account:
             "100rel": self.reliable != "off",
             "timer": self.session_expires > 0,
             "replaces": self.accept_transfer,
+            "norefersub": self.accept_transfer,
         }
         return tuple(tag for tag, on in tags.items() if on)
 
