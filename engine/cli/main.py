@@ -158,6 +158,19 @@ def call(
 
 
 @app.command()
+def dialplan(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number to be explained.")],
+    config: ConfigOption = None,
+    override: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what would be dialled for a number: trunk, rules, headers, guards. Calls nobody."""
+    from engine.cli.dialplan import run_dialplan
+
+    raise typer.Exit(run_dialplan(number, config, override or [], as_json))
+
+
+@app.command()
 def run(
     queue: Annotated[Path, typer.Argument(metavar="QUEUE.csv", help="The queue: a CSV file.")],
     config: ConfigOption = None,

@@ -17,8 +17,10 @@ import phonenumbers
 from phonenumbers import PhoneNumberType, ShortNumberCost, shortnumberinfo
 
 from engine.config import Config
+from engine.dial_rules import RuleError
 from engine.dialer.do_not_call import DoNotCall
 from engine.dialer.numbers import Number, NumberError, parse
+from engine.dialplan import DialPlan
 
 NEVER = float("inf")
 
@@ -48,6 +50,7 @@ class Compliance:
         self._config = config
         self._wall = wall
         self._country = config.trunk.country
+        self._plan = DialPlan(config)
         self.do_not_call = DoNotCall(config.compliance.do_not_call, self._country)
         hours = config.compliance.calling_hours
         self.hours = Hours(hours) if hours != "off" else None
@@ -63,20 +66,42 @@ class Compliance:
             parsed = parse(number, self._country)
         except NumberError as error:
             return Verdict("block", f"{error}.")
-        if self._config.compliance.block_special_numbers and (reason := self._special(parsed)):
-            return Verdict("block", reason)
-        if self.do_not_call.lists(parsed):
-            return Verdict("block", f"{parsed.dialable} is on the do-not-call list.")
+        try:
+            rewritten = self._rewritten(number, parsed)
+        except RuleError as error:
+            return Verdict("block", f"{error}.")
+        for form, country in [(parsed, self._country), *rewritten]:
+            if reason := self._barred(form, country):
+                made = "" if form is parsed else f" Dial rules make it of {parsed.dialable}."
+                return Verdict("block", reason + made)
         if self.do_not_call.problem:
             reason = f"{self.do_not_call.problem[0].upper()}{self.do_not_call.problem[1:]}: nobody is called."
             return Verdict("hold", reason, self._wall().timestamp() + 60)
         verdict = self._hours(parsed)
+        for form, _ in rewritten:
+            if verdict.kind == "allow" and form.e164 and form.zones:  # not 9 before it
+                verdict = self._hours(form)
         if manual and verdict.kind == "hold":
             return Verdict("allow", warning=verdict.reason)
         return verdict
 
-    def _special(self, number: Number) -> str:
-        regions = {self._country.upper(), number.region} - {""}
+    def _rewritten(self, number: str, parsed: Number) -> list[tuple[Number, str]]:
+        """What the trunks would dial for it, where that is another number. Raises RuleError."""
+        return [
+            (parse(dialled, country), country)
+            for dialled, country in self._plan.forms(number)
+            if dialled != parsed.dialable or country != self._country
+        ]
+
+    def _barred(self, number: Number, country: str) -> str:
+        if self._config.compliance.block_special_numbers and (reason := self._special(number, country)):
+            return reason
+        if self.do_not_call.lists(number):
+            return f"{number.dialable} is on the do-not-call list."
+        return ""
+
+    def _special(self, number: Number, country: str) -> str:
+        regions = {country.upper(), number.region} - {""}
         lenient = self._config.is_loopback and not regions
         digits = number.dialable.lstrip("+")
         for form in {digits, number.national} - {""}:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberType, timezone
@@ -18,6 +19,8 @@ _TRUNK_ZERO = re.compile(r"^(\+\d[\d\s\-.]*?)\s*\(0\)")
 _DIALABLE = re.compile(r"\+?[0-9*#]+")
 _FLOAT = re.compile(r"^(\+?\d{5,})\.0{1,2}$")  # how programs write a column they took for numbers
 _EXPONENT = re.compile(r"[+\-]?\d+([.,]\d+)?[eE][+\-]?\d+")
+
+NumberFormat = Literal["as_dialed", "e164", "e164_no_plus", "national"]
 
 _UNKNOWN_ZONE = "Etc/Unknown"
 
@@ -110,6 +113,20 @@ def parse(text: str, country: str = "") -> Number:
         zones=_zones(parsed, valid),
         kind=phonenumbers.number_type(parsed),
     )
+
+
+def written(number: Number, style: NumberFormat, country: str) -> str:
+    """The number as a trunk in `country` wants it; as it was dialled where it can't be read.
+
+    `national` is what one would dial there: the trunk prefix within the country, 00 or the like abroad.
+    """
+    if style == "as_dialed" or not number.e164:
+        return number.dialable
+    if style == "national":
+        parsed = phonenumbers.parse(number.e164)
+        spaced = phonenumbers.format_out_of_country_calling_number(parsed, country.upper())
+        return re.sub(r"[^0-9+]", "", spaced) or number.dialable
+    return number.e164 if style == "e164" else number.e164.lstrip("+")
 
 
 def key_of(text: str, country: str = "") -> str:
