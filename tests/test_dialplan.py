@@ -159,7 +159,8 @@ class TestGuards:
 
 class TestCommand:
     RULES = (
-        'trunk.rules=[{match = "^7"}, {match = "^0(.*)$", replace = "+86\\\\1"}, {match = "^", replace = "9"}]'
+        'trunk.rules=[{match = "^7"}, {match = "^0(.*)$", replace = "+86\\\\1"}, '
+        '{match = "^", replace = "9"}]'
     )
 
     def run(self, capsys: pytest.CaptureFixture[str], number: str, *more: str) -> dict[str, object]:
@@ -171,7 +172,8 @@ class TestCommand:
         found = self.run(
             capsys, "010 6000 0000", self.RULES, "trunk.country=cn", "trunk.user_phone=true",
             "trunk.identity=p_asserted", "trunk.caller_ids=['+861060000001']",
-            "trunk.caller_id=+861060000001", "trunk.from_user=t7", "compliance.calling_hours=off", *further("b", "priority=200"),
+            "trunk.caller_id=+861060000001", "trunk.from_user=t7",
+            "compliance.calling_hours=off", *further("b", "priority=200"),
         )  # fmt: skip
         first, second = found["ways"]  # type: ignore[misc]
         assert (first["trunk"], second["trunk"]) == ("trunk", "b")
