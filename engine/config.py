@@ -189,6 +189,16 @@ class Config(Section, frozen=True):
         return self.is_loopback and self.compliance.loopback_exempt
 
 
+def warnings_of(config: Config) -> list[str]:
+    """What the configuration allows and should not rely on, a sentence each."""
+    return [
+        f"{trunk_path(name)}.srtp: the keys of encrypted audio cross the network in clear, since "
+        f'{trunk_path(name)}.transport is not "tls"'
+        for name, trunk in config.all_trunks.items()
+        if trunk.srtp != "off" and str(trunk.transport) != "tls"
+    ]
+
+
 def trunk_path(name: str) -> str:
     """A trunk's section in the configuration."""
     return name if name == FIRST_TRUNK else f"trunks.{name}"

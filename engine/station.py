@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.config import FIRST_TRUNK, Config, SetupError, port_range, split_host_port
+from engine.config import FIRST_TRUNK, Config, SetupError, port_range, split_host_port, warnings_of
 from engine.line import TrunkLine
 from engine.media import orders
 from engine.media.coders import preload
@@ -103,6 +103,8 @@ class Station:
 
     async def open(self, *, sound: bool = True) -> None:
         """Start the media thread, open the sound card and the trunk. Raises SetupError."""
+        for warning in warnings_of(self.config):
+            log.warning("%s", warning)
         self.media.start()
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):

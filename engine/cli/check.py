@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
 from engine.cli.console import check_keys
 from engine.cli.register import exit_status, until_settled
-from engine.config import Config, SetupError
+from engine.config import Config, SetupError, warnings_of
 from engine.dialer.compliance import exemptions
 from engine.media.devices import SoundError, list_devices
 from engine.sip.registration import RegistrationState
@@ -29,6 +29,8 @@ def run_check(path: Path | None, overrides: list[str]) -> int:
         print("configuration: OK")
         for off in exemptions(config):
             print(f"  note: {off}")
+        for warning in warnings_of(config):
+            print(f"  warning: {warning}")
         good = _sound(config)
         status = await _trunk(config)
         return status if status or good else EXIT_USAGE

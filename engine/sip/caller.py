@@ -125,7 +125,8 @@ class Caller:
         if not (response.sdp and self._describe(fork, response.sdp)):
             self.hear(fork)  # as described in a provisional response
         if call.negotiated is None:
-            call.hangup_leg("failed", "the answer held no session description that could be used")
+            held = call.reason if response.sdp else "the answer held no session description"
+            call.hangup_leg("failed", held)
             return
         call.phone.save_dialog(call)
         call.timer.on_response(response)

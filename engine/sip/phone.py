@@ -31,6 +31,7 @@ from engine.sip.message import Message, build
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.sdp import LocalDescription, Negotiated
+from engine.sip.sdp.crypto import mask_keys
 from engine.sip.trace import Trace
 from engine.sip.transaction import ServerTransaction
 from engine.sip.transfer import Transfer
@@ -304,7 +305,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def _sent(self, request: Message, hop: Hop) -> None:
         """An engine that restarts can take back an INVITE that was not answered yet."""
         if request.method == "INVITE" and not request.to.tag and request.call_id in self.calls:
-            self.on_dialog(self.calls[request.call_id].id, SavedInvite(request.raw.decode(), *hop))
+            self.on_dialog(self.calls[request.call_id].id, SavedInvite(mask_keys(request.raw).decode(), *hop))
 
     def forget(self, call: Call) -> None:
         """The call has ended: its port goes back, its dialog need not be remembered."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.sip.hop import Hop
+from engine.sip.sdp.crypto import mask_keys
 
 _SECRET = re.compile(
     rb"^((?:Proxy-)?Authorization[ \t]*:[ \t]*(?:Digest\b)?)(.*(?:\r?\n[ \t].*)*)", re.I | re.M
@@ -21,13 +22,15 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 def mask(data: bytes) -> bytes:
-    """The message with user, nonce, cnonce and response of its credentials replaced by stars."""
+    """The message with user, nonce, cnonce and response of its credentials replaced by stars, and the keys
+    of SRTP.
+    """
 
     def line(match: re.Match[bytes]) -> bytes:
         kept = b"".join(b", " + k + b"=" + v for k, v in _KEEP.findall(match[2]))
         return match[1] + b" ***" + kept
 
-    return _SECRET.sub(line, data)
+    return _SECRET.sub(line, mask_keys(data))
 
 
 class Trace:

@@ -180,3 +180,148 @@ class TestWriting:
 
     def test_ipv6_is_named(self) -> None:
         assert b"c=IN IP6 ::1\r\n" in LocalDescription.offer("::1", 4000, OURS).encode()
+
+
+WIDE = Terms(("opus", "G722", "PCMA"))
+
+
+def described(formats: str, *lines: str) -> str:
+    body = "".join(f"a={line}\r\n" for line in lines)
+    return f"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP {formats}\r\n{body}"
+
+
+class TestWideband:
+    def test_an_offer_names_each_codec_with_its_rtp_clock(self) -> None:
+        """RFC 3551, 4.5.2 (G.722 at 8000); RFC 7587, 7 (Opus at 48000 and two channels, always)."""
+        text = offer(WIDE).encode().decode()
+        assert "m=audio 40000 RTP/AVP 96 9 8 101 97\r\n" in text
+        assert "a=rtpmap:96 opus/48000/2\r\n" in text
+        assert "a=rtpmap:9 G722/8000\r\n" in text
+
+    def test_telephone_event_is_offered_for_each_clock(self) -> None:
+        """RFC 4733, 2.1 and 7.1.1."""
+        text = offer(WIDE).encode().decode()
+        assert "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n" in text
+        assert "a=rtpmap:97 telephone-event/48000\r\na=fmtp:97 0-15\r\n" in text
+
+    def test_payload_types_never_collide(self) -> None:
+        made = offer(Terms(("opus", "PCMA"), event_payload_type=96))
+        audio = parse(made.encode()).audio
+        assert audio is not None
+        assert len(set(audio.formats)) == len(audio.formats) == 4
+
+    @pytest.mark.parametrize(
+        ("formats", "codec", "event"),
+        [
+            ("111 110 126", "opus", 110),
+            ("8 110 126", "PCMA", 126),
+            ("9 110 126", "G722", 126),
+            ("111 126", "opus", 126),
+            ("9 110", "G722", 110),
+            ("9 113", "G722", 113),
+            ("9 113 126", "G722", 126),
+        ],
+    )
+    def test_the_event_of_the_codecs_clock_is_chosen(self, formats: str, codec: str, event: int) -> None:
+        """RFC 4733, 2.1; where there is none of that clock, the one that there is."""
+        maps = ("111 OPUS/48000/2", "110 telephone-event/48000", "126 telephone-event/8000",
+                "113 telephone-event/16000")  # fmt: skip
+        agreed = agree(described(formats, *(f"rtpmap:{m}" for m in maps)), WIDE)
+        assert (agreed.codecs[0][0], agreed.event_payload_type) == (codec, event)
+
+    def test_an_answer_keeps_the_offers_numbers_for_codecs_and_events(self) -> None:
+        """RFC 3264, 6.1."""
+        maps = ("rtpmap:111 opus/48000/2", "rtpmap:110 telephone-event/48000")
+        text = answer(described("111 110", *maps), WIDE)
+        assert "m=audio 40000 RTP/AVP 111 110\r\n" in text
+        assert "a=rtpmap:110 telephone-event/48000\r\n" in text
+
+    def test_opus_under_another_number_in_the_answer_may_come_with_ours_too(self) -> None:
+        """RFC 3264, 6.1: each side sends with the numbers of the other."""
+        agreed = offer(WIDE).accept(parse(described("111", "rtpmap:111 opus/48000/2").encode()))
+        assert (agreed.codecs, agreed.also) == ((("opus", 111),), (("opus", 96),))
+
+    @pytest.mark.parametrize("rtpmap", ["111 opus/16000", "111 G722/48000", "111 PCMA/16000", "111 iLBC/8"])
+    def test_a_name_with_a_clock_that_it_never_has_is_another_codec(self, rtpmap: str) -> None:
+        with pytest.raises(SdpError, match="speaks none"):
+            agree(described("111", f"rtpmap:{rtpmap}"), WIDE)
+
+    def test_g722_by_its_number_alone_and_with_its_sampling_rate_for_its_clock(self) -> None:
+        assert agree(described("9"), WIDE).codecs == (("G722", 9),)
+        assert agree(described("9", "rtpmap:9 G722/16000"), WIDE).codecs == (("G722", 9),)
+
+    def test_comfort_noise_is_no_codec(self) -> None:
+        """RFC 3389, 4: it is not offered, and not taken for audio."""
+        assert agree(described("13 8", "rtpmap:13 CN/8000")).codecs == (("PCMA", 8),)
+        assert " 13" not in answer(described("13 8"))
+
+
+class TestAttributes:
+    @pytest.mark.parametrize(
+        ("lines", "sent"),
+        [
+            ((), 20),
+            (("ptime:10",), 10),
+            (("ptime:30",), 30),
+            (("ptime:40",), 40),
+            (("ptime:60",), 60),
+            (("ptime:20.0",), 20),
+            (("ptime:25",), 20),
+            (("ptime:200",), 60),
+            (("ptime:5",), 10),
+            (("ptime:0",), 20),
+            (("ptime:x",), 20),
+            (("ptime:60", "maxptime:40"), 40),
+            (("maxptime:10",), 10),
+            (("maxptime:150",), 20),
+        ],
+    )
+    def test_packets_are_as_long_as_the_far_end_wants(self, lines: tuple[str, ...], sent: int) -> None:
+        """RFC 8866, 6.4: never longer than asked for, and never longer than maxptime."""
+        assert agree(described("8", *lines)).ptime == sent
+
+    def test_rtcp_mux_is_accepted_where_offered_and_offered_nowhere(self) -> None:
+        """RFC 5761, 5.1.1."""
+        assert "rtcp-mux" not in offer().encode().decode()
+        assert "a=rtcp-mux\r\n" in answer(described("8", "rtcp-mux", "rtcp:4001"))
+        assert "rtcp" not in answer(described("8", "rtcp:4001"))
+
+    def test_what_we_do_not_do_is_passed_over(self) -> None:
+        text = described(
+            "0 8", "candidate:1 1 UDP 1 192.0.2.9 9 typ host", "ice-ufrag:x", "fingerprint:sha-256 AA",
+            f"crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40}", "setup:actpass", "ssrc:1 cname:x",
+        ).replace("m=", "b=AS:84\r\nm=")  # fmt: skip
+        assert agree(text).codecs == (("PCMU", 0), ("PCMA", 8))
+        assert "candidate" not in answer(text)
+
+    def test_an_rtpmap_of_a_number_that_is_not_listed_says_nothing(self) -> None:
+        assert agree(described("8", "rtpmap:0 PCMU/8000", "rtpmap:101 telephone-event/8000")).codecs == (
+            ("PCMA", 8),
+        )
+
+    def test_numbers_in_the_origin_may_be_longer_than_64_bits(self) -> None:
+        """RFC 8866, 5.2."""
+        long = "o=- 99999999999999999999999 99999999999999999999998 IN IP4 h\r\n"
+        session = parse(described("8").replace("v=0\r\n", "v=0\r\n" + long).encode())
+        assert session.version == 99999999999999999999998
+
+    @pytest.mark.parametrize("profile", ["RTP/AVP", "RTP/AVPF", "rtp/avp"])
+    def test_the_answer_has_the_offers_profile(self, profile: str) -> None:
+        text = answer(described("8").replace("RTP/AVP", profile))
+        assert f"m=audio 40000 {profile.upper()} 8\r\n" in text
+
+    def test_the_first_of_two_audio_streams_that_can_be_used_is(self) -> None:
+        two = described("18") + "m=audio 4002 RTP/AVP 8\r\nm=audio 4004 RTP/AVP 0\r\n"
+        assert agree(two).port == 4002
+        lines = [line for line in answer(two).split("\r\n") if line.startswith("m=")]
+        assert lines == ["m=audio 0 RTP/AVP 18", "m=audio 40000 RTP/AVP 8", "m=audio 0 RTP/AVP 0"]
+
+    def test_a_line_that_cannot_be_read_keeps_its_place_in_the_answer(self) -> None:
+        """RFC 3264, 6."""
+        text = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 99999 RTP/AVP 8\r\nm=audio 4000 RTP/AVP 8\r\n"
+        lines = [line for line in answer(text).split("\r\n") if line.startswith("m=")]
+        assert lines == ["m=audio 0 RTP/AVP 8", "m=audio 40000 RTP/AVP 8"]
+
+    def test_too_many_streams_are_refused(self) -> None:
+        with pytest.raises(SdpError, match="too many media"):
+            agree(described("8") + "m=video 4 RTP/AVP 99\r\n" * 40)
