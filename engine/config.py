@@ -72,6 +72,7 @@ class Sip(Section, frozen=True):
     trace_file: str = ""
     inbound: bool = True
     reliable: Literal["off", "supported", "required"] = "supported"
+    redirects: Literal["follow", "report"] = "follow"
     session_expires: Annotated[int, Meta(ge=0, le=86400)] = 1800
     auto_answer: Literal["off", "header", "all"] = "off"
     do_not_disturb: bool = False

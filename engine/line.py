@@ -153,6 +153,8 @@ class TrunkLine:
         self.turn_away: Callable[[str], int] = lambda number: 0
         self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
         self.succession = Succession(self)
+        self.guard: Callable[[str, bool], bool] = lambda number, by_hand: False
+        """Whether a call that the callee's side redirects may go on to a number."""
         self._registered = asyncio.Event()
         phone.on_call_change = self.call_changed
         phone.on_inbound = self._inbound
@@ -160,6 +162,7 @@ class TrunkLine:
         phone.on_transfer = self._transfer
         phone.on_referral = self.succession.referral
         phone.on_replaced = self.succession.replaced
+        phone.on_redirect = self._may_go_on
 
     # --- the dialer's Line ---------------------------------------------------------------------
 
@@ -271,6 +274,12 @@ class TrunkLine:
             leg.put(PlaybackEnded(fact.tag, fact.error))
         elif isinstance(fact, orders.RtpTimeout):
             leg.hangup("no_rtp")
+
+    def _may_go_on(self, call: Call, number: str) -> bool:
+        leg = self.legs.get(call.id)
+        if leg is None:
+            return False
+        return self.config.nobody_can_ring or self.guard(number, leg.role == "manual")
 
     # --- calls ----------------------------------------------------------------------------------
 

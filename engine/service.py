@@ -86,6 +86,7 @@ class Engine:
         station.phone.on_message = self._sip
         station.phone.on_flood = lambda text: self.tell("warning", text)
         self.line.on_leg = self._leg
+        self.line.guard = self._may_go_on
         self.line.on_inbound = self._inbound
         self.line.turn_away = self.desk.turn_away
         self.line.on_transfer = self.desk.handover.told
@@ -98,6 +99,9 @@ class Engine:
         file = await self.dialer.start(queue, fresh=fresh)
         self._meters = asyncio.get_running_loop().create_task(self._tell_meters())
         return file
+
+    def _may_go_on(self, number: str, by_hand: bool) -> bool:
+        return self.dialer.compliance.check(number, manual=by_hand).kind == "allow"
 
     async def close(self, reason: str = "the engine is ending") -> None:
         """Hang up, write every record, deregister, close; safe to call at any point of `start`."""

@@ -57,6 +57,7 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         session_expires=config.sip.session_expires,
         accept_transfer=config.sip.accept_transfer,
         ring_timeout=config.operator.ring_timeout,
+        redirects=config.sip.redirects,
     )
 
 

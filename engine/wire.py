@@ -36,6 +36,8 @@ def leg(of: TrunkLeg) -> messages.Leg:
         codec=codec,
         transfer=safe(_transfer(of)),
         answered_at=of.answered_at,
+        q850=of.cause.q850 if of.cause else None,
+        retry_after=of.cause.retry_after if of.cause else None,
     )
 
 

@@ -22,7 +22,6 @@ from engine.cli.common import (
     set_up_logging,
 )
 from engine.cli.register import describe, exit_status, until_settled
-from engine.config import Config
 from engine.control import messages
 from engine.dialer.compliance import Compliance
 from engine.dialer.ports import LegState
@@ -193,10 +192,12 @@ class OneCall:
             digits=self.digits,
             answered_ms=None if self.answered_after is None else round(self.answered_after * 1000),
             duration=None if self.duration is None else round(self.duration, 3),
+            q850=cause.q850 if cause else None,
+            retry_after=cause.retry_after if cause else None,
         )
 
 
-def _validate(options: CallOptions, config: Config) -> None:
+def _validate(options: CallOptions, guard: Compliance) -> None:
     for name in ("cancel_after", "hangup_after", "timeout"):
         value = getattr(options, name)
         if value is not None and not 0 <= value <= 86400:
@@ -205,7 +206,7 @@ def _validate(options: CallOptions, config: Config) -> None:
         raise Usage(f"--dtmf: found {bad[0]!r}; the digits 0-9 * # A-D are allowed")
     if options.play is not None and not options.play.is_file():
         raise Usage(f"--play: {options.play} is not a readable file")
-    verdict = Compliance(config, lambda: datetime.now(UTC)).check(options.number, manual=True)
+    verdict = guard.check(options.number, manual=True)
     if verdict.kind != "allow":
         raise Usage(verdict.reason)
     if verdict.warning:
@@ -216,8 +217,10 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
     async def main() -> int:
         config = load_config(path, overrides)
         set_up_logging(config, stderr=True)
-        _validate(options, config)
+        guard = Compliance(config, lambda: datetime.now(UTC))
+        _validate(options, guard)
         station = Station(config)
+        station.line.guard = lambda number, by_hand: guard.check(number, manual=by_hand).kind == "allow"
         await station.open(sound=options.play is None)
         call = OneCall(station, options)
         try:
@@ -260,5 +263,11 @@ def _status(call: OneCall) -> int:
 
 def _in_words(result: messages.CallResult) -> str:
     answer = " ".join(str(part) for part in (result.sip_code, result.reason) if part)
+    details = [answer] if answer else []
+    if result.q850 is not None:
+        details.append(f"Q.850 cause {result.q850}")
+    if result.retry_after is not None:
+        details.append(f"again after {result.retry_after} s")
+    answer = ", ".join(details)
     lasted = f", {result.duration:.1f} s" if result.duration is not None else ""
     return f"ended: {result.cause}" + (f" ({answer})" if answer else "") + lasted

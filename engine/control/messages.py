@@ -301,6 +301,10 @@ class Leg(Up, frozen=True, tag="leg"):
     transfer: str = ""
     """How far a transfer of this leg has come, in words; empty where none was asked for."""
     answered_at: float | None = None
+    q850: int | None = None
+    """The ISDN cause (Q.850) of its end, where the far end gave one."""
+    retry_after: int | None = None
+    """Seconds after which the far end wants to be tried again, where it said so."""
 
 
 class Attempt(Up, frozen=True, tag="attempt"):
@@ -446,6 +450,8 @@ class CallResult(Up, frozen=True, tag="call_result"):
     digits: str
     answered_ms: int | None
     duration: float | None
+    q850: int | None = None
+    retry_after: int | None = None
 
 
 class Meter(Up, frozen=True):

@@ -387,6 +387,5 @@ def _reason(cause: HangupCause) -> str:
         "unauthorized": "the trunk refused our credentials",
         "timeout": "timed out",
     }
-    if cause.reason:
-        return cause.reason
-    return words.get(cause.name, cause.name.replace("_", " "))
+    said = cause.reason or words.get(cause.name, cause.name.replace("_", " "))
+    return said if cause.q850 is None else f"{said} (Q.850 cause {cause.q850})"

@@ -69,6 +69,7 @@ class Account:
     ring_timeout: float = 180.0
     reliable: Literal["off", "supported", "required"] = "supported"
     session_expires: int = 1800
+    redirects: Literal["follow", "report"] = "follow"
 
     @property
     def extensions(self) -> tuple[str, ...]:

@@ -319,10 +319,10 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         else:
             self._leaving.pop(call.call_id, None)
 
-    def _on_cancel(self, transaction: ServerTransaction) -> None:
+    def _on_cancel(self, transaction: ServerTransaction, cancel: Message) -> None:
         call = self.calls.get(transaction.request.call_id)
         if call is not None:
-            call.receive_cancel(transaction)
+            call.receive_cancel(cancel)
 
     def _on_stray(self, response: Message, source: Hop) -> None:
         """A 2xx to an INVITE that we no longer know would leave someone on the line: ACK, then BYE."""
@@ -384,9 +384,9 @@ class UserAgent(SIPClient):  # type: ignore[misc]
 
         send(())
 
-    def bye(self, dialog: Dialog) -> None:
-        """End a dialog."""
-        self.ask(dialog, "BYE")
+    def bye(self, dialog: Dialog, reason: Sequence[tuple[str, str]] = ()) -> None:
+        """End a dialog; `reason` is a Reason header (RFC 3326)."""
+        self.ask(dialog, "BYE", reason)
 
     def hang_up_saved(self, saved: SavedDialog | SavedInvite) -> None:
         """BYE (or CANCEL) to whoever an engine that died had left on the line.

@@ -14,6 +14,7 @@ from engine.legs import HangupCause, LegState
 from engine.sip.account import USER_AGENT
 from engine.sip.callee import Callee
 from engine.sip.caller import Caller
+from engine.sip.causes import reason_of
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message, response_to
 from engine.sip.midcall import MidCall
@@ -141,9 +142,9 @@ class Call(VoIPCall):  # type: ignore[misc]
         if self._progress is LegState.ENDED:
             return
         if self._progress is LegState.ANSWERED or (self.dialog is not None and self.role == "outbound"):
-            waits = self.callee is not None and self.callee.bye_when_acknowledged()
+            waits = self.callee is not None and self.callee.bye_when_acknowledged(cause)
             if self.dialog is not None and not waits:
-                self.agent.bye(self.dialog)
+                self.agent.bye(self.dialog, reason_of(cause))
             self.end(HangupCause(cause, "us", None, reason))
         elif self.role == "inbound":
             self.refuse(603)
@@ -185,9 +186,9 @@ class Call(VoIPCall):  # type: ignore[misc]
             self.callee.on_ack(ack)
         self.midcall.on_ack(ack)
 
-    def receive_cancel(self, transaction: ServerTransaction) -> None:
+    def receive_cancel(self, cancel: Message) -> None:
         if self.callee is not None:
-            self.callee.on_cancel()
+            self.callee.on_cancel(cancel)
 
     # --- for its parts -----------------------------------------------------------------------------
 

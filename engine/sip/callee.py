@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyVoIP.VoIP import CallState, InvalidStateError
 
 from engine.legs import HangupCause, LegState
+from engine.sip.causes import ended_by, reason_of
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message
 from engine.sip.reliable import ReliableResponse
@@ -25,6 +26,7 @@ class Callee:
         self._call = call
         self._transaction = transaction
         self._bye_due = False
+        self._bye_reason: Sequence[tuple[str, str]] = ()
         self._limit: TimerHandle | None = None
         self._accept_due = False
         self._reliable: ReliableResponse | None = None
@@ -157,21 +159,22 @@ class Callee:
             self.our_offer_open = False
             self._call.midcall.changes.go_on()
 
-    def on_cancel(self) -> None:
+    def on_cancel(self, cancel: Message) -> None:
         if not self._transaction.final_code:
             self.respond_finally(487)
-            self._call.end(HangupCause("cancelled", "far", 487))
+            self._call.end(ended_by("cancelled", "far", cancel, 487))
 
     def on_bye(self) -> None:
         """A BYE before our answer takes the INVITE with it (15.1.2)."""
         if not self._transaction.final_code:
             self.respond_finally(487)
 
-    def bye_when_acknowledged(self) -> bool:
+    def bye_when_acknowledged(self, cause: str) -> bool:
         """True where the BYE must wait for the ACK (15): it will be sent by itself."""
         if not self._transaction.awaits_ack:
             return False
         self._bye_due = True
+        self._bye_reason = reason_of(cause)
         self._call.agent.linger(self._call, True)
         return True
 
@@ -185,7 +188,7 @@ class Callee:
         self._bye_due = False
         self._call.agent.linger(self._call, False)
         if self._call.dialog is not None:
-            self._call.agent.bye(self._call.dialog)
+            self._call.agent.bye(self._call.dialog, self._bye_reason)
 
     def ended(self) -> None:
         """It rings no longer, reliably or not."""

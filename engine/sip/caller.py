@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.legs import HangupCause, LegState
+from engine.sip.causes import COMPLETED_ELSEWHERE, ended_by
 from engine.sip.exchange import InviteExchange
 from engine.sip.forks import Fork, Forks, reliable_number
 from engine.sip.message import Message
+from engine.sip.redirect import sent_to, targets
 from engine.sip.transaction import TimerHandle
+from engine.sip.uri import Uri
 
 if TYPE_CHECKING:
     from engine.sip.call import Call
@@ -30,13 +33,16 @@ class Caller:
         self._acks: dict[str, Callable[[], None]] = {}
         self._cancel_timer: TimerHandle | None = None
         self._giving_up = ""
+        self._targets: list[Uri] | None = None
+        self._target: Uri | None = None
         self.forks = Forks()
         self._heard: Fork | None = None
 
         def attempt(extra: list[tuple[str, str]]) -> Message:
             self.forks = Forks()  # those of an earlier try are gone
             required = [("Require", "100rel")] if agent.account.reliable == "required" else []
-            return make([*required, *call.timer.offer(), *extra])
+            invite = make([*required, *call.timer.offer(), *extra])
+            return invite if self._target is None else sent_to(invite, self._target)
 
         self.exchange = InviteExchange(
             agent.layer, lambda: agent.next_hop, agent.authenticator, attempt, self
@@ -115,7 +121,9 @@ class Caller:
         dialog = fork.dialog
         self._acks[tag] = call.agent.acknowledge(dialog, request)
         if call.dialog is not None or call.progress is LegState.ENDED or self._giving_up:
-            call.agent.bye(dialog)  # a second fork, or one that crossed our CANCEL
+            # a second fork, or one that crossed our CANCEL
+            elsewhere = call.dialog is not None and call.progress is LegState.ANSWERED
+            call.agent.bye(dialog, COMPLETED_ELSEWHERE if elsewhere else ())
             if call.dialog is None:
                 call.end(HangupCause(self._giving_up or "cancelled", "us"))
             return
@@ -133,8 +141,21 @@ class Caller:
         call.advance(LegState.ANSWERED)
 
     def wants_again(self, response: Message) -> bool:
-        """A session interval that was too small for the far end is raised (RFC 4028, 7.3)."""
-        return self._call.timer.raised_by(response)
+        """A session interval that was too small for the far end is raised (RFC 4028, 7.3); a redirected
+        call is tried at the places named, one after the other, but not sent on once more."""
+        call, request = self._call, self.exchange.request
+        if call.progress is LegState.ENDED or request is None:
+            return False
+        if call.timer.raised_by(response):
+            return True
+        account = call.agent.account
+        if response.code < 400 and self._targets is None and account.redirects == "follow":
+            found = targets(response, account, request.uri)
+            self._targets = [uri for uri in found if call.phone.on_redirect(call, uri.number)]
+        if not self._targets or response.code >= 600 or response.code in (401, 407, 487):
+            return False
+        self._target = self._targets.pop(0)
+        return True
 
     def on_failure(self, request: Message, response: Message | None) -> None:
         call = self._call
@@ -148,11 +169,14 @@ class Caller:
             return
         call.sip_code, call.reason = response.code, response.reason
         if self._giving_up:
-            call.end(HangupCause(self._giving_up, "us", response.code, response.reason))
+            call.end(ended_by(self._giving_up, "us", response, response.code, response.reason))
             return
         refused = response.code in (401, 407) or (response.code == 403 and self.exchange.sent_credentials)
+        reason = response.reason
         name = "unauthorized" if refused else "rejected"
-        call.end(HangupCause(name, "far", response.code, response.reason))
+        if response.code < 400 and (to := targets(response, call.agent.account, request.uri)):
+            name, reason = "redirected", f"{reason} to {to[0].number}".strip()
+        call.end(ended_by(name, "far", response, response.code, reason))
 
     def give_up(self, cause: str, reason: str) -> None:
         """Take the INVITE back; the call ends with its final response, or without one a little later."""

@@ -24,7 +24,7 @@ class TransactionLayer:
     """Every transaction of one transport.
 
     `on_request(request, transaction)` gets each new request but ACK and CANCEL; `on_ack(ack)` an
-    ACK that belongs to no transaction of ours, so to a dialog; `on_cancel(transaction)` the INVITE
+    ACK that belongs to no transaction of ours, so to a dialog; `on_cancel(transaction, cancel)` the INVITE
     that a CANCEL names; `on_stray(response)` a response without a transaction; `on_sent(request, hop)`
     each request as it leaves.
 
@@ -39,7 +39,7 @@ class TransactionLayer:
         self._servers: dict[tuple[str, ...], ServerTransaction] = {}
         self.on_request: Callable[[Message, ServerTransaction], None] = lambda request, transaction: None
         self.on_ack: Callable[[Message], None] = lambda ack: None
-        self.on_cancel: Callable[[ServerTransaction], None] = lambda transaction: None
+        self.on_cancel: Callable[[ServerTransaction, Message], None] = lambda transaction, cancel: None
         self.on_stray: Callable[[Message, Hop], None] = lambda response, source: None
         self.on_sent: Callable[[Message, Hop], None] = lambda request, hop: None
         self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
@@ -199,7 +199,7 @@ class TransactionLayer:
         tag = (target.to_tag if target else "") or new_tag()
         transaction.respond(response_to(request, 200 if target else 481, to_tag=tag))
         if target is not None:
-            self.on_cancel(target)
+            self.on_cancel(target, request)
 
     def _reply(self, request: Message, source: Hop) -> Send:
         """Sends responses by the connection that the request came by; without it, to Via (18.2.2)."""

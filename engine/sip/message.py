@@ -8,7 +8,7 @@ reads ours; the engine itself uses `fields`, `get`, `all` and `content`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.SIP` alone is a circular import
@@ -266,14 +266,18 @@ def pyvoip_status(code: int) -> SIPStatus:
         return SIPStatus({1: 183, 2: 200, 3: 300, 4: 400, 5: 500, 6: 600}[code // 100])
 
 
-def build(start: str, fields: Iterable[tuple[str, str]], content: bytes = b"") -> Message:
+def build(
+    start: str, fields: Iterable[tuple[str, str]], content: bytes = b"", *, copied: Collection[str] = ()
+) -> Message:
     """A message from its start line and headers; Content-Length is added. Raises SIPParseError.
 
-    Control characters in values are refused, so no text from outside can add a header.
+    Control characters in values are refused, so no text from outside can add a header; not in the
+    headers that are `copied` octet for octet from a message that parsed.
     """
     lines = [start]
     for name, value in fields:
-        _refuse_controls(name, value)
+        if name not in copied:
+            _refuse_controls(name, value)
         lines.append(f"{name}: {value}")
     return _compose(lines, content)
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from engine.legs import HangupCause, LegState
+from engine.legs import LegState
 from engine.sip.account import KNOWN_METHODS
+from engine.sip.causes import ended_by
 from engine.sip.changes import Changes
 from engine.sip.dialog import Dialog
 from engine.sip.message import Message
@@ -62,7 +63,7 @@ class MidCall:
             return
         if call.callee is not None:
             call.callee.on_bye()
-        call.end(HangupCause("normal", "far", None, (request.get("Reason") or "")[:200]))
+        call.end(ended_by("normal", "far", request))
 
     def _on_options(self, request: Message, transaction: ServerTransaction, dialog: Dialog) -> None:
         self._call.respond(transaction, 200, extra=self._call.agent.capabilities())

@@ -90,6 +90,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     `turn_away(number)` gives the response that refuses a call from there at once, or 0 to let it ring.
     Transfers: `on_transfer(call, transfer)` follows those that we asked for, `on_referral(referral)` gets
     what a far end asks for, `on_replaced(old, new)` is told of a call that took another's place.
+    `on_redirect(call, number)` says whether a call may go on to where a 3xx sends it; none may otherwise.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.on_transfer: Callable[[Call, Transfer], None] = lambda call, transfer: None
         self.on_replaced: Callable[[Call, Call], None] = lambda old, new: None
         self.turn_away: Callable[[str], int] = lambda number: 0
+        self.on_redirect: Callable[[Call, str], bool] = lambda call, number: False
         self.on_referral: Callable[[Referral], None] = lambda referral: referral.refuse()
         self.on_dialog: Callable[[str, SavedDialog | SavedInvite | None], None] = lambda leg, saved: None
         self.on_flood: Callable[[str], None] = log.warning

@@ -202,7 +202,7 @@ def _ack_non_2xx(request: Message, response: Message) -> Message:
         ("CSeq", f"{request.cseq} ACK"),
         *(("Route", v) for v in request.all("Route")),
     ]
-    return build(f"ACK {request.uri_text} SIP/2.0", fields)
+    return build(f"ACK {request.uri_text} SIP/2.0", fields, copied=("To",))
 
 
 def cancel_of(invite: Message) -> Message:

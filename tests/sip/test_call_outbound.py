@@ -425,7 +425,7 @@ class TestEnd:
         assert chart.take() == ["200 OK"]
         assert call.cause is not None
         assert (call.cause.name, call.cause.by) == ("normal", "far")
-        assert "cause=16" in call.cause.reason
+        assert (call.cause.q850, call.cause.reason) == (16, "normal")
         assert chart.media.ports == {}
 
     def test_a_repeated_bye_is_answered_again(self, chart: Chart) -> None:
