@@ -52,7 +52,7 @@ class Wire:
         )
         self.layer.on_request = lambda message, transaction: self.requests.append(transaction)
         self.layer.on_ack = self.acks.append
-        self.layer.on_cancel = self.cancelled.append
+        self.layer.on_cancel = lambda transaction, cancel: self.cancelled.append(transaction)
         self.layer.on_stray = lambda message, source: self.strays.append(message.code)
 
     def start(self, method: str) -> Message:
