@@ -10,7 +10,7 @@ import ipaddress
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 import platformdirs
@@ -39,7 +39,10 @@ class Rule(Section, frozen=True, forbid_unknown_fields=True):
 
 class Trunk(Section, frozen=True):
     server: str = ""
-    transport: Literal["udp"] = "udp"
+    transport: Literal["auto", "udp", "tcp", "tls"] = "auto"
+    tls_ca: str = ""
+    tls_verify: bool = True
+    tls_server_name: str = ""
     username: str = ""
     password: str = ""
     password_env: str = PASSWORD_ENV
@@ -192,11 +195,17 @@ class Config(Section, frozen=True):
 
 def warnings_of(config: Config) -> list[str]:
     """What the configuration allows and should not rely on, a sentence each."""
-    return [
+    unverified = [
+        f"{trunk_path(name)}.tls_verify = false: any certificate is taken for the trunk's, so whoever is on the "
+        "way there can read and change every call"
+        for name, trunk in config.all_trunks.items()
+        if not trunk.tls_verify
+    ]
+    return unverified + [
         f"{trunk_path(name)}.srtp: the keys of encrypted audio cross the network in clear, since "
         f'{trunk_path(name)}.transport is not "tls"'
         for name, trunk in config.all_trunks.items()
-        if trunk.srtp != "off" and str(trunk.transport) != "tls"
+        if trunk.srtp != "off" and trunk.transport != "tls"
     ]
 
 
@@ -206,7 +215,7 @@ def trunk_path(name: str) -> str:
 
 
 def _is_loopback(server: str) -> bool:
-    host = split_host_port(server)[0]
+    host = split_proxy(server)[0]
     if host == "localhost":
         return True
     try:
@@ -263,6 +272,22 @@ def split_host_port(text: str, default: int = 5060) -> tuple[str, int]:
     if not 0 <= number <= 65535:
         raise ValueError(f"port {port!r} is not between 0 and 65535")
     return host, number
+
+
+def split_proxy(text: str, default: int = 5060) -> tuple[str, int, Literal["udp", "tcp", "tls"] | None]:
+    """Host, port and transport of `host:port` or of a URI such as `sip:host:port;transport=tcp;lr`.
+
+    Raises ValueError.
+    """
+    scheme, colon, rest = text.strip().partition(":")
+    if not colon or scheme.lower() not in ("sip", "sips"):
+        return *split_host_port(text, default), None
+    where, *params = rest.split(";")
+    found = dict(p.lower().partition("=")[::2] for p in params)
+    transport = "tls" if scheme.lower() == "sips" else found.get("transport")
+    if transport not in (None, "udp", "tcp", "tls"):
+        raise ValueError(f"transport {transport!r} is not udp, tcp or tls")
+    return *split_host_port(where, default), cast(Literal["udp", "tcp", "tls"] | None, transport)
 
 
 def port_range(text: str) -> tuple[int, int]:

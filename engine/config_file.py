@@ -28,6 +28,7 @@ from engine.config import (
     Trunk,
     port_range,
     split_host_port,
+    split_proxy,
     trunk_path,
 )
 from engine.dial_rules import RuleError, compiled
@@ -331,10 +332,14 @@ def _check_trunk(
 ) -> None:
     if needed and not trunk.server:
         add(f"{path}.server", None, "the trunk's host or host:port is needed")
-    for key in ("server", "proxy"):
-        value = getattr(trunk, key)
-        if value and not _is_host_port(value):
-            add(f"{path}.{key}", _show(value), "host or host:port is allowed, such as sip.example.com:5060")
+    if trunk.server and not _is_host_port(trunk.server):
+        allowed = "host or host:port is allowed, such as sip.example.com:5060"
+        add(f"{path}.server", _show(trunk.server), allowed)
+    if trunk.proxy and not _is_proxy(trunk.proxy):
+        allowed = "host, host:port or a URI is allowed, such as sip:proxy.example.com;transport=tcp"
+        add(f"{path}.proxy", _show(trunk.proxy), allowed)
+    if trunk.tls_ca and not Path(trunk.tls_ca).expanduser().is_file():
+        add(f"{path}.tls_ca", _show(trunk.tls_ca), "the file does not exist; a PEM file is needed")
     if trunk.listen and not _is_host_port(trunk.listen, literal=True):
         allowed = "address:port is allowed, such as 0.0.0.0:5062 (port 0: any)"
         add(f"{path}.listen", _show(trunk.listen), allowed)
@@ -359,6 +364,14 @@ def _check_trunk(
         if not re.fullmatch(r"\+?[0-9*#]{1,15}", prefix, re.ASCII):
             allowed = "the first digits of numbers are allowed, such as +86 or 00"
             add(f"{path}.prefixes", _show(prefix), allowed)
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        host, _, _ = split_proxy(text)
+    except ValueError:
+        return False
+    return _is_host_port(host)
 
 
 def _is_host_port(text: str, literal: bool = False) -> bool:

@@ -11,17 +11,27 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.config import FIRST_TRUNK, Config, SetupError, port_range, split_host_port, warnings_of
+from engine.config import (
+    FIRST_TRUNK,
+    Config,
+    SetupError,
+    Trunk,
+    port_range,
+    split_host_port,
+    split_proxy,
+    warnings_of,
+)
 from engine.line import TrunkLine
 from engine.media import orders
 from engine.media.coders import preload
 from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
 from engine.sip.account import Account
-from engine.sip.hop import Target
+from engine.sip.hop import Target, Transport
 from engine.sip.phone import Phone
+from engine.sip.resolver import ResolveError
+from engine.sip.tls import TlsError, TlsTerms
 from engine.sip.trace import Trace
-from engine.sip.transport import ResolveError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +39,7 @@ log = logging.getLogger(__name__)
 def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
     """The SIP account of one of the configuration's trunks."""
     trunk = config.all_trunks[name]
-    host, port = split_host_port(trunk.server)
+    host, port = split_host_port(trunk.server, 0)
     return Account(
         host=host,
         port=port,
@@ -39,7 +49,9 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         from_user=trunk.from_user,
         display_name=trunk.display_name,
         domain=trunk.domain,
-        proxy=Target(*split_host_port(trunk.proxy)) if trunk.proxy else None,
+        proxy=_proxy(trunk),
+        transport=_transport(trunk),
+        tls=TlsTerms(trunk.tls_ca, trunk.tls_verify, trunk.tls_server_name),
         register=trunk.register,
         expires=trunk.expires,
         caller_ids=tuple(trunk.caller_ids),
@@ -59,6 +71,18 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         ring_timeout=config.operator.ring_timeout,
         redirects=config.sip.redirects,
     )
+
+
+def _proxy(trunk: Trunk) -> Target | None:
+    """The outbound proxy; the trunk's transport leads there, unless the proxy's URI names another."""
+    if not trunk.proxy:
+        return None
+    host, port, transport = split_proxy(trunk.proxy, 0)
+    return Target(host, port, transport or _transport(trunk))
+
+
+def _transport(trunk: Trunk) -> Transport | None:
+    return None if trunk.transport == "auto" else trunk.transport
 
 
 class Station:
@@ -113,6 +137,9 @@ class Station:
         listen = self.config.sip.listen
         try:
             await self.phone.open()
+        except TlsError as error:
+            self.media.stop()
+            raise SetupError(f"trunk.tls_ca: {error}") from None
         except ResolveError as error:
             self.media.stop()
             raise SetupError(f"trunk.server: {error}") from None

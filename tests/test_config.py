@@ -53,7 +53,7 @@ def test_the_example_explains_every_key_with_its_default() -> None:
 def test_every_mistake_is_in_one_report_with_what_is_allowed() -> None:
     found = problems(
         "trunk.serve=a",
-        "trunk.transport=tls",
+        "trunk.transport=sctp",
         "rtp.ports=9",
         "dialer.max_channels=0",
         "audi.x=1",
@@ -61,7 +61,7 @@ def test_every_mistake_is_in_one_report_with_what_is_allowed() -> None:
         "trunk.register=maybe",
     )
     assert "did you mean server?" in found["trunk.serve"]
-    assert found["trunk.transport"] == "trunk.transport: found 'tls'; allowed: udp"
+    assert found["trunk.transport"] == "trunk.transport: found 'sctp'; allowed: auto, udp, tcp, tls"
     assert "low-high" in found["rtp.ports"]
     assert "from 1 to 1000" in found["dialer.max_channels"]
     assert "did you mean audio?" in found["audi"]

@@ -9,6 +9,7 @@ from engine.sip.digest import Credentials, Preference
 from engine.sip.hop import Target, Transport
 from engine.sip.sdp import Terms
 from engine.sip.sdp.crypto import Srtp
+from engine.sip.tls import TlsTerms
 from engine.sip.uri import NameAddr, Uri, escape_user
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Account:
     domain: str = ""
     proxy: Target | None = None
     transport: Transport | None = None
+    tls: TlsTerms = field(default=TlsTerms())
     register: bool = True
     expires: int = 300
     caller_ids: tuple[str, ...] = ()

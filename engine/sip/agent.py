@@ -74,7 +74,10 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self.layer.on_stray = self._on_stray
         self.layer.via = self.via
         self.layer.locate = self._locate
+        self.layer.worked = self._worked
         self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
+        self.on_answered: Callable[[Hop], None] = lambda hop: None
+        self._trunk_hops: Sequence[Hop] = [self.flow]
         self.on_registration: Callable[[], None] = lambda: None
         self.on_message: Callable[[Message, bool], None] = lambda message, sent: None
         self.on_inbound: Callable[[Message, ServerTransaction], None] = self._refuse_inbound
@@ -106,12 +109,33 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         there; so does a target without a host (a tel: URI)."""
         trunk, flow = self.next_hop, self.flow
         same_name = target.host.lower() == trunk.host.lower() and target.port in (0, trunk.port)
-        if not target.host or (target.transport is None and same_name):
-            self.locate(trunk, found)
+        if not target.host or target == trunk or (target.transport is None and same_name):
+
+            def located(hops: Sequence[Hop], why: str) -> None:
+                self._trunk_hops = hops or self._trunk_hops
+                found(hops, why)
+
+            self.locate(trunk, located)
         elif target._replace(port=target.port or DEFAULT_PORTS[flow.transport]) == (*flow[:2], None):
             found([flow], "")
         else:
             self.locate(target, found)
+
+    def _worked(self, hop: Hop, method: str) -> None:
+        """A hop has answered. Where it is another of the trunk's than before, our binding moves there."""
+        self.on_answered(hop)
+        if hop in self._trunk_hops and hop != self.flow:
+            log.info("the trunk answers at %s", hop)
+            self.flow, self.public = hop, self.local
+            if method != "REGISTER":
+                self.registration.renew()
+
+    def failed(self, hop: Hop, why: str) -> None:
+        """A hop can't be reached, or the connection with it is gone: what waits for it is told."""
+        self.layer.failed(hop, why)
+        if hop == self.flow and hop.reliable:
+            self.public = self.local  # that address was the connection's
+            self.registration.renew()
 
     @property
     def contact_uri(self) -> Uri:

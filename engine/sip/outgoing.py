@@ -129,7 +129,7 @@ class Outgoing:
                 return
         self._early = self._early or response.code > 100
         if transaction is not None and response.code != 503:
-            self._layer.worked(transaction.destination)
+            self._layer.worked(transaction.destination, self.request.method)
         self._on_response(response)
 
     def _no_connection(self) -> None:

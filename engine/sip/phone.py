@@ -7,6 +7,7 @@ and gets a loop in a thread of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import threading
@@ -28,15 +29,17 @@ from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id,
 from engine.sip.hop import Hop, Target
 from engine.sip.keepalive import OptionsPing
 from engine.sip.message import Message, build
+from engine.sip.network import Network
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
+from engine.sip.resolver import ResolveError, Resolver
 from engine.sip.sdp import LocalDescription, Negotiated
 from engine.sip.sdp.crypto import mask_keys
 from engine.sip.trace import Trace
 from engine.sip.transaction import ServerTransaction
 from engine.sip.transfer import Transfer
-from engine.sip.transport import ResolveError, UdpTransport, local_address_towards, resolve
-from engine.sip.uri import NameAddr, is_ip
+from engine.sip.transport import local_address_towards
+from engine.sip.uri import NameAddr
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -119,7 +122,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self._trace = trace
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._transport: UdpTransport | None = None
+        self._network: Network | None = None
+        self.resolver: Resolver | None = None
         self._closing = False
         self._ping: OptionsPing | None = None
         self.agent: UserAgent | None = None
@@ -143,34 +147,46 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     @property
     def listening(self) -> Hop:
         """The bound SIP address, once open."""
-        assert self._transport is not None
-        return self._transport.bound
+        assert self._network is not None
+        return self._network.udp.bound
 
     # --- inside a loop ------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Bind, resolve the trunk, start to register. Raises OSError or ResolveError."""
+        """Bind, resolve the trunk, start to register. Raises OSError, ResolveError or TlsError."""
         self._loop = asyncio.get_running_loop()
-        hop = await resolve(self.account.next_hop)
-        self._transport = await UdpTransport.open(self._listen, self._receive)
-        if self._trace is not None:
-            self._transport.on_traffic = self._trace.write
-        bound = self._transport.bound
-        wildcard = bound[0] in ("0.0.0.0", "::")
-        local = (local_address_towards(hop[0]) if wildcard else bound[0], bound[1])
-        self._transport.trusted = {found.host for found in hop}
-        if not is_ip(self.account.next_hop[0]):
-            self._transport.remember(self.account.next_hop[0], hop[0][0])
-        if self.account.proxy:
-            try:
-                registrar = Target(self.account.host, self.account.port)
-                self._transport.trusted |= {hop.host for hop in await resolve(registrar)}
-            except ResolveError:
-                pass  # behind a proxy the registrar's name need not resolve here
-        self._transport.gate.knows = self._knows
-        self._transport.gate.on_flood = lambda text: self.on_flood(text)
+        account = self.account
+        trunk = [account.next_hop]
+        if account.proxy:
+            trunk.append(Target(account.host, account.port))
+        resolver = self.resolver or Resolver("IPv6" if ":" in self._listen[0] else "IPv4")
+        network = self._network = Network(self._receive, trunk, account.tls, resolver)
+        if account.transport == "tls":
+            account.tls.context()
+        await network.open(self._listen, tcp=account.transport == "tcp")
+        network.udp.gate.knows = self._knows
+        network.udp.gate.on_flood = lambda text: self.on_flood(text)
+        try:
+            if self._trace is not None:
+                network.on_traffic = self._trace.write
+            hops = await network.resolve(trunk[0])
+            for registrar in trunk[1:]:
+                with contextlib.suppress(ResolveError):  # behind a proxy its name need not resolve here
+                    await network.resolve(registrar)
+            bound = network.udp.bound
+            wildcard = bound.host in ("0.0.0.0", "::")
+            local = (local_address_towards(hops[0]) if wildcard else bound.host, bound.port)
+        except BaseException:
+            network.close()
+            raise
         self._closing = False
-        self.attach(UserAgent(self.account, self._loop, self._transport.send, local, self))
+        agent = UserAgent(account, self._loop, network.send, local, self)
+        agent.flow = hops[0]
+        agent.locate = network.locate
+        agent.on_answered = network.worked
+        agent.layer.connected = network.connected
+        network.streams.on_failed = agent.failed
+        self.attach(agent)
         self._keep_alive()
 
     def attach(self, agent: UserAgent) -> None:
@@ -189,8 +205,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Hang up every call, deregister, close; two seconds at most."""
-        agent, transport = self.agent, self._transport
-        if agent is None or transport is None or self._closing:
+        agent, network = self.agent, self._network
+        if agent is None or network is None or self._closing:
             return
         self._closing = True
         deregistered = asyncio.Event()
@@ -203,7 +219,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         except TimeoutError:
             log.info("the trunk was not done with the last requests within %.0f s", DEREGISTER_WAIT)
         agent.close()
-        transport.close()
+        network.close()
         if self._trace is not None:
             self._trace.close()
 
@@ -386,13 +402,12 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.on_registration()
 
     def _keep_alive(self) -> None:
-        """A double CRLF keeps a NAT's mapping open (RFC 5626, 3.5.1)."""
-        agent, transport = self.agent, self._transport
-        if agent is None or transport is None or self._closing or not self.account.keepalive:
+        agent, network = self.agent, self._network
+        if agent is None or network is None or self._closing or not self.account.keepalive:
             return
         if self.account.keepalive_method != "crlf":
             return
-        transport.send(b"\r\n\r\n", agent.flow)
+        network.keep_alive(agent.flow)
         agent.clock.call_later(self.account.keepalive, self._keep_alive)
 
     # --- pyVoIP's methods, for other threads ------------------------------------------------------

@@ -76,6 +76,7 @@ class Registration:
         self._stopping = False
         self._just_moved = False
         self._raised = 0
+        self._granted_at = 0.0
         self.state = RegistrationState.REGISTERING if agent.account.register else RegistrationState.OFF
         self.since = agent.clock.time()
         self.detail = ""
@@ -107,6 +108,12 @@ class Registration:
         if self._timer is not None and self._failing and not self.rejected:
             self._cancel_timer()
             self._begin(self._expires)
+
+    def renew(self) -> None:
+        """Register at once: the connection that our binding stood on is gone, or the trunk is another hop."""
+        if self.state is RegistrationState.REGISTERED and not self._stopping:
+            lately = self._agent.clock.time() - self._granted_at < FIRST_RETRY
+            self._start_timer(FIRST_RETRY if lately else 0.0)
 
     @property
     def _failing(self) -> bool:
@@ -218,7 +225,8 @@ class Registration:
         self.rejected = False
         self.detail = ""
         self._enter(RegistrationState.REGISTERED)
-        self.expires_at = self._agent.clock.time() + granted
+        self._granted_at = self._agent.clock.time()
+        self.expires_at = self._granted_at + granted
         # early enough that a lost REGISTER can still be repeated before the binding ends; at once where
         # the registrar saw us at another address, but not over and over where that changes each time
         again = moved and not self._just_moved

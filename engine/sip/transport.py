@@ -1,4 +1,4 @@
-"""The UDP socket around the user agent: who may speak to us, how often, and names into addresses."""
+"""The UDP socket around the user agent: who may speak to us, and how often."""
 
 from __future__ import annotations
 
@@ -9,27 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.sip.gate import Gate
-from engine.sip.hop import Hop, Target
-from engine.sip.uri import is_ip
+from engine.sip.hop import Hop
 
 log = logging.getLogger(__name__)
-
-
-class ResolveError(Exception):
-    """A host name without an address; the text is one plain sentence."""
-
-
-async def resolve(target: Target) -> list[Hop]:
-    """Every address of a host, IPv4 first. Raises ResolveError."""
-    host, port, transport = target.hop
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ResolveError(f"{host} has no address ({reason})") from None
-    ordered = sorted(found, key=lambda info: info[0] != socket.AF_INET)
-    return [Hop(str(info[4][0]), int(info[4][1]), transport) for info in ordered]
 
 
 def local_address_towards(remote: Hop) -> str:
@@ -49,8 +31,6 @@ class UdpTransport(asyncio.DatagramProtocol):
     def __init__(self, receive: Callable[[bytes, Hop, bool], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
-        self._names: dict[str, str] = {}
-        self._lookups: set[asyncio.Task[None]] = set()
         self.trusted: set[str] = set()
         self.gate = Gate()
         self.on_traffic: Callable[[bytes, Hop, bool], None] = lambda data, peer, sent: None
@@ -86,42 +66,15 @@ class UdpTransport(asyncio.DatagramProtocol):
         log.debug("the network reported: %s", exc)
 
     def send(self, data: bytes, destination: Hop) -> None:
-        """Send to an IP at once, to a name once it is resolved; what can't be sent is logged."""
-        host, port, _ = destination
-        if is_ip(host):
-            self._send(data, destination)
-        elif host in self._names:
-            self._send(data, Hop(self._names[host], port))
-        else:
-            task = asyncio.get_running_loop().create_task(self._resolve_and_send(data, host, port))
-            self._lookups.add(task)
-            task.add_done_callback(self._lookups.discard)
-
-    def remember(self, host: str, address: str) -> None:
-        if len(self._names) > 256:
-            self._names.clear()
-        self._names[host] = address
-
-    async def _resolve_and_send(self, data: bytes, host: str, port: int) -> None:
-        try:
-            found = await resolve(Target(host, port))
-        except ResolveError as error:
-            log.warning("not sent: %s", error)
-            return
-        self.remember(host, found[0][0])
-        self._send(data, found[0])
-
-    def _send(self, data: bytes, destination: Hop) -> None:
+        """Send to an IP address; what can't be sent is logged."""
         if self._transport is None or self._transport.is_closing():
             return
         self.on_traffic(data, destination, True)
         try:
             self._transport.sendto(data, destination[:2])
         except (OSError, ValueError) as error:
-            log.debug("not sent to %s:%d: %s", destination[0], destination[1], error)
+            log.debug("not sent to %s: %s", destination, error)
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
-        for task in self._lookups:
-            task.cancel()
