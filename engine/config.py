@@ -196,8 +196,8 @@ class Config(Section, frozen=True):
 def warnings_of(config: Config) -> list[str]:
     """What the configuration allows and should not rely on, a sentence each."""
     unverified = [
-        f"{trunk_path(name)}.tls_verify = false: any certificate is taken for the trunk's, so whoever is on the "
-        "way there can read and change every call"
+        f"{trunk_path(name)}.tls_verify = false: any certificate is taken for the trunk's: whoever is on "
+        "the way there can read and change every call"
         for name, trunk in config.all_trunks.items()
         if not trunk.tls_verify
     ]
