@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.media import codec, rtp
+from engine.media import codec, coders, rtp
 from engine.media.engine import MediaEngine
 from engine.media.orders import Codec, Event, Fact, OpenStream, SetRemote
+from engine.media.srtp import Decryption, Encryption
 
-PCMA, PCMU = Codec("PCMA", 8), Codec("PCMU", 0)
+PCMA, PCMU, G722, OPUS = Codec("PCMA", 8), Codec("PCMU", 0), Codec("G722", 9), Codec("opus", 96)
 WAIT_S = 10.0
 F = TypeVar("F")
 
@@ -24,6 +25,12 @@ def udp_socket() -> socket.socket:
     sock.bind(("127.0.0.1", 0))
     sock.settimeout(WAIT_S)
     return sock
+
+
+def pitch(pcm: codec.Pcm) -> float:
+    """The strongest frequency, in Hz."""
+    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
+    return float(np.argmax(spectrum) * 8000 / len(pcm))
 
 
 def sine(hz: float, samples: int, amplitude: int = 8000) -> codec.Pcm:
@@ -39,13 +46,17 @@ class FarEnd:
         self.law = law
         self.event_payload_type = event_payload_type
         self.sequence, self.timestamp, self.ssrc = 65530, 2**32 - 800, 0x1234
+        self.encryption: Encryption | None = None
+        self.decryption: Decryption | None = None
+        self._encoder = coders.encoder(law.name)
 
     @property
     def address(self) -> tuple[str, int]:
         return self.sock.getsockname()
 
     def send_packet(self, packet: rtp.Packet) -> None:
-        self.sock.sendto(rtp.serialize(packet), self.ours)
+        data = rtp.serialize(packet)
+        self.sock.sendto(data if self.encryption is None else self.encryption.protect(data), self.ours)
 
     def send(self, payload: bytes, payload_type: int | None = None, **changes: int) -> rtp.Packet:
         """The next packet of 20 ms; wraps sequence and timestamp on its way."""
@@ -54,7 +65,7 @@ class FarEnd:
         for name, value in changes.items():
             setattr(packet, name, value)
         self.sequence += 1
-        self.timestamp += 160
+        self.timestamp += 160 * coders.scale(self.law.name)
         self.send_packet(packet)
         return packet
 
@@ -64,10 +75,21 @@ class FarEnd:
         for n, at in enumerate(range(0, len(pcm) - 159, 160)):
             if pace:
                 time.sleep(max(0.0, start + n * 0.02 - time.monotonic()))
-            self.send(codec.encode(self.law.name, pcm[at : at + 160]))
+            self.send(self._encoder.encode(pcm[at : at + 160])[0])
 
     def receive(self) -> rtp.Packet:
-        return rtp.parse(self.sock.recv(4096))
+        data = self.sock.recv(4096)
+        return rtp.parse(data if self.decryption is None else self.decryption.unprotect(data))
+
+    def receive_pcm(self, samples: int) -> codec.Pcm:
+        """So much audio, from the next packet on."""
+        decoder, pieces, count = coders.Decoder(), [], 0
+        while count < samples:
+            packet = self.receive()
+            if packet.payload_type == self.law.payload_type:
+                pieces.append(decoder.decode(self.law.name, packet.payload))
+                count += len(pieces[-1])
+        return np.concatenate(pieces)[:samples]
 
     def receive_until(self, wanted, limit: int = 500) -> rtp.Packet:
         """The first packet for which `wanted` is true."""
@@ -76,14 +98,18 @@ class FarEnd:
                 return packet
         raise AssertionError(f"not among {limit} packets")
 
-    def silent_for(self, seconds: float) -> bool:
-        """Whether nothing comes for so long, after what is there already."""
+    def forget(self) -> None:
+        """Throw away what has come so far."""
         self.sock.setblocking(False)
         try:
             while True:
                 self.sock.recv(4096)
         except BlockingIOError:
-            pass
+            self.sock.settimeout(WAIT_S)
+
+    def silent_for(self, seconds: float) -> bool:
+        """Whether nothing comes for so long, after what is there already."""
+        self.forget()
         self.sock.settimeout(seconds)
         try:
             self.sock.recv(4096)
