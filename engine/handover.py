@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyVoIP.VoIP import InvalidStateError
 
+from engine.dial_rules import RuleError
+from engine.dialplan import DialPlan
 from engine.line import TrunkLeg
 from engine.sip.referral import Referral
 from engine.sip.transfer import Transfer
@@ -21,18 +23,31 @@ class Handover:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: set[asyncio.Task[None]] = set()
+        self._plan = DialPlan(engine.config)
         self._told: dict[str, str] = {}
 
     async def blind(self, leg: TrunkLeg, number: str) -> str:
         """Have a leg's far end call a number in our place. What may not be dialled may not be asked for."""
-        parsed, error = await self._engine.dialer.may_dial(number)
-        if parsed is None:
+        dialled, error = await self._dialled(leg, number, by_hand=True)
+        if error:
             return error
         try:
-            leg.call.transfers.ask(parsed.dialable)
+            leg.call.transfers.ask(dialled)
         except (InvalidStateError, ValueError) as problem:
             return f"{problem}."
         return ""
+
+    async def _dialled(self, leg: TrunkLeg, number: str, *, by_hand: bool) -> tuple[str, str]:
+        """What a leg's own trunk dials for a number that may be called, or why it may not be."""
+        parsed, error = await self._engine.dialer.may_dial(number, by_hand=by_hand)
+        if parsed is None:
+            return "", error
+        try:
+            if leg.trunk not in self._plan.order(parsed.dialable):
+                return "", f"The call's trunk does not take {parsed.dialable}: it has another prefix."
+            return self._plan.route(leg.trunk, parsed.dialable).dialled, ""
+        except RuleError as problem:
+            return "", f"{problem}."
 
     def attended(self, leg: TrunkLeg, other: TrunkLeg) -> str:
         """Join the far ends of two legs, and leave both."""
@@ -64,17 +79,17 @@ class Handover:
 
     async def _follow(self, leg: TrunkLeg, referral: Referral) -> None:
         wanted = referral.asked.number
-        parsed, problem = await self._engine.dialer.may_dial(wanted, by_hand=False)
-        if parsed is not None and self._engine.line.legs.get(leg.id) is not leg:
+        dialled, problem = await self._dialled(leg, wanted, by_hand=False)
+        if not problem and self._engine.line.legs.get(leg.id) is not leg:
             problem = "The call is over."
-        if parsed is None or problem:
+        if problem:
             referral.refuse()
             text = f"{leg.number} wanted to transfer us to {wanted}, which was declined: {problem}"
             self._engine.tell("warning", text, leg.id)
             return
         referral.accept()
         self._engine.tell("info", f"{leg.number} transfers us to {wanted}", leg.id)
-        if problem := self._engine.line.succession.follow(leg, referral, parsed.dialable):
+        if problem := self._engine.line.succession.follow(leg, referral, dialled):
             referral.report(503)
             self._engine.tell("warning", f"the transfer to {wanted} failed: {problem}", leg.id)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
-from engine.config import Config
+from engine.config import FIRST_TRUNK, Config
 from engine.detect.plans import plans
 from engine.dialer.numbers import NumberError, parse
 from engine.dialer.ports import (
@@ -96,6 +96,11 @@ class TrunkLeg:
     def stream(self) -> str:
         """The name of its audio in media's orders and facts."""
         return self.call.stream
+
+    @property
+    def trunk(self) -> str:
+        """The name of the trunk that carries it."""
+        return FIRST_TRUNK
 
     def hangup(self, cause: str = "normal") -> None:
         self.call.hangup_leg(cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.sip.message import Message
-from engine.sip.uri import number, parse_params
+from engine.sip.uri import number, parse_params, split_outside_quotes
 
 MAX_AFTER = 60
 """Longest delay that a caller may ask for, in seconds."""
@@ -18,7 +18,7 @@ def answer_after(invite: Message) -> float | None:
     if any(mode.split(";")[0].strip().lower() == "auto" for mode in invite.all("Answer-Mode")):
         return 0.0
     for name in ("Call-Info", "Alert-Info"):
-        for value in invite.all(name):
+        for value in (part for text in invite.all(name) for part in split_outside_quotes(text, ",")):
             params = {key.lower(): (found or "").strip('"') for key, found in parse_params(value)}
             if "answer-after" in params:
                 seconds = number(params["answer-after"])

@@ -69,8 +69,8 @@ class RawTrunk(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.engine = addr
         if data.strip():
-            self.engine = addr
             self.heard.append(Message(data.decode()))
             self._new.set()
 
@@ -100,7 +100,45 @@ class RawTrunk(asyncio.DatagramProtocol):
         ]
         self.send(_with_body(lines, body))
 
-    def request(self, method: str, of: Message, cseq: int, body: str = "", tag: str = "far") -> None:
+    def invite(self, caller: str, body: str, *headers: str) -> None:
+        """Call the engine, whose first datagram must have come; the Call-ID is `from-` and the caller."""
+        host, port = self.engine
+        lines = [
+            f"INVITE sip:1001@{host}:{port} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self.address};rport;branch=z9hG4bKraw{next(_numbers)}",
+            "Max-Forwards: 70", f"From: <sip:{caller}@127.0.0.1>;tag=caller", "To: <sip:1001@127.0.0.1>",
+            f"Call-ID: from-{caller}", "CSeq: 1 INVITE", f"Contact: <sip:{caller}@{self.address}>", *headers,
+        ]  # fmt: skip
+        self.send(_with_body(lines, body))
+
+    def cancel(self, provisional: Message) -> None:
+        """The CANCEL of our INVITE that a provisional response came to."""
+        via = re.sub(r";(received|rport)=[^;]*", "", provisional.header("Via"))
+        to = provisional.header("To").split(";")[0]
+        host, port = self.engine
+        lines = [
+            f"CANCEL sip:1001@{host}:{port} SIP/2.0", f"Via: {via}", "Max-Forwards: 70",
+            f"From: {provisional.header('From')}", f"To: {to}",
+            f"Call-ID: {provisional.header('Call-ID')}", "CSeq: 1 CANCEL",
+        ]  # fmt: skip
+        self.send(_with_body(lines, ""))
+
+    def acknowledge(self, ok: Message) -> None:
+        """The ACK of the engine's 200 to our INVITE."""
+        contact = re.search(r"<sip:([^>]+)>", ok.header("Contact"))
+        assert contact
+        lines = [
+            f"ACK sip:{contact[1]} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self.address};rport;branch=z9hG4bKraw{next(_numbers)}",
+            "Max-Forwards: 70", f"From: {ok.header('From')}", f"To: {ok.header('To')}",
+            f"Call-ID: {ok.header('Call-ID')}", "CSeq: 1 ACK",
+        ]  # fmt: skip
+        self.send(_with_body(lines, ""))
+
+    def request(
+        self, method: str, of: Message, cseq: int, body: str = "", tag: str = "far",
+        headers: tuple[str, ...] = (), kind: str = "application/sdp",
+    ) -> None:  # fmt: skip
         """A request of the callee's within the dialog of the engine's INVITE `of`."""
         contact = re.search(r"<sip:([^>]+)>", of.header("Contact"))
         assert contact
@@ -109,9 +147,9 @@ class RawTrunk(asyncio.DatagramProtocol):
             f"Via: SIP/2.0/UDP {self.address};rport;branch=z9hG4bKraw{next(_numbers)}",
             "Max-Forwards: 70", f"From: {of.header('To')};tag={tag}", f"To: {of.header('From')}",
             f"Call-ID: {of.header('Call-ID')}", f"CSeq: {cseq} {method}",
-            f"Contact: <sip:far@{self.address}>",
+            f"Contact: <sip:far@{self.address}>", *headers,
         ]  # fmt: skip
-        self.send(_with_body(lines, body))
+        self.send(_with_body(lines, body, kind))
 
     async def answer(self, number: str, body: str) -> Message:
         """Take the engine's INVITE to a number and answer it; the INVITE."""
@@ -127,9 +165,9 @@ class RawTrunk(asyncio.DatagramProtocol):
         self._transport.close()
 
 
-def _with_body(lines: list[str], body: str) -> str:
+def _with_body(lines: list[str], body: str, kind: str = "application/sdp") -> str:
     if body:
-        lines.append("Content-Type: application/sdp")
+        lines.append(f"Content-Type: {kind}")
     return "\r\n".join(lines) + f"\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
 
 
