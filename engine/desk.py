@@ -70,6 +70,7 @@ class Desk:
         return messages.Snapshot(
             at=time.time(),
             trunk=wire.trunk(engine.station.phone),
+            trunks=[wire.trunk(phone) for phone in engine.station.phones.values()],
             sound=wire.sound(engine.station.sound),
             flow=projection.flow(engine.dialer.flow(), self.muted, self.do_not_disturb),
             counts=projection.counts(engine.dialer.counts),

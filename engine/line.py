@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.config import FIRST_TRUNK, Config
 from engine.detect.plans import plans
+from engine.detour import Detour
 from engine.dialer.numbers import NumberError, parse
 from engine.dialer.ports import (
     Digit,
@@ -23,11 +24,11 @@ from engine.dialer.ports import (
     PlaybackEnded,
     StateChanged,
 )
+from engine.dialplan import DialPlan
 from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.sip.call import Call
 from engine.sip.phone import Phone, new_leg_id
-from engine.sip.registration import RegistrationState
 from engine.sip.transfer import Transfer
 from engine.succession import Succession
 
@@ -70,10 +71,10 @@ class TrunkLeg:
     then `call`. The leg keeps its id, its bridge and whoever follows it.
     """
 
-    def __init__(self, call: Call, line: TrunkLine, role: Role) -> None:
+    def __init__(self, call: Call, line: TrunkLine, role: Role, number: str = "") -> None:
         self.call = call
         self.id = call.id
-        self.number = call.number
+        self.number = number or call.number
         self.role: Role = role
         self.state = LegState.RINGING if call.role == "inbound" else LegState.DIALING
         self.cause: HangupCause | None = None
@@ -89,7 +90,8 @@ class TrunkLeg:
         self.listening = False
         self.changed_at = time.time()
         self.answered_at: float | None = None
-        self.country = line.country_of(call.number)
+        self.country = line.country_of(self.number)
+        self.detour: Detour | None = None
         self._line = line
 
     @property
@@ -148,8 +150,9 @@ class TrunkLeg:
 class TrunkLine:
     """The way out, and every leg that is up. `on_leg(leg)` follows each change of a leg."""
 
-    def __init__(self, phone: Phone, media: MediaEngine, config: Config) -> None:
-        self.phone = phone
+    def __init__(self, phones: Mapping[str, Phone], media: MediaEngine, config: Config) -> None:
+        self.phones = phones
+        self.plan = DialPlan(config)
         self.media = media
         self.config = config
         self.legs: dict[str, TrunkLeg] = {}
@@ -161,26 +164,33 @@ class TrunkLine:
         self.guard: Callable[[str, bool], bool] = lambda number, by_hand: False
         """Whether a call that the callee's side redirects may go on to a number."""
         self._registered = asyncio.Event()
-        phone.on_call_change = self.call_changed
-        phone.on_inbound = self._inbound
-        phone.turn_away = lambda number: self.turn_away(number)
-        phone.on_transfer = self._transfer
-        phone.on_referral = self.succession.referral
-        phone.on_replaced = self.succession.replaced
-        phone.on_redirect = self._may_go_on
+        self.on_detour: Callable[[TrunkLeg, str], None] = lambda leg, why: None
+        for phone in phones.values():
+            phone.on_call_change = self.call_changed
+            phone.on_inbound = self._inbound
+            phone.turn_away = lambda number: self.turn_away(number)
+            phone.on_transfer = self._transfer
+            phone.on_referral = self.succession.referral
+            phone.on_replaced = self.succession.replaced
+            phone.on_redirect = self._may_go_on
 
     # --- the dialer's Line ---------------------------------------------------------------------
 
     def dial(
         self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None
     ) -> TrunkLeg | UnplacedLeg:
-        """Place a call; one that can't be placed has ended already, with cause `failed`."""
+        """Place a call at the trunk that the dial plan gives; where that can't take it, at the next.
+
+        One that can't be placed has ended already, with cause `failed`.
+        """
         try:
-            call = self.phone.prepare(number, caller_id)
+            ways = self.plan.choose(number, caller_id, lambda name: self.phones[name].usable)
+            call = self.phones[ways[0].trunk].prepare(ways[0].dialled, caller_id)
         except (ValueError, InvalidStateError, NoPortsAvailableError) as error:
             return UnplacedLeg(number, str(error))
-        leg = TrunkLeg(call, self, role)
+        leg = TrunkLeg(call, self, role, number)
         leg.entry = entry
+        leg.detour = Detour(ways[1:], caller_id)
         if self.config.dialer.wait_tone == "ringback":
             self.media.preload(orders.ToneSource(leg.country or "us"))  # ready by the time of the answer
         self.legs[leg.id] = leg
@@ -196,8 +206,7 @@ class TrunkLine:
         await self._registered.wait()
 
     def registration_changed(self) -> None:
-        agent = self.phone.agent
-        if agent and agent.registration.state in (RegistrationState.OFF, RegistrationState.REGISTERED):
+        if any(phone.usable for phone in self.phones.values()):
             self._registered.set()
         else:
             self._registered.clear()
@@ -304,6 +313,8 @@ class TrunkLine:
             self.succession.call_changed(call)
             return
         if call.progress is LegState.ENDED and self.succession.goes_on(leg):
+            return
+        if leg.detour is not None and leg.detour.taken(leg, self):
             return
         state = call.progress
         if leg.taken_over and state is not LegState.ENDED:

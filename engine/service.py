@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from engine import projection, wire
-from engine.config import Config, control_socket, state_dir, store_url
+from engine.config import Config, SetupError, control_socket, state_dir, store_url
 from engine.control import messages
 from engine.control.server import ControlServer
 from engine.desk import Desk
@@ -27,9 +27,10 @@ from engine.line import TrunkLeg
 from engine.media import orders
 from engine.sip.dialog import SavedDialog, SavedInvite
 from engine.sip.message import Message
-from engine.sip.registration import RegistrationState
+from engine.sip.phone import Phone
 from engine.station import Station
 from engine.store.store import SqlStore
+from engine.trunk_watch import TrunkWatch
 from engine.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Engine:
         self.server = ControlServer(self.socket, self.desk, version=VERSION) if serve else None
         self.log: deque[messages.LogLine] = deque(maxlen=LOG_LINES)
         self._on_event = on_event
+        self._watch = TrunkWatch(self.tell)
         self._meters: asyncio.Task[None] | None = None
         self._sound_known = asyncio.Event()
         self._closed = False
@@ -82,11 +84,13 @@ class Engine:
         station = self.station
         station.on_fact = self._fact
         station.on_registration = self._registration
-        station.phone.on_dialog = self._save_dialog
-        station.phone.on_message = self._sip
-        station.phone.on_flood = lambda text: self.tell("warning", text)
+        for phone in station.phones.values():
+            phone.on_dialog = self._save_dialog
+            phone.on_message = self._sip
+            phone.on_flood = lambda text: self.tell("warning", text)
         self.line.on_leg = self._leg
         self.line.guard = self._may_go_on
+        self.line.on_detour = lambda leg, why: self.tell("warning", why, leg.id)
         self.line.on_inbound = self._inbound
         self.line.turn_away = self.desk.turn_away
         self.line.on_transfer = self.desk.handover.told
@@ -129,11 +133,13 @@ class Engine:
 
     async def _hang_up_leftovers(self) -> None:
         """BYE or CANCEL to whoever was on the line when the last engine died."""
-        agent = self.station.phone.agent
-        assert agent is not None
         for leg, blob in self.store.dialogs.left().items():
             try:
-                agent.hang_up_saved(msgspec.json.decode(blob, type=SavedDialog | SavedInvite))
+                saved = msgspec.json.decode(blob, type=SavedDialog | SavedInvite)
+                phone = self.station.phones.get(saved.trunk, self.station.phone)
+                if phone.agent is None:
+                    raise SetupError(f"trunk {phone.name} is not open")
+                phone.agent.hang_up_saved(saved)
                 self.tell("warning", f"leg {leg} was left up by an engine that died: hanging up")
             except Exception as error:  # whatever the file holds, the engine starts
                 self.tell("error", f"the saved dialog of leg {leg} can't be used: {error}")
@@ -177,13 +183,9 @@ class Engine:
     def _notice(self, notice: ports.Notice) -> None:
         self.publish(projection.notice(notice, self.desk.muted, self.desk.do_not_disturb))
 
-    def _registration(self) -> None:
-        message = wire.trunk(self.station.phone)
-        self.publish(message)
-        agent = self.station.phone.agent
-        state = agent.registration.state if agent else None
-        if state is RegistrationState.FAILED or state is RegistrationState.LOST:
-            self.tell("warning", f"not registered at {message.server}: {message.detail}")
+    def _registration(self, phone: Phone) -> None:
+        self.publish(wire.trunk(phone))
+        self._watch.changed(phone)
         self.dialer.wake()
 
     def _fact(self, fact: orders.Fact) -> None:

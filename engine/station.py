@@ -1,4 +1,4 @@
-"""A phone that works: media thread, RTP ports, the trunk and the line over them, put together.
+"""Phones that work: media thread, RTP ports, the trunks and the line over them, put together.
 
 The engine, `offhook call`, `offhook register` and `offhook check` all stand on one.
 """
@@ -19,6 +19,7 @@ from engine.config import (
     port_range,
     split_host_port,
     split_proxy,
+    trunk_path,
     warnings_of,
 )
 from engine.line import TrunkLine
@@ -85,13 +86,23 @@ def _transport(trunk: Trunk) -> Transport | None:
     return None if trunk.transport == "auto" else trunk.transport
 
 
+OPEN_AGAIN = 30.0
+
+
+class _NoAddress(SetupError):
+    """A trunk's name leads nowhere at the moment."""
+
+
 class Station:
-    """Set `on_fact(fact)` and `on_registration()` before `open`; both are called in the loop."""
+    """Set `on_fact(fact)` and `on_registration(phone)` before `open`; both are called in the loop.
+
+    `phones` holds a phone for each trunk by its name, `phone` is the first.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.on_fact: Callable[[orders.Fact], None] = lambda fact: None
-        self.on_registration: Callable[[], None] = lambda: None
+        self.on_registration: Callable[[Phone], None] = lambda phone: None
         self.sound = orders.SoundChanged(0.0, "none", "none", "")
         self._loop = asyncio.get_running_loop()
         self._facts: deque[orders.Fact] = deque()
@@ -100,9 +111,21 @@ class Station:
         host, port = split_host_port(config.sip.listen)
         low, high = port_range(config.rtp.ports)
         self.plane = MediaPlane(self.media, host, low, high, send_first=config.rtp.send_first)
-        account = account_of(config)
-        trace = config.sip.trace_file
-        self.phone = Phone(
+        self.trace = self._trace(config.sip.trace_file) if config.sip.trace_file else None
+        self.phones = {name: self._phone(name, host, port) for name in config.all_trunks}
+        self.phone = self.phones[FIRST_TRUNK]
+        self.line = TrunkLine(self.phones, self.media, config)
+        self._closing = False
+
+    def _phone(self, name: str, host: str, port: int) -> Phone:
+        account = account_of(self.config, name)
+        own = self.config.all_trunks[name].listen
+        if own:
+            host, port = split_host_port(own)
+        elif name != FIRST_TRUNK:
+            port = 0
+        low, high = port_range(self.config.rtp.ports)
+        phone = Phone(
             account.host,
             account.port,
             account.username,
@@ -114,10 +137,11 @@ class Station:
             high,
             account=account,
             media=self.plane,
-            trace=self._trace(trace) if trace else None,
+            trace=self.trace,
+            name=name,
         )
-        self.phone.on_registration = self._registration_changed
-        self.line = TrunkLine(self.phone, self.media, config)
+        phone.on_registration = lambda: self._registration_changed(phone)
+        return phone
 
     @staticmethod
     def _trace(path: str) -> Trace:
@@ -127,33 +151,62 @@ class Station:
             raise SetupError(f"sip.trace_file: {path} can't be written ({error.strerror})") from None
 
     async def open(self, *, sound: bool = True) -> None:
-        """Start the media thread, open the sound card and the trunk. Raises SetupError."""
+        """Start the media thread, open the sound card and the trunks. Raises SetupError.
+
+        Of several trunks one that has no address now is tried again every OPEN_AGAIN seconds.
+        """
         for warning in warnings_of(self.config):
             log.warning("%s", warning)
         self.media.start()
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):
             self.media.order(orders.OpenSound(audio.input, audio.output))
-        listen = self.config.sip.listen
-        try:
-            await self.phone.open()
-        except TlsError as error:
-            self.media.stop()
-            raise SetupError(f"trunk.tls_ca: {error}") from None
-        except ResolveError as error:
-            self.media.stop()
-            raise SetupError(f"trunk.server: {error}") from None
-        except OSError as error:
-            self.media.stop()
-            why = error.strerror or str(error)
-            raise SetupError(
-                f"sip.listen: {listen} can't be used ({why}); another program may hold the port: "
-                "choose another, or port 0 for a free one"
-            ) from None
+        opened = await asyncio.gather(*map(self._open, self.phones.values()), return_exceptions=True)
+        failed = [problem for problem in opened if problem is not None]
+        fatal = [problem for problem in failed if not isinstance(problem, _NoAddress)]
+        if fatal or len(failed) == len(self.phones):
+            await self.close()
+            raise (fatal or failed)[0]
         self.line.registration_changed()
 
+    async def _open(self, phone: Phone) -> None:
+        """Open one trunk; where its name leads nowhere, try again later. Raises SetupError."""
+        path = trunk_path(phone.name)
+        try:
+            await phone.open()
+            phone.trouble = ""
+        except TlsError as error:
+            raise SetupError(f"{path}.tls_ca: {error}") from None
+        except ResolveError as error:
+            phone.trouble = str(error)
+            self._loop.call_later(OPEN_AGAIN, self._open_again, phone)
+            raise _NoAddress(f"{path}.server: {error}") from None
+        except OSError as error:
+            own = self.config.all_trunks[phone.name].listen
+            key, listen = (f"{path}.listen", own) if own else ("sip.listen", self.config.sip.listen)
+            why = error.strerror or str(error)
+            raise SetupError(
+                f"{key}: {listen} can't be used ({why}); another program may hold the port: "
+                "choose another, or port 0 for a free one"
+            ) from None
+
+    def _open_again(self, phone: Phone) -> None:
+        if not self._closing:
+            self._opening = self._loop.create_task(self._try_again(phone))
+
+    async def _try_again(self, phone: Phone) -> None:
+        try:
+            await self._open(phone)
+        except SetupError as error:
+            phone.trouble = str(error)
+        self._registration_changed(phone)
+
     async def close(self) -> None:
-        await self.phone.close()
+        """Leave every trunk at the same time, two seconds at most."""
+        self._closing = True
+        await asyncio.gather(*(phone.close() for phone in self.phones.values()))
+        if self.trace is not None:
+            self.trace.close()
         self.media.stop()
 
     def _fact(self, fact: orders.Fact) -> None:
@@ -178,6 +231,6 @@ class Station:
         if self._facts:
             self._loop.call_soon(self._drain)
 
-    def _registration_changed(self) -> None:
+    def _registration_changed(self, phone: Phone) -> None:
         self.line.registration_changed()
-        self.on_registration()
+        self.on_registration(phone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from engine.control import messages
 from engine.line import TrunkLeg
@@ -35,6 +36,7 @@ def leg(of: TrunkLeg) -> messages.Leg:
         bridged_to=of.bridged_to,
         codec=codec,
         transfer=safe(_transfer(of)),
+        trunk=call.phone.name,
         answered_at=of.answered_at,
         q850=of.cause.q850 if of.cause else None,
         retry_after=of.cause.retry_after if of.cause else None,
@@ -49,20 +51,27 @@ def _transfer(of: TrunkLeg) -> str:
 
 
 def trunk(phone: Phone) -> messages.Trunk:
-    """The registration as it stands; the expiry as UNIX time."""
+    """The registration as it stands; times as UNIX time."""
     account = phone.account
     agent = phone.agent
-    server = account.host if account.port == 5060 else f"{account.host}:{account.port}"
+    server = account.host if account.port in (0, 5060) else f"{account.host}:{account.port}"
     if agent is None:
-        return messages.Trunk(server=server, user=account.username, state="registering")
+        state: Literal["failed", "registering"] = "failed" if phone.trouble else "registering"
+        return messages.Trunk(
+            name=phone.name, server=server, user=account.username, state=state, detail=safe(phone.trouble)
+        )
     registration = agent.registration
     expires = registration.expires_at
+    offset = time.time() - agent.clock.time()
     return messages.Trunk(
+        name=phone.name,
         server=server,
         user=account.username,
         state=registration.state.value,
         detail=safe(registration.detail),
-        expires_at=None if expires is None else time.time() + expires - agent.clock.time(),
+        expires_at=None if expires is None else expires + offset,
+        since=registration.since + offset,
+        reachable=phone.reachable,
     )
 
 

@@ -72,9 +72,11 @@ class OneCall:
         station, options = self.station, self.options
         station.line.on_leg = self._changed
         station.on_fact = self._fact
-        station.phone.on_message = self._sip
-        if station.phone.agent is not None:
-            station.phone.agent.on_message = self._sip
+        for phone in station.phones.values():
+            phone.on_message = self._sip
+            if phone.agent is not None:
+                phone.agent.on_message = self._sip
+        station.line.on_detour = lambda leg, why: say(why)
         self.started = time.monotonic()
         leg = station.line.dial(options.number, role="manual")
         if not isinstance(leg, TrunkLeg):
@@ -225,13 +227,14 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
         call = OneCall(station, options)
         try:
             on_signals(call.stop)
-            say(describe(station))
+            for phone in station.phones.values():
+                say(describe(phone))
             patience = min(REGISTER_WAIT, options.timeout or REGISTER_WAIT)
             settling = asyncio.ensure_future(until_settled(station, patience))
             stopping = asyncio.ensure_future(call.ended.wait())
             await asyncio.wait((settling, stopping), return_when=asyncio.FIRST_COMPLETED)
             if settling.done():
-                say(describe(station))
+                say(describe(settling.result()))
                 status = exit_status(settling.result())
                 if status == EXIT_OK and not call.stopped:
                     call.begin()

@@ -7,10 +7,11 @@ from pathlib import Path
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
 from engine.cli.console import check_keys
 from engine.cli.register import exit_status, until_settled
-from engine.config import Config, SetupError, warnings_of
+from engine.config import Config, SetupError, trunk_path, warnings_of
 from engine.dialer.compliance import exemptions
 from engine.media.devices import SoundError, list_devices
-from engine.sip.registration import RegistrationState
+from engine.sip.phone import Phone
+from engine.sip.registration import Registration, RegistrationState
 from engine.station import Station
 
 REGISTER_WAIT = 8.0
@@ -72,35 +73,42 @@ async def _trunk(config: Config) -> int:
         print(f"trunk: NOT OK: {error}")
         return EXIT_USAGE
     try:
-        host, port, _ = station.phone.listening
-        print(
-            f"network: OK: SIP at {host}:{port}, seen by the trunk as {station.phone.agent.local[0]}"
-            if station.phone.agent
-            else "network: OK"
-        )
-        registration = await until_settled(station, REGISTER_WAIT)
-        server = config.trunk.server
-        if registration.state is RegistrationState.OFF:
-            print(f"trunk: {server} knows us by address: nothing to register (trunk.register = false)")
-            return EXIT_OK
-        if registration.state is RegistrationState.REGISTERED:
-            clock = station.phone.agent.clock if station.phone.agent else None
-            left = round(registration.expires_at - clock.time()) if registration.expires_at and clock else 0
-            print(f"trunk: OK: registered as {config.trunk.username} at {server} for {left} s")
-            return EXIT_OK
-        print(f"trunk: NOT OK: {_why(registration.answered, registration.code, registration.detail, config)}")
-        return exit_status(registration)
+        await until_settled(station, REGISTER_WAIT, every=True)
+        return max([_one(station, phone) for phone in station.phones.values()])
     finally:
         await station.close()
 
 
-def _why(answered: bool, code: int, detail: str, config: Config) -> str:
-    server = config.trunk.server
-    if not answered:
+def _one(station: Station, phone: Phone) -> int:
+    """Tell how one trunk does; its exit status."""
+    trunk = station.config.all_trunks[phone.name]
+    label = "trunk" if len(station.phones) == 1 else f"trunk {phone.name}"
+    agent = phone.agent
+    if agent is None:
+        print(f"{label}: NOT OK: {phone.trouble}")
+        return exit_status(phone)
+    host, port, _ = phone.listening
+    of = "" if len(station.phones) == 1 else f" of {label}"
+    print(f"network{of}: OK: SIP at {host}:{port}, seen by the trunk as {agent.local[0]}")
+    registration = agent.registration
+    if registration.state is RegistrationState.OFF:
+        print(f"{label}: {trunk.server} knows us by address: nothing to register (trunk.register = false)")
+        return EXIT_OK
+    if registration.state is RegistrationState.REGISTERED:
+        left = round((registration.expires_at or 0.0) - agent.clock.time())
+        print(f"{label}: OK: registered as {trunk.username} at {trunk.server} for {left} s")
+        return EXIT_OK
+    print(f"{label}: NOT OK: {_why(registration, trunk_path(phone.name), trunk.server)}")
+    return exit_status(phone)
+
+
+def _why(registration: Registration, path: str, server: str) -> str:
+    if not registration.answered:
         return (
             f"nothing answered at {server} within {REGISTER_WAIT:g} s: "
-            "check trunk.server, the network and a firewall's UDP rules"
+            f"check {path}.server, the network and a firewall's UDP rules"
         )
-    if code in (401, 403, 407):
-        return f"{server} refused the credentials ({detail}): check trunk.username and trunk.password"
+    detail = registration.detail
+    if registration.code in (401, 403, 407):
+        return f"{server} refused the credentials ({detail}): check {path}.username and {path}.password"
     return f"{server} answered {detail}"

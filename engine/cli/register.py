@@ -1,4 +1,4 @@
-"""`offhook register`: register and stay."""
+"""`offhook register`: register at every trunk and stay."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from engine.cli.common import (
     say,
     set_up_logging,
 )
-from engine.sip.registration import Registration, RegistrationState
+from engine.sip.phone import Phone
+from engine.sip.registration import RegistrationState
 from engine.station import Station
 
 
-def describe(station: Station) -> str:
-    """The registration in plain words."""
-    message = wire.trunk(station.phone)
+def describe(phone: Phone) -> str:
+    """A trunk's registration in plain words."""
+    message = wire.trunk(phone)
     words = {
         "off": f"no registration needed at {message.server}",
         "registering": f"registering as {message.user} at {message.server}",
@@ -31,35 +32,49 @@ def describe(station: Station) -> str:
         "failed": f"not registered at {message.server}: {message.detail}",
         "lost": f"registration at {message.server} lost: {message.detail}",
     }
-    return words[message.state]
+    return words[message.state] + ("" if message.reachable else ", which does not answer")
 
 
-async def until_settled(station: Station, seconds: float) -> Registration:
-    """Wait until the registration has succeeded or failed; `seconds` at most."""
-    agent = station.phone.agent
-    assert agent is not None
-    registration = agent.registration
-    settled = asyncio.Event()
+async def until_settled(station: Station, seconds: float, *, every: bool = False) -> Phone:
+    """Wait until a trunk can be used, or (`every`) until each has succeeded or failed; `seconds` at most.
+
+    Returns the first that can be used, else the first.
+    """
+    changed = asyncio.Event()
     previous = station.on_registration
 
-    def changed() -> None:
-        previous()
-        if registration.state is not RegistrationState.REGISTERING:
-            settled.set()
+    def follow(phone: Phone) -> None:
+        previous(phone)
+        changed.set()
 
-    station.on_registration = changed
-    if registration.state is RegistrationState.REGISTERING:
-        try:
-            async with asyncio.timeout(seconds):
-                await settled.wait()
-        except TimeoutError:
-            registration.detail = "no answer"
-    station.on_registration = previous
-    return registration
+    def settled() -> bool:
+        usable = any(phone.usable for phone in station.phones.values())
+        return not any(map(_registering, station.phones.values())) or (usable and not every)
+
+    station.on_registration = follow
+    try:
+        async with asyncio.timeout(seconds):
+            while not settled():
+                changed.clear()
+                await changed.wait()
+    except TimeoutError:
+        for phone in filter(_registering, station.phones.values()):
+            if phone.agent is not None:
+                phone.agent.registration.detail = "no answer"
+    finally:
+        station.on_registration = previous
+    return next((phone for phone in station.phones.values() if phone.usable), station.phone)
 
 
-def exit_status(registration: Registration) -> int:
+def _registering(phone: Phone) -> bool:
+    return phone.agent is not None and phone.agent.registration.state is RegistrationState.REGISTERING
+
+
+def exit_status(phone: Phone) -> int:
     """0 registered; 4 when nothing answered or the credentials were refused; 3 otherwise."""
+    registration = phone.agent.registration if phone.agent is not None else None
+    if registration is None:
+        return EXIT_NO_TRUNK
     if registration.state in (RegistrationState.REGISTERED, RegistrationState.OFF):
         return EXIT_OK
     if not registration.answered or registration.rejected:
@@ -74,22 +89,24 @@ def run_register(seconds: float, path: Path | None, overrides: list[str], as_jso
         station = Station(config)
         stop = asyncio.Event()
 
-        def changed() -> None:
-            say(describe(station))
+        def changed(phone: Phone) -> None:
+            say(describe(phone))
             if as_json:
-                emit(wire.trunk(station.phone))
+                emit(wire.trunk(phone))
 
         station.on_registration = changed
         await station.open(sound=False)
         try:
+            for phone in station.phones.values():
+                if phone.agent is None:  # told by nobody else
+                    changed(phone)
             on_signals(stop.set)
             try:
                 async with asyncio.timeout(seconds or None):
                     await stop.wait()
             except TimeoutError:
                 pass
-            assert station.phone.agent is not None
-            return exit_status(station.phone.agent.registration)
+            return max(map(exit_status, station.phones.values()))
         finally:
             await station.close()
 

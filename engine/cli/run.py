@@ -35,7 +35,7 @@ class Reporter:
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
-        self._trunk = ""
+        self._trunks: dict[str, str] = {}
         self.finished = 0
 
     def __call__(self, event: messages.Event) -> None:
@@ -49,8 +49,8 @@ class Reporter:
             say(f"{event.number}: {event.state.replace('_', ' ')}")
         elif isinstance(event, messages.LogLine) and event.level in ("warning", "error"):
             say(f"{event.level}: {event.text}")
-        elif isinstance(event, messages.Trunk) and event.state != self._trunk:
-            self._trunk = event.state
+        elif isinstance(event, messages.Trunk) and event.state != self._trunks.get(event.name):
+            self._trunks[event.name] = event.state
             say(f"trunk {event.server}: {event.state} {event.detail}".rstrip())
         elif isinstance(event, messages.Flow) and event.notice:
             say(event.notice)
@@ -106,10 +106,10 @@ def run_queue(queue: Path, path: Path | None, overrides: list[str], fresh: bool,
 
 async def _trunk_status(engine: Engine) -> int:
     """0 once calls can be made; else the exit status, with the reason on standard error."""
-    registration = await until_settled(engine.station, REGISTER_WAIT)
-    status = exit_status(registration)
+    phone = await until_settled(engine.station, REGISTER_WAIT)
+    status = exit_status(phone)
     if status:
-        say(describe(engine.station))
+        say(describe(phone))
     elif engine.dialer.seats.mode == "headset" and not engine.prompt.available:
         raise Usage(
             "nobody could talk to whoever answers: there is no sound here, so set operator.mode to standing "

@@ -209,13 +209,19 @@ class Request(Struct, frozen=True):
 # --- state, in snapshots and in the events that change it ------------------------------------
 
 class Trunk(Up, frozen=True, tag="trunk"):
-    """The registration. `state`: off (none needed), registering, registered, failed, lost."""
+    """A trunk's registration. `state`: off (none needed), registering, registered, failed, lost; since when.
+
+    `reachable` is false where the trunk left an OPTIONS ping unanswered.
+    """
 
     server: str
     user: str
     state: Literal["off", "registering", "registered", "failed", "lost"]
     detail: str = ""
     expires_at: float | None = None
+    name: str = "trunk"
+    since: float | None = None
+    reachable: bool = True
 
 
 class Sound(Up, frozen=True, tag="sound"):
@@ -305,6 +311,7 @@ class Leg(Up, frozen=True, tag="leg"):
     """The ISDN cause (Q.850) of its end, where the far end gave one."""
     retry_after: int | None = None
     """Seconds after which the far end wants to be tried again, where it said so."""
+    trunk: str = "trunk"
 
 
 class Attempt(Up, frozen=True, tag="attempt"):
@@ -336,7 +343,7 @@ class LogLine(Up, frozen=True, tag="log"):
 
 
 class Snapshot(Up, frozen=True, tag="snapshot"):
-    """All of the state at one moment; every later event applies to it."""
+    """All of the state at one moment; every later event applies to it. `trunk` is the first of `trunks`."""
 
     at: float
     trunk: Trunk
@@ -346,6 +353,7 @@ class Snapshot(Up, frozen=True, tag="snapshot"):
     legs: list[Leg]
     attempts: list[Attempt]
     log: list[LogLine]
+    trunks: list[Trunk] = []
 
 
 # --- events ----------------------------------------------------------------------------------

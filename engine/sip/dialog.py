@@ -31,6 +31,7 @@ class SavedInvite(msgspec.Struct, frozen=True, tag="invite"):
     host: str
     port: int
     transport: Transport = "udp"
+    trunk: str = ""
 
 
 class SavedDialog(msgspec.Struct, frozen=True, tag="dialog"):
@@ -43,6 +44,7 @@ class SavedDialog(msgspec.Struct, frozen=True, tag="dialog"):
     route_set: list[str]
     local_cseq: int
     source: str
+    trunk: str = ""
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ class Dialog:
         ]
         return build(f"{method} {uri} SIP/2.0", fields, content)
 
-    def save(self, source: tuple[str, int]) -> SavedDialog:
+    def save(self, source: tuple[str, int], trunk: str = "") -> SavedDialog:
         return SavedDialog(
             self.call_id,
             str(self.local),
@@ -141,6 +143,7 @@ class Dialog:
             [str(r) for r in self.route_set],
             self.local_cseq,
             f"{source[0]}:{source[1]}",
+            trunk,
         )
 
     @classmethod

@@ -111,11 +111,15 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         account: Account | None = None,
         media: MediaPlane | None = None,
         trace: Trace | None = None,
+        name: str = "trunk",
     ) -> None:
         super().__init__(
             server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh
         )
         self.account = account or Account(server, port, username, password)
+        self.name = name
+        self.trouble = ""
+        """Why it could not be opened, in words; whoever opens it keeps this."""
         self._listen = (myIP, sipPort)
         self._own_media: Any = None
         self._media = media
@@ -220,8 +224,6 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             log.info("the trunk was not done with the last requests within %.0f s", DEREGISTER_WAIT)
         agent.close()
         network.close()
-        if self._trace is not None:
-            self._trace.close()
 
     def leave(self, done: Callable[[], None]) -> None:
         """Hang up every call and deregister; `done` is called when the registrar has answered."""
@@ -318,12 +320,13 @@ class Phone(VoIPPhone):  # type: ignore[misc]
 
     def save_dialog(self, call: Call) -> None:
         if call.dialog is not None and self.agent is not None:
-            self.on_dialog(call.id, call.dialog.save(self.agent.local))
+            self.on_dialog(call.id, call.dialog.save(self.agent.local, self.name))
 
     def _sent(self, request: Message, hop: Hop) -> None:
         """An engine that restarts can take back an INVITE that was not answered yet."""
         if request.method == "INVITE" and not request.to.tag and request.call_id in self.calls:
-            self.on_dialog(self.calls[request.call_id].id, SavedInvite(mask_keys(request.raw).decode(), *hop))
+            saved = SavedInvite(mask_keys(request.raw).decode(), *hop, trunk=self.name)
+            self.on_dialog(self.calls[request.call_id].id, saved)
 
     def forget(self, call: Call) -> None:
         """The call has ended: its port goes back, its dialog need not be remembered."""
