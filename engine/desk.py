@@ -58,6 +58,7 @@ class Desk:
             messages.Record: self._record,
             messages.SetDisposition: lambda c: dialer.set_disposition(c.entry, c.disposition, c.note),
             messages.QueuePage: self._page,
+            messages.Trace: self._trace,
             messages.Shutdown: self._shutdown,
         }
 
@@ -207,6 +208,13 @@ class Desk:
     async def _load(self, command: messages.LoadQueue) -> str:
         _, error = await self._engine.dialer.load(command.path)
         return error
+
+    async def _trace(self, command: messages.Trace) -> Outcome:
+        ring = self._engine.station.journal.find(command.call)
+        if ring is None:
+            what = "" if command.call == "last" else " with this leg, number or Call-ID"
+            return Outcome(error=f"No call{what} is remembered.")
+        return Outcome(trace=wire.traced(ring))
 
     async def _page(self, command: messages.QueuePage) -> Outcome:
         if command.offset < 0 or not 1 <= command.limit <= MAX_PAGE:

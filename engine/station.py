@@ -29,6 +29,7 @@ from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
 from engine.sip.account import Account
 from engine.sip.hop import Target, Transport
+from engine.sip.journal import Journal
 from engine.sip.phone import Phone
 from engine.sip.resolver import ResolveError
 from engine.sip.tls import TlsError, TlsTerms
@@ -104,6 +105,7 @@ class Station:
         self.on_fact: Callable[[orders.Fact], None] = lambda fact: None
         self.on_registration: Callable[[Phone], None] = lambda phone: None
         self.sound = orders.SoundChanged(0.0, "none", "none", "")
+        self.journal = Journal()
         self._loop = asyncio.get_running_loop()
         self._facts: deque[orders.Fact] = deque()
         self.media = MediaEngine(self._fact, jitter_ms=config.rtp.jitter_ms)
@@ -139,6 +141,7 @@ class Station:
             media=self.plane,
             trace=self.trace,
             name=name,
+            journal=self.journal,
         )
         phone.on_registration = lambda: self._registration_changed(phone)
         return phone

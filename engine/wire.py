@@ -8,10 +8,11 @@ from typing import Literal
 from engine.control import messages
 from engine.line import TrunkLeg
 from engine.media import orders
+from engine.sip.journal import Ring
 from engine.sip.phone import Phone
 from engine.text import safe
 
-__all__ = ["detection", "leg", "safe", "sound", "trunk", "wall"]
+__all__ = ["detection", "leg", "safe", "sound", "traced", "trunk", "wall"]
 
 
 def leg(of: TrunkLeg) -> messages.Leg:
@@ -48,6 +49,18 @@ def _transfer(of: TrunkLeg) -> str:
         return f"transferred by the far end: calling {of.coming.number}"
     sent = of.call.transfers.sent
     return sent.in_words if sent is not None else ""
+
+
+def traced(ring: Ring) -> messages.Traced:
+    """What the journal holds of a call."""
+    passed = [
+        messages.Traffic(
+            at=m.at, sent=m.sent, transport=m.remote.transport, local=m.local[:2], remote=m.remote[:2],
+            data=m.data,
+        )
+        for m in ring
+    ]  # fmt: skip
+    return messages.Traced(title=safe(ring.title), lost=ring.lost, messages=passed)
 
 
 def trunk(phone: Phone) -> messages.Trunk:

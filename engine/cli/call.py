@@ -22,6 +22,7 @@ from engine.cli.common import (
     set_up_logging,
 )
 from engine.cli.register import describe, exit_status, until_settled
+from engine.cli.trace import save_pcap, save_text
 from engine.control import messages
 from engine.dialer.compliance import Compliance
 from engine.dialer.ports import LegState
@@ -48,6 +49,8 @@ class CallOptions:
     record: Path | None
     play: Path | None
     as_json: bool
+    trace: Path | None = None
+    pcap: Path | None = None
 
 
 class OneCall:
@@ -244,6 +247,7 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
                 status = EXIT_NOT_ANSWERED
         finally:
             await station.close()
+            _save_messages(station, options)
         if call.leg is None:
             if options.as_json:
                 emit(wire.trunk(station.phone))
@@ -255,6 +259,15 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
         return _status(call)
 
     return guarded(main)
+
+
+def _save_messages(station: Station, options: CallOptions) -> None:
+    """The call's SIP messages, and where there was no call those with the trunk."""
+    passed = list(station.journal.find("last") or station.journal.trunk)
+    if options.trace is not None:
+        save_text(options.trace, passed)
+    if options.pcap is not None:
+        save_pcap(options.pcap, passed)
 
 
 def _status(call: OneCall) -> int:

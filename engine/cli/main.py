@@ -101,6 +101,34 @@ def ctl(
 
 
 @app.command()
+def trace(
+    call: Annotated[
+        str,
+        typer.Argument(
+            metavar="[CALL]",
+            help="A leg, number or Call-ID; `last`; `trunk` for what belongs to no call; `strangers`.",
+        ),
+    ] = "last",
+    full: Annotated[bool, typer.Option("--full", help="Print every message in full too.")] = False,
+    pcap: Annotated[
+        Path | None,
+        typer.Option("--pcap", metavar="FILE", help="Write a pcap file for Wireshark, tshark or sngrep."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FORMAT", help="`text`, or `json`: one object a message.")
+    ] = "text",
+    config: ConfigOption = None,
+    override: SetOption = None,
+) -> None:
+    """Show the SIP messages of a call of a running engine as a ladder, passwords and keys starred out."""
+    from engine.cli.trace import TraceOptions, run_trace
+
+    if output not in ("text", "json"):
+        fail(f"--output: found {output!r}; text and json are allowed")
+    raise typer.Exit(run_trace(TraceOptions(call, full, output == "json", pcap), config, override or []))
+
+
+@app.command()
 def check(config: ConfigOption = None, override: SetOption = None) -> None:
     """Validate the configuration, list the sound devices, register, and say how each step went."""
     from engine.cli.check import run_check
@@ -148,12 +176,20 @@ def call(
     play: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Play a WAV file after the answer.")
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the call's SIP messages, a ladder and whole.")
+    ] = None,
+    pcap: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the call's SIP messages as a pcap file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Place one call with no queue. Exit status: 0 answered, 3 not, 4 no SIP response or bad credentials."""
     from engine.cli.call import CallOptions, run_call
 
-    options = CallOptions(number, cancel_after, hangup_after, timeout, dtmf, record, play, as_json)
+    options = CallOptions(
+        number, cancel_after, hangup_after, timeout, dtmf, record, play, as_json, trace, pcap
+    )
     raise typer.Exit(run_call(options, config, override or []))
 
 

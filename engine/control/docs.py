@@ -84,11 +84,13 @@ def _type(kind: Any) -> str:
         return " or ".join(_type(a) for a in args)
     if origin is list:
         return f"list of {_type(args[0])}"
+    if origin is tuple:
+        return f"list of {' and '.join(_type(a) for a in args)}"
     if origin is dict:
         return f"object of {_type(args[1])}"
     if kind is NoneType:
         return "null"
-    names = {str: "text", int: "integer", float: "number", bool: "true or false"}
+    names = {str: "text", int: "integer", float: "number", bool: "true or false", bytes: "base64"}
     if kind in names:
         return names[kind]
     tag = kind.__struct_config__.tag

@@ -178,6 +178,13 @@ class QueuePage(Struct, frozen=True, tag="queue_page"):
     limit: int
 
 
+class Trace(Struct, frozen=True, tag="trace"):
+    """Ask for the SIP messages of a call: a leg, number or Call-ID, `last`, or `trunk` for the rest; answered
+    by `Traced` in the reply."""
+
+    call: str = "last"
+
+
 class GetSnapshot(Struct, frozen=True, tag="get_snapshot"):
     """Ask for a new `Snapshot`, sent before the reply."""
 
@@ -195,7 +202,7 @@ class Shutdown(Struct, frozen=True, tag="shutdown"):
 Command = (
     Dial | Next | Pause | Resume | Skip | Redial | LoadQueue | Accept | Hangup | StopAll | Hold | Mute
     | SendDigits | Answer | Refuse | Consult | Transfer | TransferToLeg | DoNotDisturb | SetOperator
-    | Record | SetDisposition | QueuePage | GetSnapshot | Subscribe | Shutdown
+    | Record | SetDisposition | QueuePage | Trace | GetSnapshot | Subscribe | Shutdown
 )
 
 
@@ -373,6 +380,29 @@ class Reply(Up, frozen=True, tag="reply"):
     ok: bool
     error: str = ""
     rows: QueueRows | None = None
+    trace: Traced | None = None
+
+
+class Traced(Up, frozen=True):
+    """The SIP messages of a call, in order; `lost` older ones are gone."""
+
+    title: str
+    lost: int
+    messages: list[Traffic]
+
+
+class Traffic(Up, frozen=True):
+    """One SIP message as it passed. `data` is its octets in base64, with credentials and keys starred out.
+
+    `local` and `remote` are an IP address and a port.
+    """
+
+    at: float
+    sent: bool
+    transport: Literal["udp", "tcp", "tls"]
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    data: bytes
 
 
 class QueueRows(Up, frozen=True):

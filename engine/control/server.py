@@ -33,6 +33,7 @@ from engine.control.messages import (
     Request,
     Snapshot,
     Subscribe,
+    Traced,
 )
 
 log = logging.getLogger(__name__)
@@ -57,10 +58,11 @@ _NO_SNAPSHOT = "The engine failed to tell its state; its log says how"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a command: nothing to say, or why nothing was changed, or the rows asked for."""
+    """What came of a command: nothing to say, or why nothing was changed, or what was asked for."""
 
     error: str = ""
     rows: QueueRows | None = None
+    trace: Traced | None = None
 
 
 class Handler(Protocol):
@@ -270,7 +272,10 @@ class _Client(asyncio.Protocol):
             outcome = Outcome() if self._send_snapshot() else Outcome(error=f"{_NO_SNAPSHOT}.")
         else:
             outcome = await self._handle(command)
-        reply = encode(Reply(id=request.id, ok=not outcome.error, error=outcome.error, rows=outcome.rows))
+        told = Reply(
+            id=request.id, ok=not outcome.error, error=outcome.error, rows=outcome.rows, trace=outcome.trace
+        )
+        reply = encode(told)
         if len(reply) > MAX_LINE:
             error = "The answer is longer than a line of the wire may be: ask for fewer rows at a time."
             reply = encode(Reply(id=request.id, ok=False, error=error))

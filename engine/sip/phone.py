@@ -11,6 +11,7 @@ import contextlib
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +28,7 @@ from engine.sip.call import Call
 from engine.sip.caller import Caller
 from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.hop import Hop, Target
+from engine.sip.journal import Journal, Passed
 from engine.sip.keepalive import OptionsPing
 from engine.sip.message import Message, build
 from engine.sip.network import Network
@@ -112,6 +114,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         media: MediaPlane | None = None,
         trace: Trace | None = None,
         name: str = "trunk",
+        journal: Journal | None = None,
     ) -> None:
         super().__init__(
             server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh
@@ -124,6 +127,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self._own_media: Any = None
         self._media = media
         self._trace = trace
+        self.journal = journal or Journal()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._network: Network | None = None
@@ -171,8 +175,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         network.udp.gate.knows = self._knows
         network.udp.gate.on_flood = lambda text: self.on_flood(text)
         try:
-            if self._trace is not None:
-                network.on_traffic = self._trace.write
+            network.on_traffic = self._traffic
             hops = await network.resolve(trunk[0])
             for registrar in trunk[1:]:
                 with contextlib.suppress(ResolveError):  # behind a proxy its name need not resolve here
@@ -309,6 +312,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             raise ValueError(str(error)) from None
         cseq = 0
         agent.calls[call_id] = call
+        self.journal.open(call_id, leg, number)
         call.caller = Caller(call, make)
         return call
 
@@ -332,6 +336,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         """The call has ended: its port goes back, its dialog need not be remembered."""
         if self.agent is not None:
             self.agent.forget(call)
+        self.journal.close(call.call_id)
         self.media.close(call.stream)
         self.on_dialog(call.id, None)
 
@@ -362,6 +367,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             return None
         call = Call(leg, self, agent, "inbound", request.from_.uri.number, request, local, self._call_changed)
         agent.calls[request.call_id] = call
+        self.journal.open(request.call_id, leg, call.number)
         return call
 
     def _replacing(self, request: Message, transaction: ServerTransaction, old: Call) -> None:
@@ -377,6 +383,17 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     def _receive(self, data: bytes, source: Hop, trusted: bool) -> None:
         if self.agent is not None:
             self.agent.receive(data, source, trusted)
+
+    def _traffic(self, data: bytes, peer: Hop, sent: bool) -> None:
+        """Every message as it passes, before anything is done with it."""
+        if not data.strip(b"\r\n\x00 "):
+            return
+        if self._trace is not None:
+            self._trace.write(data, peer, sent)
+        if self.agent is not None and self._network is not None:
+            local = Hop(*self.agent.local, peer.transport)
+            trusted = sent or peer.host in self._network.udp.trusted
+            self.journal.add(Passed(time.time(), sent, local, peer, data), trusted=trusted)
 
     def _knows(self, call_id: str) -> bool:
         return self.agent is not None and self.agent.knows(call_id)

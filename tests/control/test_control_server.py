@@ -40,7 +40,9 @@ async def test_the_engine_speaks_first_with_its_version_and_all_of_its_state(ser
 
 async def test_a_request_is_carried_out_and_answered_with_its_id(raw, engine):
     raw.write(line(7, type="pause"))
-    assert await raw.read() == {"type": "reply", "id": 7, "ok": True, "error": "", "rows": None}
+    assert await raw.read() == {
+        "type": "reply", "id": 7, "ok": True, "error": "", "rows": None, "trace": None,
+    }  # fmt: skip
     assert engine.commands == [Pause()]
 
 
