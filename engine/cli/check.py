@@ -103,12 +103,14 @@ def _one(station: Station, phone: Phone) -> int:
 
 
 def _why(registration: Registration, path: str, server: str) -> str:
+    detail = registration.detail
+    if not registration.answered and detail not in ("", "no answer"):
+        return detail
     if not registration.answered:
         return (
             f"nothing answered at {server} within {REGISTER_WAIT:g} s: "
             f"check {path}.server, the network and a firewall's UDP rules"
         )
-    detail = registration.detail
     if registration.code in (401, 403, 407):
         return f"{server} refused the credentials ({detail}): check {path}.username and {path}.password"
     return f"{server} answered {detail}"
