@@ -66,6 +66,7 @@ class Trunk(Section, frozen=True):
     priority: Annotated[int, Meta(ge=0, le=1000)] = 100
     listen: str = ""
     srtp: Literal["off", "preferred", "required"] = "off"
+    dtmf: Literal["auto", "info", "inband"] = "auto"
 
 
 class Sip(Section, frozen=True):

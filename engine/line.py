@@ -28,6 +28,7 @@ from engine.dialplan import DialPlan
 from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.sip.call import Call
+from engine.sip.info import DigitMerge
 from engine.sip.phone import Phone, new_leg_id
 from engine.sip.transfer import Transfer
 from engine.succession import Succession
@@ -92,6 +93,7 @@ class TrunkLeg:
         self.answered_at: float | None = None
         self.country = line.country_of(self.number)
         self.detour: Detour | None = None
+        self.pressed = DigitMerge()
         self._line = line
 
     @property
@@ -119,7 +121,11 @@ class TrunkLeg:
         self._line.media.order(orders.Play(self.stream, orders.WavSource(path), tag=tag))
 
     def send_digits(self, digits: str) -> None:
-        self._line.media.order(orders.SendDigits(self.stream, digits))
+        way = self.call.agent.account.dtmf
+        if way == "info":
+            self.call.info.send(digits)
+        else:
+            self._line.media.order(orders.SendDigits(self.stream, digits, inband=way == "inband"))
 
     def bridge(self, other: Leg | None) -> None:
         self._line.join(self, other.id if other is not None else orders.SOUND)
@@ -161,6 +167,8 @@ class TrunkLine:
         self.turn_away: Callable[[str], int] = lambda number: 0
         self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
         self.succession = Succession(self)
+        self.tell: Callable[[orders.Fact], None] = self.on_fact
+        """Where facts go that signalling learns, such as a digit by INFO."""
         self.guard: Callable[[str, bool], bool] = lambda number, by_hand: False
         """Whether a call that the callee's side redirects may go on to a number."""
         self._registered = asyncio.Event()
@@ -173,6 +181,8 @@ class TrunkLine:
             phone.on_referral = self.succession.referral
             phone.on_replaced = self.succession.replaced
             phone.on_redirect = self._may_go_on
+            phone.on_digit = self._digit
+            phone.on_digit_sent = self._digit_sent
 
     # --- the dialer's Line ---------------------------------------------------------------------
 
@@ -288,6 +298,19 @@ class TrunkLine:
             leg.put(PlaybackEnded(fact.tag, fact.error))
         elif isinstance(fact, orders.RtpTimeout):
             leg.hangup("no_rtp")
+
+    def is_new_digit(self, fact: orders.DigitReceived, way: str) -> bool:
+        """Whether a key press has not come by the other way already; `way` is rtp or info."""
+        leg = self.leg_at(fact.stream)
+        return leg is None or leg.pressed.is_new(fact.digit, way, fact.at, fact.duration_ms)
+
+    def _digit(self, call: Call, digit: str, duration_ms: int) -> None:
+        fact = orders.DigitReceived(call.stream, time.monotonic(), digit, duration_ms)
+        if self.is_new_digit(fact, "info"):
+            self.tell(fact)
+
+    def _digit_sent(self, call: Call, digit: str) -> None:
+        self.tell(orders.DigitsSent(call.stream, time.monotonic(), digit))
 
     def _may_go_on(self, call: Call, number: str) -> bool:
         leg = self.legs.get(call.id)

@@ -64,6 +64,7 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         user_phone=trunk.user_phone,
         identity=trunk.identity,
         srtp=trunk.srtp,
+        dtmf=trunk.dtmf,
         keepalive=config.sip.keepalive,
         keepalive_method=config.sip.keepalive_method,
         inbound=config.sip.inbound,
@@ -117,6 +118,7 @@ class Station:
         self.phones = {name: self._phone(name, host, port) for name in config.all_trunks}
         self.phone = self.phones[FIRST_TRUNK]
         self.line = TrunkLine(self.phones, self.media, config)
+        self.line.tell = self._tell
         self._closing = False
 
     def _phone(self, name: str, host: str, port: int) -> Phone:
@@ -226,13 +228,17 @@ class Station:
             fact = self._facts.popleft()
             if isinstance(fact, orders.SoundChanged):
                 self.sound = fact
-            try:
-                self.line.on_fact(fact)
-                self.on_fact(fact)
-            except Exception:  # facts that stayed behind would never be fetched
-                log.exception("a fact of the media thread could not be handled")
+            if not isinstance(fact, orders.DigitReceived) or self.line.is_new_digit(fact, "rtp"):
+                self._tell(fact)
         if self._facts:
             self._loop.call_soon(self._drain)
+
+    def _tell(self, fact: orders.Fact) -> None:
+        try:
+            self.line.on_fact(fact)
+            self.on_fact(fact)
+        except Exception:  # facts that stayed behind would never be fetched
+            log.exception("a fact of the media thread could not be handled")
 
     def _registration_changed(self, phone: Phone) -> None:
         self.line.registration_changed()

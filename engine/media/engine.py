@@ -446,7 +446,7 @@ class MediaEngine:
         if stream is None or not digits:
             self._facts.append(orders.DigitsSent(order.stream, now, ""))
         else:
-            stream.send_digits(digits, order.duration_ms, order.gap_ms)
+            stream.send_digits(digits, order.duration_ms, order.gap_ms, order.inband)
 
     def _mute(self, order: orders.Mute, now: float) -> None:
         if order.stream == SOUND:

@@ -130,12 +130,14 @@ class Unbridge(msgspec.Struct, frozen=True):
 
 
 class SendDigits(msgspec.Struct, frozen=True):
-    """Send DTMF by RFC 4733: each digit `duration_ms` long, `gap_ms` apart, three end packets."""
+    """Send DTMF by RFC 4733: each digit `duration_ms` long, `gap_ms` apart, three end packets; as tones to
+    a far end that did not offer it, or where they are asked for (`inband`)."""
 
     stream: str
     digits: str
     duration_ms: int = 160
     gap_ms: int = 80
+    inband: bool = False
 
 
 class Mute(msgspec.Struct, frozen=True):

@@ -85,9 +85,9 @@ class Sender:
         self._own()
         self._forward_idle = FORWARD_IDLE
 
-    def send_digits(self, digits: str, duration_ms: int, gap_ms: int) -> None:
-        """Send DTMF: as telephone-event, or as tones to a far end that did not offer it."""
-        if self.out.event_payload_type is not None:
+    def send_digits(self, digits: str, duration_ms: int, gap_ms: int, inband: bool = False) -> None:
+        """Send DTMF: as telephone-event, or as tones where asked for or where the far end offered none."""
+        if self.out.event_payload_type is not None and not inband:
             self.digits.queue(digits, duration_ms, gap_ms)
         else:
             self._inband_digits = digits

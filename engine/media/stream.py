@@ -272,9 +272,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
     def play(self, player: Player | None) -> None:
         self.sender.play(player)
 
-    def send_digits(self, digits: str, duration_ms: int, gap_ms: int) -> None:
-        """Send DTMF: as telephone-event, or as tones to a far end that did not offer it."""
-        self.sender.send_digits(digits, duration_ms, gap_ms)
+    def send_digits(self, digits: str, duration_ms: int, gap_ms: int, inband: bool = False) -> None:
+        """Send DTMF: as telephone-event, or as tones where asked for or where the far end offered none."""
+        self.sender.send_digits(digits, duration_ms, gap_ms, inband)
 
     def drain(self, receiver: udp.Receiver, now: float, facts: list[Fact]) -> None:
         """Take what has arrived; forward it at once where bridged to another stream."""

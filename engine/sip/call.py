@@ -16,6 +16,7 @@ from engine.sip.callee import Callee
 from engine.sip.caller import Caller
 from engine.sip.causes import reason_of
 from engine.sip.dialog import Dialog, new_tag
+from engine.sip.info import InfoDigits
 from engine.sip.message import Message, response_to
 from engine.sip.midcall import MidCall
 from engine.sip.sdp import LocalDescription, Negotiated, SdpError, parse
@@ -86,6 +87,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.midcall = MidCall(self)
         self.transfers = CallTransfers(self)
         self.timer = SessionTimer(self)
+        self.info = InfoDigits(self)
         self.far_methods: frozenset[str] = frozenset()
         """What the far end's last Allow listed."""
         self.reinvite_failed = ""
@@ -253,6 +255,7 @@ class Call(VoIPCall):  # type: ignore[misc]
             self.callee.ended()
         self.midcall.ended()
         self.timer.stop()
+        self.info.ended()
         self.cause = cause
         self._progress = LegState.ENDED
         self.transfers.ended()

@@ -31,6 +31,7 @@ class MidCall:
         self._answered: dict[int, ServerTransaction] = {}
         self._handlers = {
             "BYE": self._on_bye,
+            "INFO": lambda request, transaction, dialog: call.info.receive(request, transaction),
             "INVITE": self._on_reinvite,
             "OPTIONS": self._on_options,
             "NOTIFY": lambda request, transaction, dialog: call.transfers.on_notify(request, transaction),

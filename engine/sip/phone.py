@@ -96,6 +96,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
     Transfers: `on_transfer(call, transfer)` follows those that we asked for, `on_referral(referral)` gets
     what a far end asks for, `on_replaced(old, new)` is told of a call that took another's place.
     `on_redirect(call, number)` says whether a call may go on to where a 3xx sends it; none may otherwise.
+    `on_digit(call, digit, milliseconds)` gets a key press that came by INFO, `on_digit_sent(call, digit)`
+    one of ours that the far end took.
     """
 
     def __init__(
@@ -142,6 +144,8 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.on_transfer: Callable[[Call, Transfer], None] = lambda call, transfer: None
         self.on_replaced: Callable[[Call, Call], None] = lambda old, new: None
         self.turn_away: Callable[[str], int] = lambda number: 0
+        self.on_digit: Callable[[Call, str, int], None] = lambda call, digit, ms: call.receive_digit(digit)
+        self.on_digit_sent: Callable[[Call, str], None] = lambda call, digit: None
         self.on_redirect: Callable[[Call, str], bool] = lambda call, number: False
         self.on_referral: Callable[[Referral], None] = lambda referral: referral.refuse()
         self.on_dialog: Callable[[str, SavedDialog | SavedInvite | None], None] = lambda leg, saved: None

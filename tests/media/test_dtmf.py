@@ -187,10 +187,11 @@ def test_the_queue_of_digits_is_bounded_and_holds_keys_alone():
     assert sender.queue("4", 100, 80) == ""
 
 
-def test_without_telephone_event_a_digit_is_sent_as_its_two_tones(rig):
-    name, far = rig.open(event=None)
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_without_telephone_event_or_where_asked_for_a_digit_is_sent_as_its_two_tones(rig, asked_for):
+    name, far = rig.open(event=101 if asked_for else None)
     far.receive()
-    rig.engine.order(SendDigits(name, "8", 200, 80))
+    rig.engine.order(SendDigits(name, "8", 200, 80, inband=asked_for))
     first = far.receive_until(far.is_sound)
     heard = first.payload + b"".join(far.receive().payload for _ in range(7))
     spectrum = np.abs(np.fft.rfft(codec.decode("PCMA", heard) * np.hanning(len(heard))))
