@@ -285,6 +285,9 @@ def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> 
 
     for name, trunk in config.all_trunks.items():
         _check_trunk(trunk_path(name), trunk, need_trunk, add)
+        if trunk.listen and not _same_address(trunk.listen, config.sip.listen):
+            allowed = f"the address of sip.listen ({config.sip.listen}) is needed, since audio comes in there"
+            add(f"{trunk_path(name)}.listen", _show(trunk.listen), allowed)
     if not _is_host_port(config.sip.listen, literal=True):
         add(
             "sip.listen",
@@ -372,6 +375,14 @@ def _is_proxy(text: str) -> bool:
     except ValueError:
         return False
     return _is_host_port(host)
+
+
+def _same_address(listen: str, other: str) -> bool:
+    try:
+        hosts = {split_host_port(text)[0] for text in (listen, other)}
+    except ValueError:
+        return True  # told elsewhere
+    return len(hosts) == 1 or split_host_port(other)[0] in ("0.0.0.0", "::")
 
 
 def _is_host_port(text: str, literal: bool = False) -> bool:

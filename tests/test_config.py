@@ -254,6 +254,8 @@ def test_what_a_trunk_shows_and_dials_is_checked() -> None:
     assert "trunk.country is needed" in found["trunk.number_format"]
     assert "'abc'" in found["trunk.prefixes"]
     assert "address:port" in found["trunk.listen"]
+    elsewhere = problems(*GOOD, "trunk.listen=127.0.0.2:5060", "sip.listen=127.0.0.1:0")
+    assert "the address of sip.listen" in elsewhere["trunk.listen"]
     assert "first, strongest" in found["trunk.digest"]
 
 
