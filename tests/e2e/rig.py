@@ -31,7 +31,9 @@ class Bench:
         self.socket = folder / "s"
         self.carrier: CarrierProcess
         self.engines: list[subprocess.Popen[bytes]] = []
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("OFFHOOK")} | {
+        own = {"COLUMNS", "LINES"}  # of the terminal that the tests run in
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("OFFHOOK") and k not in own}
+        self.environment = kept | {
             "XDG_RUNTIME_DIR": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
             "XDG_CONFIG_HOME": str(folder / "config"),

@@ -1,0 +1,18 @@
+"""Which tests must not run side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REAL_TIME = ("e2e", "media", "demo")
+"""Folders whose tests listen to audio as it goes: one after the other, beside tests that don't."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        group = "real time" if folder in REAL_TIME else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
