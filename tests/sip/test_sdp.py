@@ -253,7 +253,8 @@ class TestWideband:
     def test_comfort_noise_is_no_codec(self) -> None:
         """RFC 3389, 4: it is not offered, and not taken for audio."""
         assert agree(described("13 8", "rtpmap:13 CN/8000")).codecs == (("PCMA", 8),)
-        assert next(line for line in answer(described("13 8")).splitlines() if line[:2] == "m=").endswith(" 8")
+        media = next(line for line in answer(described("13 8")).splitlines() if line.startswith("m="))
+        assert media.endswith(" 8")
 
 
 class TestAttributes:
