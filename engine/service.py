@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -87,7 +88,7 @@ class Engine:
         for phone in station.phones.values():
             phone.on_dialog = self._save_dialog
             phone.on_message = self._sip
-            phone.on_flood = lambda text: self.tell("warning", text)
+            phone.on_flood = partial(self._flood, phone)
         self.line.on_leg = self._leg
         self.line.guard = self._may_go_on
         self.line.on_detour = lambda leg, why: self.tell("warning", why, leg.id)
@@ -187,6 +188,10 @@ class Engine:
         self.publish(wire.trunk(phone))
         self._watch.changed(phone)
         self.dialer.wake()
+
+    def _flood(self, phone: Phone, text: str) -> None:
+        self.tell("warning", text)
+        self.publish(wire.trunk(phone))
 
     def _fact(self, fact: orders.Fact) -> None:
         at = wire.wall(fact.at)

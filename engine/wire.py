@@ -85,6 +85,7 @@ def trunk(phone: Phone) -> messages.Trunk:
         expires_at=None if expires is None else expires + offset,
         since=registration.since + offset,
         reachable=phone.reachable,
+        **phone.traffic._asdict(),
     )
 
 

@@ -218,7 +218,9 @@ class Request(Struct, frozen=True):
 class Trunk(Up, frozen=True, tag="trunk"):
     """A trunk's registration. `state`: off (none needed), registering, registered, failed, lost; since when.
 
-    `reachable` is false where the trunk left an OPTIONS ping unanswered.
+    `reachable` is false where the trunk left an OPTIONS ping unanswered. SIP messages are counted since the
+    start: all that came, those `dropped` unread because too many came at once, `malformed` ones, and those
+    `ignored` because strangers sent them.
     """
 
     server: str
@@ -229,6 +231,10 @@ class Trunk(Up, frozen=True, tag="trunk"):
     name: str = "trunk"
     since: float | None = None
     reachable: bool = True
+    received: int = 0
+    dropped: int = 0
+    malformed: int = 0
+    ignored: int = 0
 
 
 class Sound(Up, frozen=True, tag="sound"):

@@ -89,7 +89,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self._ended: deque[Dialog] = deque(maxlen=64)
         self._subscriptions: dict[str, Transfer] = {}
         self._strays: deque[tuple[str, str]] = deque(maxlen=64)
-        self.malformed = 0
+        self.malformed = self.ignored = 0
+        self._malformed_told = float("-inf")
         self._send_datagram = send
         self.registration = Registration(self, lambda: self.on_registration())
 
@@ -182,14 +183,15 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         try:
             message = Message(data)
         except SIPParseError as error:
-            self.malformed += 1
-            log.debug("dropped a malformed datagram: %s", error)
+            self._note_malformed(source, error)
             if trusted and (refusal := refusal_of_malformed(data, str(error))):
                 self._send(refusal, source)
             return
         if not message.is_request and len(message.all("Via")) > 1:
-            return  # meant for another, or sent round in a circle (8.1.3.3)
+            self.ignored += 1  # meant for another, or sent round in a circle (8.1.3.3)
+            return
         if not trusted and not self._is_ours(message):
+            self.ignored += 1
             return
         self._stamp_via(message, source)
         self.on_message(message, False)
@@ -197,6 +199,14 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.layer.receive(message, source)
         except SIPParseError as error:  # of what we were about to send
             log.warning("no answer to %s: %s", message.summary_line[:80], error)
+
+    def _note_malformed(self, source: Hop, error: Exception) -> None:
+        """Counted, and told once a minute at most."""
+        self.malformed += 1
+        now = self.clock.time()
+        if now >= self._malformed_told + 60.0:
+            self._malformed_told = now
+            log.info("a malformed SIP message from %s: %s (%d so far)", source.host, error, self.malformed)
 
     def _is_ours(self, message: Message) -> bool:
         if not message.is_request:

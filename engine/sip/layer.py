@@ -15,7 +15,8 @@ Found = Callable[[Sequence[Hop], str], None]
 """Gets the hops of a target in order of preference; or none, and why."""
 
 MAX_TRANSACTIONS = 4096
-"""Server transactions kept at once; more requests are answered 503 without state."""
+"""Transactions kept at once on either side. More of the far end's requests are answered 503 without state;
+more of ours, which a far end can cause, fail at once."""
 NO_TCP_FOR = 600.0
 """Seconds during which large requests go by UDP where TCP found nobody."""
 
@@ -74,7 +75,11 @@ class TransactionLayer:
     ) -> Outgoing:
         """Send a request to the first hop of its target that answers; its Via follows the hop."""
         outgoing = Outgoing(self, request, target, on_response, on_timeout)
-        outgoing.start()
+        if len(self._clients) < MAX_TRANSACTIONS:
+            outgoing.start()
+        else:
+            outgoing.error = "too many requests are under way"
+            self.clock.call_later(0.0, on_timeout)
         return outgoing
 
     def send(self, request: Message, target: Target) -> None:

@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPParseError
@@ -83,6 +83,16 @@ class MediaPlane(Protocol):
     def read(self, stream: str, length: int, blocking: bool) -> bytes: ...
 
     def write(self, stream: str, data: bytes) -> None: ...
+
+
+class Traffic(NamedTuple):
+    """SIP messages: all that came, those dropped unread (too many at once), malformed ones, and those
+    left unanswered because strangers sent them or another was meant."""
+
+    received: int
+    dropped: int
+    malformed: int
+    ignored: int
 
 
 class Phone(VoIPPhone):  # type: ignore[misc]
@@ -398,6 +408,18 @@ class Phone(VoIPPhone):  # type: ignore[misc]
             local = Hop(*self.agent.local, peer.transport)
             trusted = sent or peer.host in self._network.udp.trusted
             self.journal.add(Passed(time.time(), sent, local, peer, data), trusted=trusted)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What came at the SIP port so far."""
+        gate = self._network.udp.gate if self._network is not None else None
+        agent = self.agent
+        return Traffic(
+            received=gate.received if gate else 0,
+            dropped=gate.dropped if gate else 0,
+            malformed=agent.malformed if agent else 0,
+            ignored=agent.ignored if agent else 0,
+        )
 
     def _knows(self, call_id: str) -> bool:
         return self.agent is not None and self.agent.knows(call_id)

@@ -138,6 +138,9 @@ async def test_floods_at_both_ports_do_not_disturb_a_bridged_call(bench: Bench, 
     await asyncio.to_thread(flood, [sip, *rtp])
     end = time.monotonic()
     assert end - start > 1
+    told = await driver.until(messages.LogLine, lambda e: "faster than they are looked at" in e.text)
+    assert told.level == "warning"
+    assert await driver.until(messages.Trunk, lambda t: t.dropped > 0)
     await driver.send(messages.Hangup())
     done = await driver.until(messages.AttemptDone)
     assert done.disposition == "bridged"

@@ -23,6 +23,7 @@ with atheris.instrument_imports(include=["engine.sip", "engine.text"]):
     from pyVoIP.SIP import SIPParseError
 
     from engine.sip.digest import Authenticator, Credentials
+    from engine.sip.framing import Framing, FramingError
     from engine.sip.gate import Gate
     from engine.sip.message import MAX_VALUES, Message, response_to
     from engine.sip.refer import ReferError, parse_fragment, parse_refer, replaces_of
@@ -58,6 +59,13 @@ def one_input(data: bytes) -> None:
     mask(data)
     refusal_of_malformed(data, "it does not parse")
     parse_fragment(data)
+    try:
+        whole = list(Framing().feed(data))
+    except FramingError:
+        pass
+    else:
+        if sum(map(len, whole)) > len(data):
+            raise AssertionError("a stream gave more than came")
     try:
         LocalDescription.offer("192.0.2.1", 4000, TERMS).answer(parse(data))
     except SdpError:
