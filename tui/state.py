@@ -16,6 +16,7 @@ from tui.tracks import Track
 
 MAX_CALLS = 64
 MAX_LEGS = 256
+MAX_TRUNKS = 64
 MAX_LOG = 1000
 ENDED_LEGS_SHOWN = 4
 NO_CADENCE = "450hz"
@@ -44,7 +45,7 @@ class ConsoleState:
 
     def __init__(self) -> None:
         self.hello: wire.Hello | None = None
-        self.trunk: wire.Trunk | None = None
+        self.trunks: dict[str, wire.Trunk] = {}
         self.sound: wire.Sound | None = None
         self.flow: wire.Flow | None = None
         self.counts: wire.Counts | None = None
@@ -133,7 +134,8 @@ class ConsoleState:
         return Change.NONE
 
     def _snapshot(self, event: wire.Snapshot) -> Change:
-        self.trunk, self.sound, self.flow, self.counts = event.trunk, event.sound, event.flow, event.counts
+        self.sound, self.flow, self.counts = event.sound, event.flow, event.counts
+        self.trunks = {trunk.name: trunk for trunk in (event.trunks or [event.trunk])[:MAX_TRUNKS]}
         self.legs = {leg.id: leg for leg in event.legs[-MAX_LEGS:]}
         self.meters = {}
         known = self.calls
@@ -152,7 +154,8 @@ class ConsoleState:
         return Change.ALL
 
     def _trunk(self, event: wire.Trunk) -> Change:
-        self.trunk = event
+        if event.name in self.trunks or len(self.trunks) < MAX_TRUNKS:
+            self.trunks[event.name] = event
         return Change.STATUS
 
     def _sound(self, event: wire.Sound) -> Change:

@@ -63,6 +63,7 @@ class FakeEngine:
         self.trunk = wire.Trunk(
             server="sip.example.net:5060", user="1001", state="registered", expires_at=at + 252
         )
+        self.more_trunks: list[wire.Trunk] = []
         self.sound = wire.Sound(input="default", output="default")
         self.flow = wire.Flow(running=False, operator="headset", agents=[])
         self.legs: dict[str, wire.Leg] = {}
@@ -103,6 +104,7 @@ class FakeEngine:
         return wire.Snapshot(
             at=self.at,
             trunk=self.trunk,
+            trunks=[self.trunk, *self.more_trunks],
             sound=self.sound,
             flow=self.flow,
             counts=self.counts,
@@ -133,7 +135,7 @@ class FakeEngine:
                 self.flow = event
             case wire.Sound():
                 self.sound = event
-            case wire.Trunk():
+            case wire.Trunk(name="trunk"):
                 self.trunk = event
             case wire.LogLine():
                 self.log.append(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from time import process_time
 
 import pytest
@@ -206,6 +207,42 @@ class TestNotices:
             await console.shows("4:07")
             engine.publish(wire.Trunk(server="x", user="1", state="lost", detail="no answer for 32 s"))
             await console.shows("✕ registration lost", "Trunk: no answer for 32 s")
+
+    async def test_when_it_was_lost_is_told(self, engine: FakeEngine, clock: Clock) -> None:
+        at = time.strftime("%H:%M:%S", time.localtime(clock.now - 60))
+        engine.trunk = wire.Trunk(
+            server="x", user="1", state="lost", detail="503 Busy", since=clock.now - 60
+        )
+        async with open_console(engine, clock, (80, 24)) as console:
+            await console.shows("✕ registration lost", f"Trunk: 503 Busy, lost at {at}")
+            engine.publish(wire.Trunk(server="x", user="1", state="registered", expires_at=clock.now + 60))
+            await console.shows("● registered")
+            await console.until(lambda: "503 Busy" not in console.text, "the notice to go")
+
+    async def test_a_trunk_that_answers_no_ping(self, engine: FakeEngine, clock: Clock) -> None:
+        engine.trunk = wire.Trunk(server="x", user="1", state="registered", reachable=False)
+        async with open_console(engine, clock, (80, 24)) as console:
+            await console.shows("✕ no answer", "Trunk: it does not answer")
+
+    async def test_several_trunks_are_counted_and_the_troubled_named(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        async with open_console(engine, clock, (80, 24)) as console:
+            for name in ("b", "c"):
+                engine.publish(wire.Trunk(name=name, server=f"{name}.example", user="2", state="registered"))
+            await console.shows("● 3 trunks")
+            engine.publish(wire.Trunk(name="b", server="b", user="2", state="failed", detail="403 No"))
+            await console.shows("◐ 2/3 trunks", "Trunk: b: 403 No")
+            for name in ("trunk", "c"):
+                engine.publish(
+                    wire.Trunk(name=name, server="x", user="2", state="lost", detail="no answer", since=0.0)
+                )
+            await console.shows("✕ 0/3 trunks", "Trunks: trunk: no answer, lost at")
+
+    async def test_the_snapshot_brings_every_trunk(self, engine: FakeEngine, clock: Clock) -> None:
+        engine.more_trunks = [wire.Trunk(name="b", server="b", user="2", state="registering")]
+        async with open_console(engine, clock, (60, 16)) as console:
+            await console.shows("◐ 1/2 trunks")
 
 
 class TestDrawing:

@@ -28,10 +28,37 @@ AGENT_WORDS = {
 }
 
 
-def draw_trunk(trunk: Trunk | None, now: float, full: bool) -> Row:
-    if trunk is None:
+def is_up(trunk: Trunk) -> bool:
+    """Whether calls can be placed there."""
+    return trunk.reachable and trunk.state in ("off", "registered")
+
+
+def trouble_of(trunk: Trunk) -> str:
+    """What is wrong with a trunk, in words; empty where nothing is."""
+    said = trunk.detail if trunk.state in ("failed", "lost", "registering") else ""
+    if not trunk.reachable:
+        said = "it does not answer" + (f"; {said}" if said else "")
+    if said and trunk.state == "lost" and trunk.since is not None:
+        said += time.strftime(", lost at %H:%M:%S", time.localtime(trunk.since))
+    return said
+
+
+def draw_trunks(trunks: list[Trunk], now: float, full: bool) -> Row:
+    """The one trunk there is, or how many of several are up."""
+    if not trunks:
         return [("◌ connecting", "warn")]
+    if len(trunks) == 1:
+        return draw_trunk(trunks[0], now, full)
+    up = sum(map(is_up, trunks))
+    mark, role = ("●", "good") if up == len(trunks) else ("◐", "warn") if up else ("✕", "bad")
+    count = f"{up} trunks" if up == len(trunks) else f"{up}/{len(trunks)} trunks"
+    return [(f"{mark} ", role), (count, "text"), (" up" if full else "", "dim")]
+
+
+def draw_trunk(trunk: Trunk, now: float, full: bool) -> Row:
     mark, word, role = TRUNK_WORDS[trunk.state]
+    if not trunk.reachable:
+        mark, word, role = "✕", "no answer", "bad"
     row: Row = [(f"{mark} ", role), (word if full or trunk.state != "off" else "trunk", "text")]
     if full:
         row.append(
@@ -86,7 +113,7 @@ def draw_status(state: ConsoleState, now: float, cells: int) -> Row:
     clock: Row = [(time.strftime("%H:%M:%S ", time.localtime(now)), "text")]
     for full in (True, False):
         parts = [
-            draw_trunk(state.trunk, now, full),
+            draw_trunks(list(state.trunks.values()), now, full),
             draw_flow(state.flow),
             draw_operator(state.flow, full),
             draw_sound(state.sound, full),
@@ -102,10 +129,13 @@ def draw_status(state: ConsoleState, now: float, cells: int) -> Row:
 def draw_notices(state: ConsoleState, cells: int, operator_key: str) -> list[Row]:
     """Guards that are off, no sound, a trunk's trouble, the dialer's own words: a line each."""
     rows: list[Row] = []
-    flow, sound, trunk = state.flow, state.sound, state.trunk
-    if trunk is not None and trunk.detail and trunk.state in ("failed", "lost", "registering"):
-        role = "notice-warn" if trunk.state == "registering" else "notice-bad"
-        rows.append([(" ! ", role), (f" Trunk: {trunk.detail}", "text")])
+    flow, sound = state.flow, state.sound
+    troubled = [trunk for trunk in state.trunks.values() if trouble_of(trunk)]
+    if troubled:
+        role = "notice-warn" if all(trunk.state == "registering" for trunk in troubled) else "notice-bad"
+        several = len(state.trunks) > 1
+        said = "; ".join((f"{trunk.name}: " if several else "") + trouble_of(trunk) for trunk in troubled)
+        rows.append([(" ! ", role), (f" Trunk{'s' if len(troubled) > 1 else ''}: {said}", "text")])
     if sound is not None and sound.problem:
         tail: Row = [(" Press ", "text"), (operator_key, "key"), (" to bridge to an agent's phone.", "text")]
         if flow is not None and flow.operator != "headset":
