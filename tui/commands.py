@@ -75,6 +75,13 @@ def mute(context: Context) -> wire.Command | Refusal:
     return wire.Mute(on=not flow.muted) if flow is not None else Refusal("The engine is not connected yet.")
 
 
+def do_not_disturb(context: Context) -> wire.Command | Refusal:
+    flow = context.state.flow
+    if flow is None:
+        return Refusal("The engine is not connected yet.")
+    return wire.DoNotDisturb(on=not flow.do_not_disturb)
+
+
 def record(context: Context) -> wire.Command | Refusal:
     leg = context.state.leg_of(context.state.call)
     if leg is None or leg.state != "answered":
@@ -121,6 +128,7 @@ COMMANDS: dict[str, Action] = {
     "refuse": refuse,
     "hold": hold,
     "mute": mute,
+    "dnd": do_not_disturb,
     "record": record,
     "next": next_entry,
     "pause": pause,
@@ -138,14 +146,20 @@ def digit(state: ConsoleState, character: str) -> wire.Command | None:
     return wire.SendDigits(digits=character, leg=target(state, call))
 
 
-def dial(text: str) -> wire.Command | Refusal:
-    """A number typed into the dial box, its spacing and brackets left out."""
-    number = "".join(c for c in text if c not in " -()./\t")
-    if not number:
+def number(text: str) -> str | Refusal:
+    """A number as typed, its spacing and brackets left out."""
+    typed = "".join(c for c in text if c not in " -()./\t")
+    if not typed:
         return Refusal("Type a number to dial.")
-    if len(number) > 64 or not number.isprintable():
+    if len(typed) > 64 or not typed.isprintable():
         return Refusal("That is not a number that can be dialled.")
-    return wire.Dial(number=number)
+    return typed
+
+
+def dial(text: str) -> wire.Command | Refusal:
+    """A number typed into the dial box."""
+    typed = number(text)
+    return typed if isinstance(typed, Refusal) else wire.Dial(number=typed)
 
 
 TYPED = DTMF | {"+"}

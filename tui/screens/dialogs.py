@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, cast
 from engine.control import messages as wire
 from tui.screens.help import HelpScreen
 from tui.screens.load_queue import LoadQueueScreen
+from tui.screens.numbers import ConsultScreen, TransferScreen
 from tui.screens.operator import OperatorScreen
 from tui.screens.quit import CANCEL, HANG_UP, quit_screen
+from tui.screens.refuse import CANCEL as LET_RING
+from tui.screens.refuse import refuse_screen
 from tui.screens.wrap_up import WrapUpScreen
 
 if TYPE_CHECKING:
@@ -47,6 +50,52 @@ class MainDialogs:
                 self._main.send(command)
 
         self._app.push_screen(OperatorScreen(self._main.state.flow), answered)
+
+    def ask_refuse(self) -> None:
+        leg = self._main.state.ringing_in
+        if leg is None:
+            self._main.say("No incoming call is ringing.", "warn")
+            return
+        ringing = leg.id
+
+        def answered(answer: str | None) -> None:
+            if answer not in (None, LET_RING):
+                self._main.send(wire.Refuse(leg=ringing, code=int(answer or 0)))
+
+        self._app.push_screen(refuse_screen(leg.number), answered)
+
+    def ask_transfer(self) -> None:
+        leg = self._talked_to("No answered call to transfer.")
+        if leg is None:
+            return
+        others = [
+            other
+            for other in self._main.state.legs_up
+            if other.id != leg.id and other.role != "agent" and other.state == "answered"
+        ]
+
+        def answered(command: wire.Transfer | wire.TransferToLeg | None) -> None:
+            if command is not None:
+                self._main.send(command)
+
+        self._app.push_screen(TransferScreen(leg, others), answered)
+
+    def ask_consult(self) -> None:
+        if self._talked_to("No answered call to consult somebody about.") is None:
+            return
+
+        def answered(command: wire.Consult | None) -> None:
+            if command is not None:
+                self._main.send(command)
+
+        self._app.push_screen(ConsultScreen(), answered)
+
+    def _talked_to(self, otherwise: str) -> wire.Leg | None:
+        leg = self._main.state.leg_of(self._main.state.call)
+        if leg is None or leg.state != "answered":
+            self._main.say(otherwise, "warn")
+            return None
+        return leg
 
     def ask_wrap_up(self) -> None:
         call = self._main.state.call

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from engine.control.messages import Leg
 from tui.calls import Call, Step
-from tui.draw import Row, justify
+from tui.draw import Row, crop, justify
 from tui.keymap import shown
 from tui.state import ConsoleState
 from tui.text import clip, count, duration, width
@@ -72,8 +72,8 @@ def title_rows(call: Call, leg: Leg | None, now: float, cells: int, tall: bool) 
     ]
 
 
-def prompt(call: Call, key: str) -> Row:
-    """What the operator is asked to do, where that is anything."""
+def prompt(call: Call, leg: Leg | None, key: str) -> Row:
+    """What the operator is asked to do, or how far a transfer has come, where that is anything."""
     if call.waiting:
         return [
             (" The callee is waiting ", "badge-warn"),
@@ -81,6 +81,8 @@ def prompt(call: Call, key: str) -> Row:
             (key, "key"),
             (" to bridge", "text"),
         ]
+    if call.up and leg is not None and leg.transfer:
+        return [(leg.transfer[:1].upper() + leg.transfer[1:], "warn")]
     return []
 
 
@@ -105,8 +107,9 @@ def draw_call(
     leg = state.leg_of(call)
     out = title_rows(call, leg, now, cells, tall=rows >= 11)
     spare = rows - len(out) - 2 - 1 - 2
-    asked = prompt(call, accept_key)
-    present = asked if asked and spare < 1 else draw_present(call, now, cells)
+    asked = crop(prompt(call, leg, accept_key), cells)
+    instead = asked and (spare < 1 or not call.waiting)  # a transfer goes before the step's clock
+    present = asked if instead else draw_present(call, now, cells)
     gap = spare >= 2
     out += [[]] if gap else []
     steps = draw_steps(call, now, cells, times=spare >= 1)

@@ -19,7 +19,7 @@ def fitting_keys(state: ConsoleState) -> list[str]:
     call = state.call
     ids: list[str] = []
     if state.ringing_in is not None:
-        ids += ["answer", "refuse"]
+        ids += ["answer", "refuse", "refuse_as"]
     if call is not None and call.waiting:
         ids.append("accept")
     if state.legs_up or state.calls_up:
@@ -28,6 +28,10 @@ def fitting_keys(state: ConsoleState) -> list[str]:
     if call is not None and call.up:
         ids += ["accept"] if "accept" not in ids and call.step in (Step.ANSWER, Step.WAIT_TONE) else []
         ids += ["hold", "mute", "record"]
+        if call.step in (Step.ANSWER, Step.BRIDGE):
+            ids.append("transfer")
+            if state.flow is not None and state.flow.operator == "headset":
+                ids.append("consult")
     if call is not None and call.word == "wrap up":
         ids.append("wrap_up")
     if len(state.calls_up) > 1:
@@ -41,6 +45,7 @@ def fitting_keys(state: ConsoleState) -> list[str]:
         "redial",
         "operator",
         "load",
+        "dnd",
         "zoom_in",
         "zoom_out",
         "theme",
@@ -55,6 +60,8 @@ def label_of(state: ConsoleState, key_id: str) -> str:
         return "Pause" if flow.running else "Run queue"
     if key_id == "mute" and flow is not None and flow.muted:
         return "Unmute"
+    if key_id == "dnd" and flow is not None and flow.do_not_disturb:
+        return "DND off"
     if key_id == "hold" and leg is not None and leg.held:
         return "Take back"
     if key_id == "record" and leg is not None and leg.recording:

@@ -81,6 +81,13 @@ def draw_flow(flow: Flow | None) -> Row:
     return [("▶ running", "good")] if flow.running else [("‖ paused", "warn")]
 
 
+def draw_away(flow: Flow | None, full: bool) -> Row:
+    """Do-not-disturb, for as long as it is on."""
+    if flow is None or not flow.do_not_disturb:
+        return []
+    return [("⊘ do not disturb" if full else "⊘ DND", "bad")]
+
+
 def draw_operator(flow: Flow | None, full: bool) -> Row:
     if flow is None:
         return []
@@ -115,6 +122,7 @@ def draw_status(state: ConsoleState, now: float, cells: int) -> Row:
         parts = [
             draw_trunks(list(state.trunks.values()), now, full),
             draw_flow(state.flow),
+            draw_away(state.flow, full),
             draw_operator(state.flow, full),
             draw_sound(state.sound, full),
         ]
