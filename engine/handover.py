@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pyVoIP.VoIP import InvalidStateError
 
 from engine.dial_rules import RuleError
-from engine.dialplan import DialPlan
 from engine.line import TrunkLeg
 from engine.sip.referral import Referral
 from engine.sip.transfer import Transfer
@@ -23,7 +22,6 @@ class Handover:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: set[asyncio.Task[None]] = set()
-        self._plan = DialPlan(engine.config)
         self._told: dict[str, str] = {}
 
     async def blind(self, leg: TrunkLeg, number: str) -> str:
@@ -43,9 +41,10 @@ class Handover:
         if parsed is None:
             return "", error
         try:
-            if leg.trunk not in self._plan.order(parsed.dialable):
+            plan = self._engine.line.plan
+            if leg.trunk not in plan.order(parsed.dialable):
                 return "", f"The call's trunk does not take {parsed.dialable}: it has another prefix."
-            return self._plan.route(leg.trunk, parsed.dialable).dialled, ""
+            return plan.route(leg.trunk, parsed.dialable).dialled, ""
         except RuleError as problem:
             return "", f"{problem}."
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
-from engine.config import FIRST_TRUNK, Config
+from engine.config import Config
 from engine.detect.plans import plans
 from engine.detour import Detour
 from engine.dialer.numbers import NumberError, parse
@@ -104,7 +104,7 @@ class TrunkLeg:
     @property
     def trunk(self) -> str:
         """The name of the trunk that carries it."""
-        return FIRST_TRUNK
+        return str(self.call.phone.name)
 
     def hangup(self, cause: str = "normal") -> None:
         self.call.hangup_leg(cause)
@@ -313,7 +313,7 @@ class TrunkLine:
         self.tell(orders.DigitsSent(call.stream, time.monotonic(), digit))
 
     def _may_go_on(self, call: Call, number: str) -> bool:
-        leg = self.legs.get(call.id)
+        leg = self.leg_of(call)
         if leg is None:
             return False
         return self.config.nobody_can_ring or self.guard(number, leg.role == "manual")

@@ -96,7 +96,7 @@ class Succession:
         line.media.order(orders.Unbridge(leg.stream))
         if recorded:
             line.media.order(orders.Record(leg.stream, None))
-        leg.call, leg.coming, leg.taken_over = call, None, True
+        leg.call, leg.coming, leg.taken_over, leg.detour = call, None, True, None
         leg.number, leg.country = call.number, line.country_of(call.number)
         if leg.listening:
             leg.listen(True)
