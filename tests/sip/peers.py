@@ -61,12 +61,13 @@ class Sipp:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_udp_port()
+        self.host = "127.0.0.1"
 
     def start(self, scenario: str, *options: str) -> None:
         media = free_udp_port(4)
         command = [
-            need("sipp", "sip-tester"), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1",
-            "-p", str(self.port), "-mi", "127.0.0.1", "-mp", str(media), "-m", "1", "-nostdin",
+            need("sipp", "sip-tester"), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", self.host,
+            "-p", str(self.port), "-mi", self.host, "-mp", str(media), "-m", "1", "-nostdin",
             "-timeout", f"{LIMIT_S}s", "-timeout_error", "-default_behaviors", "bye,abortunexp", "-trace_msg",
             "-message_file", str(self._folder / "messages"), "-trace_err",
             "-error_file", str(self._folder / "errors"), *options,
@@ -125,7 +126,7 @@ def offhook(
     }  # fmt: skip
     given = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", *command.split(), *options, *given, "--json"],
+        [sys.executable, "-m", "engine.cli", *command.split(), *given, *options, "--json"],
         capture_output=True, timeout=LIMIT_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert b"Traceback" not in done.stderr, done.stderr.decode()
