@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torture_table
 from charts import TRUNK, Chart
 from pyVoIP.SIP import SIPParseError
 
@@ -49,6 +50,11 @@ def header(data: bytes, *names: str) -> list[bytes]:
 def test_the_whole_set_is_here() -> None:
     assert len(TABLE) == 49
     assert {file.stem for file in FOLDER.glob("*.dat")} == set(NAMES)
+
+
+def test_the_page_tells_what_is_asserted_here() -> None:
+    page = Path(__file__).parents[2] / "docs" / "torture.md"
+    assert page.read_text("utf-8") == torture_table.page(), "write it anew: torture_table.py"
 
 
 @pytest.mark.parametrize("row", TABLE, ids=NAMES)
