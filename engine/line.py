@@ -206,6 +206,7 @@ class TrunkLine:
         self.legs[leg.id] = leg
         self.on_leg(leg)
         call.begin()
+        leg.detour.watch(leg, self)
         return leg
 
     @property

@@ -168,6 +168,16 @@ def test_check_tells_each_step_in_plain_words(bench: Bench) -> None:
     assert "rtp.ports" in broken.stdout
 
 
+def test_check_tells_of_every_trunk(bench: Bench) -> None:
+    bench.start_carrier("")
+    keys = [f"server={bench.carrier.sip}", "username=1001", "password=wrong"]
+    ran = bench.offhook("check", *bench.settings(*(f"trunks.b.{key}" for key in keys)))
+    assert ran.returncode == 4
+    assert "trunk trunk: OK: registered as 1001" in ran.stdout
+    assert "trunk b: NOT OK" in ran.stdout
+    assert "check trunks.b.username and trunks.b.password" in ran.stdout
+
+
 def test_run_with_no_operator_and_no_sound_calls_nobody_on_a_real_trunk(bench: Bench, tmp_path: Path) -> None:
     bench.start_carrier("[numbers.5550001]\nanswer_after = 0.1\n")
     queue = tmp_path / "queue.csv"

@@ -91,11 +91,43 @@ class TestFailover:
     def test_silence_goes_on_too(self) -> None:
         trunks = Trunks()
         leg = trunks.dial()
-        trunks.charts["trunk"].clock.advance(31.9)
+        trunks.charts["trunk"].clock.advance(7.9)
         assert trunks.invites("b") == 0
         trunks.charts["trunk"].clock.advance(0.2)
         assert trunks.invites("b") == 1
+        trunks.answer("b", 200, body=sdp())
+        assert leg.state is LegState.ANSWERED
+        assert trunks.told == ["trunk trunk can't take the call (no answer): trying b"]
+        trunks.answer("trunk", 180)  # after all
+        assert trunks.charts["trunk"].last().method == "CANCEL"
+        trunks.charts["trunk"].clock.advance(60)
+        assert not trunks.charts["trunk"].phone.calls
+        assert leg.state is LegState.ANSWERED
+
+    def test_a_late_answer_of_the_silent_trunk_is_hung_up(self) -> None:
+        """RFC 3261, 13.2.2.4: acknowledged, then BYE."""
+        trunks = Trunks()
+        trunks.dial()
+        trunks.charts["trunk"].clock.advance(8.1)
+        trunks.answer("trunk", 200, body=sdp())
+        assert trunks.charts["trunk"].take()[-2:] == ["ACK", "BYE"]
+
+    def test_a_trunk_that_has_said_anything_is_waited_for(self) -> None:
+        trunks = Trunks()
+        leg = trunks.dial()
+        trunks.answer("trunk", 100)
+        trunks.charts["trunk"].clock.advance(50)
+        assert trunks.invites("b") == 0
+        assert leg.state is LegState.TRYING
+
+    def test_the_last_trunk_has_all_the_time_there_is(self) -> None:
+        trunks = Trunks()
+        leg = trunks.dial()
+        trunks.charts["trunk"].clock.advance(8.1)
+        trunks.charts["b"].clock.advance(31.9)
         assert leg.state is LegState.DIALING
+        trunks.charts["b"].clock.advance(0.2)  # timer B
+        assert causes(leg) == ("no_response", None)
 
     @pytest.mark.parametrize("code", [400, 403, 404, 480, 486, 488, 500, 600, 603])
     def test_a_word_on_the_callee_is_final(self, code: int) -> None:
