@@ -44,7 +44,7 @@ class TransactionLayer:
         self.on_stray: Callable[[Message, Hop], None] = lambda response, source: None
         self.on_sent: Callable[[Message, Hop], None] = lambda request, hop: None
         self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
-        self.connected: Callable[[Hop], bool] = lambda hop: True
+        self.connected: Callable[[Hop], bool] = lambda hop: not hop.reliable
         self.worked: Callable[[Hop, str], None] = lambda hop, method: None
         self.via: Callable[[str, Hop], str] | None = None
         self.undecided: set[Outgoing] = set()

@@ -83,7 +83,7 @@ class Network:
         """A double CRLF keeps a NAT's mapping open, and tells a dead connection (RFC 5626, 3.5.1)."""
         if flow.transport == "udp":
             self.udp.send(PING, flow)
-        self.streams.keep_alive(flow)
+        self.streams.keep_alive()
 
     # --- names ------------------------------------------------------------------------------------
 

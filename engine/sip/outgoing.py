@@ -52,6 +52,8 @@ class Outgoing:
         self._transaction: ClientTransaction | None = None
         self._switched: Hop | None = None
         self._tries = 0
+        self._reused = False
+        self._reconnected = False
         self._early = False
         self._over = False
         self._timer: TimerHandle | None = None
@@ -107,9 +109,10 @@ class Outgoing:
         self.request = layer.stamped(self.request, branch, hop)
         datagrams = hop._replace(transport="udp")
         self._switched = datagrams if hop.reliable and datagrams in self._hops else None
+        self._reused = hop.reliable and layer.connected(hop)
         # set before it starts: a transport may fail at once
         self._transaction = layer.client(
-            self.request, hop, self._receive, lambda: self._failed(""), self._failed
+            self.request, hop, self._receive, lambda: self._failed(""), self._on_error
         )
         if self._switched is not None:
             self._timer = layer.clock.call_later(SWITCH_PATIENCE, self._no_connection)
@@ -148,6 +151,15 @@ class Outgoing:
             log.info("no answer from %s, trying %s", transaction.destination, self._hops[0])
             self._layer.abandon(transaction)
             self._next()
+
+    def _on_error(self, why: str) -> None:
+        transaction = self._transaction
+        if self._reused and not self._reconnected and transaction is not None and not self._over:
+            self._reconnected = True  # it may have been dead for long: once more, by a new connection
+            self._hops.appendleft(transaction.destination)
+            self._next()
+        else:
+            self._failed(why)
 
     def _failed(self, why: str) -> None:
         transaction, switched = self._transaction, self._switched

@@ -207,6 +207,7 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         agent.on_answered = network.worked
         agent.layer.connected = network.connected
         network.streams.on_failed = agent.failed
+        network.streams.kept = lambda: agent.flow
         self.attach(agent)
         self._keep_alive()
 

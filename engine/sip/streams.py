@@ -128,7 +128,8 @@ class Streams:
     """Every connection of one phone.
 
     Set `on_message(data, hop)`, `on_failed(hop, why)` for a hop that can't be reached or whose
-    connection is gone, and `may_connect(host)` for those that come in; before anything is sent.
+    connection is gone, `may_connect(host)` for those that come in and `kept()`, the hop whose connection
+    is never closed to make room; before anything is sent.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class Streams:
         self.on_message: Callable[[bytes, Hop], None] = lambda data, hop: None
         self.on_failed: Callable[[Hop, str], None] = lambda hop, why: None
         self.may_connect: Callable[[str], bool] = lambda host: False
+        self.kept: Callable[[], Hop | None] = lambda: None
 
     def __len__(self) -> int:
         return len(self._standing) + len(self._opening)
@@ -172,9 +174,9 @@ class Streams:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def keep_alive(self, kept: Hop) -> None:
-        """Ping every connection; close those that nobody has used for long, but `kept`."""
-        now = asyncio.get_running_loop().time()
+    def keep_alive(self) -> None:
+        """Ping every connection; close those that nobody has used for long."""
+        now, kept = asyncio.get_running_loop().time(), self.kept()
         for hop, connection in list(self._standing.items()):
             if hop != kept and now - connection.heard_at > IDLE:
                 connection.end("nobody used it for long")
@@ -211,7 +213,8 @@ class Streams:
         return self._context
 
     def _make_room(self) -> None:
-        longest = min(self._standing.values(), key=lambda c: c.heard_at, default=None)
+        others = (c for hop, c in self._standing.items() if hop != self.kept())
+        longest = min(others, key=lambda c: c.heard_at, default=None)
         if longest is not None:
             longest.end("there are too many connections")
 

@@ -240,6 +240,7 @@ class TestLargeRequests:
         assert large.last_sent("INVITE").hop == ONE
 
     def test_one_that_stands_and_is_silent_is_no_reason_to_ask_twice(self, large: Chart) -> None:
+        large.agent.layer.connected = lambda hop: True
         call, _ = large.dial()
         large.clock.advance(32.1)
         assert {sent.hop for sent in large.sent} == {TCP}
@@ -288,6 +289,7 @@ class TestWay:
 
     def test_a_request_by_a_stream_is_answered_on_it(self, chart: Chart) -> None:
         """RFC 3261, 18.2.2: the connection that the request came by, whatever Via says."""
+        chart.agent.layer.connected = lambda hop: True
         chart.request("OPTIONS", source=("192.0.2.10", 40000, "tcp"))  # type: ignore[arg-type]
         assert chart.last_sent("200").hop == Hop("192.0.2.10", 40000, "tcp")
 
@@ -345,6 +347,18 @@ class TestReliable:
         call.accept()
         chart.clock.advance(1.6)
         assert chart.take() == ["180 Ringing", "200 OK", "200 OK", "200 OK"]
+
+    def test_a_connection_that_was_dead_already_is_replaced_once(self) -> None:
+        """It stood for long, perhaps for nobody: the request goes by a new one before anybody is told."""
+        chart = chart_with(TCP)
+        chart.agent.layer.connected = lambda hop: True
+        call, invite = chart.dial()
+        chart.agent.failed(TCP, "gone")
+        again = chart.last("INVITE")
+        assert again.via.branch != invite.via.branch
+        assert call.progress is LegState.DIALING
+        chart.agent.failed(TCP, "gone again")
+        assert call.cause == HangupCause("no_response", "network", None, "gone again")
 
     def test_an_invite_that_rings_outlives_its_connection(self) -> None:
         """Its answer may come by another one (RFC 3261, 18.2.2)."""

@@ -360,7 +360,8 @@ class TestBounds:
         for hop, far in ((kept, trunk), (left, other)):
             ours[0].send(b"x", hop)
             await far.until(b"x")
-        ours[0].keep_alive(kept)
+        ours[0].kept = lambda: kept
+        ours[0].keep_alive()
         await trunk.until(PING)
         async with asyncio.timeout(LIMIT_S):
             while ours[0].connected(left):
