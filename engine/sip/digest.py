@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.sip.message import Message
+from engine.sip.uri import CONTROL
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _STRENGTH = {"MD5": 1, "SHA-256": 2, "SHA-512-256": 3}
@@ -60,6 +61,8 @@ def challenges(response: Message) -> list[Challenge]:
             p = _parameters(parameters)
             if scheme.lower() != "digest" or "realm" not in p or "nonce" not in p:
                 continue
+            if any(CONTROL.search(text) for text in p.values()):
+                continue  # can't be given back in a header
             qop = tuple(q.strip().lower() for q in p.get("qop", "").split(",") if q.strip())
             stale = p.get("stale", "").lower() == "true"
             found.append(
@@ -71,7 +74,8 @@ def challenges(response: Message) -> list[Challenge]:
 def next_nonce(response: Message) -> str:
     """The nonce that a 2xx wants in the next request (RFC 7616, 3.5); empty where it names none."""
     found = _parameters((response.get("Authentication-Info") or "")[:MAX_CHALLENGE])
-    return found.get("nextnonce", "")
+    nonce = found.get("nextnonce", "")
+    return "" if CONTROL.search(nonce) else nonce
 
 
 def _schemes(value: str) -> list[tuple[str, str]]:

@@ -7,10 +7,12 @@ import re
 
 import pytest
 from charts import text
+from hypothesis import given
+from hypothesis import strategies as st
 from server_side import parameters, server_side
 
 from engine.sip.digest import Authenticator, Challenge, Credentials, challenges
-from engine.sip.message import Message
+from engine.sip.message import Message, build
 
 
 def response(code: int, *values: str) -> Message:
@@ -145,6 +147,14 @@ class TestChallenges:
         assert [(c.realm, c.nonce, c.algorithm) for c in found] == [
             ("r", "1,2", "SHA-256"), ("s", "3", ""), ("t", "4", ""),
         ]  # fmt: skip
+
+    @given(st.text(st.characters(exclude_characters="\r\n"), max_size=200))
+    def test_any_text_is_answered_or_left(self, told: str) -> None:
+        """Whatever comes, the next try can be built: nothing of it breaks out of its header."""
+        for value in (told, f"Digest {told}", f'Digest realm="{told}", nonce="n", opaque="{told}"'):
+            headers = Authenticator(Credentials("u", "p")).retry(response(401, value), invite())
+            again = build("INVITE sip:x SIP/2.0", [*invite().fields[:5], *headers])
+            assert len(again.fields) == 6 + len(headers)
 
     def test_an_endless_challenge_costs_little(self) -> None:
         value = "Digest " + '\\"' * 20000
