@@ -15,31 +15,28 @@ from typing import TYPE_CHECKING, Any
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPClient, SIPParseError
 
-from engine.legs import LegState
 from engine.sip.account import KNOWN_METHODS, USER_AGENT, Account
 from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator
 from engine.sip.hop import DEFAULT_PORTS, Hop, Target
 from engine.sip.layer import Found, TransactionLayer
 from engine.sip.message import Message, build, response_to
-from engine.sip.refer import ReferError, replaces_of
+from engine.sip.past import Past
+from engine.sip.refer import ReferError
 from engine.sip.refusal import refusal_of_malformed
 from engine.sip.registration import Registration
+from engine.sip.replacing import replaced_call
 from engine.sip.session_timer import MIN_SE, too_small
 from engine.sip.transaction import Clock, Send, ServerTransaction, cancel_of
 from engine.sip.uri import Uri, escape_user, is_ip, number
 
 if TYPE_CHECKING:
     from engine.sip.call import Call
-    from engine.sip.transfer import Transfer
 
 log = logging.getLogger(__name__)
 
 MAX_INBOUND = 16
 """Inbound calls ringing or up at once; one more is answered 486."""
-
-MAX_SUBSCRIPTIONS = 64
-"""Transfers that outlive their calls until the far end has reported, kept at once."""
 
 
 class UserAgent(SIPClient):  # type: ignore[misc]
@@ -86,8 +83,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         )
         self.calls: dict[str, Call] = {}
         self._leaving: dict[str, Call] = {}
-        self._ended: deque[Dialog] = deque(maxlen=64)
-        self._subscriptions: dict[str, Transfer] = {}
+        self.past = Past()
         self._strays: deque[tuple[str, str]] = deque(maxlen=64)
         self.malformed = self.ignored = 0
         self._malformed_told = float("-inf")
@@ -216,7 +212,8 @@ class UserAgent(SIPClient):  # type: ignore[misc]
 
     def knows(self, call_id: str) -> bool:
         """Whether a Call-ID is that of our registration or of a call of ours."""
-        return call_id in self.calls or call_id in self._leaving or call_id == self.registration.call_id
+        kept = call_id in self._leaving or call_id in self.past
+        return call_id in self.calls or kept or call_id == self.registration.call_id
 
     def _stamp_via(self, message: Message, source: Hop) -> None:
         """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""
@@ -242,17 +239,22 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             else:
                 self.respond(transaction, 481)
         elif request.to.tag:
-            self._after_the_call(request, transaction)
+            if not self.past.take(request, transaction):
+                self.respond(transaction, 481)
         elif not _known_scheme(request):
             self.respond(transaction, 416)
         elif unsupported := self.account.unsupported(request):
             self.respond(transaction, 420, [("Unsupported", unsupported)])
+        elif request.method != "INVITE" and request.get("Replaces") and self.account.accept_transfer:
+            self.respond(transaction, 400)  # RFC 3891, 3
         elif request.method == "OPTIONS":
             self.respond(transaction, 200, self.capabilities())
         elif request.method == "INVITE":
             self._inbound(request, transaction)
         elif request.method in ("BYE", "INFO", "PRACK", "UPDATE"):
             self.respond(transaction, 481)  # they live within a dialog
+        elif request.method == "REFER" and self.account.accept_transfer:
+            self.respond(transaction, 603)  # only within a call
         else:
             self.respond(transaction, 405 if request.method in KNOWN_METHODS else 501)
 
@@ -265,22 +267,6 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         """What the answer to OPTIONS tells beside Allow (11.2)."""
         return [("Accept", "application/sdp, application/dtmf-relay, application/dtmf"),
                 ("Supported", self.account.supported)]  # fmt: skip
-
-    def _after_the_call(self, request: Message, transaction: ServerTransaction) -> None:
-        """A request in a dialog whose call is over: reports of a transfer may still come (RFC 5057, 2)."""
-        transfer = self._subscriptions.get(request.call_id)
-        if transfer is not None and request.method == "NOTIFY" and transfer.matches(request):
-            transfer.receive(request, transaction)
-        else:
-            self.respond(transaction, 481)
-
-    def keep_subscription(self, call_id: str, transfer: Transfer) -> None:
-        """Hand a transfer the reports that come after its call has ended, until `drop_subscription`."""
-        if len(self._subscriptions) < MAX_SUBSCRIPTIONS:
-            self._subscriptions[call_id] = transfer
-
-    def drop_subscription(self, call_id: str) -> None:
-        self._subscriptions.pop(call_id, None)
 
     def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
         if request.call_id in self.calls:
@@ -306,30 +292,19 @@ class UserAgent(SIPClient):  # type: ignore[misc]
             self.on_inbound(request, transaction)
 
     def _replace(self, request: Message, transaction: ServerTransaction) -> None:
-        """An INVITE that is to take the place of one of our dialogs (RFC 3891, 3)."""
+        """An INVITE that is to take the place of one of our dialogs."""
         try:
-            wanted = replaces_of(request)
+            old = replaced_call(request, self.calls, self.past)
         except ReferError as error:
             self.respond(transaction, error.code)
-            return
-        assert wanted is not None
-        old = self.calls.get(wanted.call_id)
-        if old is not None and old.dialog is not None and wanted.names(old.dialog):
-            if old.progress is not LegState.ANSWERED:
-                self.respond(transaction, 481)  # it rings here: who called is the one to be replaced
-            elif wanted.early_only:
-                self.respond(transaction, 486)
-            else:
-                self.on_replacing(request, transaction, old)
         else:
-            over = any(wanted.names(dialog) for dialog in self._ended)
-            self.respond(transaction, 603 if over else 481)
+            self.on_replacing(request, transaction, old)
 
     def forget(self, call: Call) -> None:
         """A call is over."""
         self.calls.pop(call.call_id, None)
         if call.dialog is not None:
-            self._ended.append(call.dialog)
+            self.past.remember(call.dialog)
 
     def _refuse_inbound(self, request: Message, transaction: ServerTransaction) -> None:
         self.respond(transaction, 480)

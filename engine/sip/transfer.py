@@ -161,7 +161,7 @@ class Transfer:
         if self.state == "holding":
             self.call_changed()
         elif not self.over:
-            self._call.agent.keep_subscription(self._call.call_id, self)
+            self._call.agent.past.keep(self._call.call_id, self)
 
     def matches(self, request: Message) -> bool:
         """Whether a request after the call's end is in its dialog, and new."""
@@ -188,7 +188,7 @@ class Transfer:
         self._stop_waiting()
         self.state, self.reason = state, why or self.reason
         call = self._call
-        call.agent.drop_subscription(call.call_id)
+        call.agent.past.drop(call.call_id)
         if state == "failed" and self._held_here and call.progress is LegState.ANSWERED:
             try:
                 call.hold(False)

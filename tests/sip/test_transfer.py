@@ -171,7 +171,7 @@ class TestBlind:
         chart.request("BYE", call, cseq=10)
         chart.clock.advance(300)
         assert reports[-1].startswith("transferred to 5559876: it left without a word")
-        assert chart.agent._subscriptions == {}
+        assert len(chart.agent.past) == 0
         assert chart.clock.pending == 0
 
     def test_norefersub_is_put_up_with(self, chart: Chart, reports: list[str]) -> None:
@@ -221,7 +221,7 @@ class TestBlind:
         assert chart.last().method == "BYE"
         chart.answer(chart.last(), 200, "OK")
         chart.clock.advance(300)
-        assert chart.agent._subscriptions == {}
+        assert len(chart.agent.past) == 0
         assert chart.clock.pending == 0
 
 
