@@ -12,13 +12,13 @@ import pytest
 from certificates import Authority
 from charts import FakeMedia
 from kamailio import PASSWORD, Kamailio
-from peers import LIMIT_S, Sipp
+from peers import LIMIT_S, Sipp, offhook
 
 from engine.cli.check import run_check
 from engine.legs import HangupCause, LegState
 from engine.sip.account import Account
 from engine.sip.call import Call
-from engine.sip.hop import Transport
+from engine.sip.hop import Target, Transport
 from engine.sip.phone import Phone
 from engine.sip.registration import RegistrationState
 from engine.sip.tls import TlsTerms
@@ -37,11 +37,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kamailio]:
 class User:
     """A phone of ours at the proxy, and a wait for what becomes of it."""
 
-    def __init__(self, proxy: Kamailio, transport: Transport, user: str, **more: object) -> None:
-        port = proxy.tls_port if transport == "tls" else proxy.port
-        fields = {"username": user, "password": PASSWORD, "transport": transport,
-                  "tls": TlsTerms(str(proxy.authority.ca)), "domain": "offhook.test", **more}  # fmt: skip
-        account = Account("127.0.0.1", port, **fields)  # type: ignore[arg-type]
+    def __init__(self, at: Kamailio, transport: Transport, user: str, **more: object) -> None:
+        port = at.tls_port if transport == "tls" else at.port
+        fields = {
+            "host": "127.0.0.1", "port": port, "username": user, "password": PASSWORD,
+            "domain": "offhook.test", "transport": transport,
+            "tls": TlsTerms(str(at.authority.ca)), **more,
+        }  # fmt: skip
+        account = Account(**fields)  # type: ignore[arg-type]
         self.phone = Phone("", 0, user, "", "127.0.0.1", None, 0, account=account, media=FakeMedia())
         self.changed = asyncio.Event()
         self.inbound: list[Call] = []
@@ -117,6 +120,31 @@ async def test_a_call_through_the_proxy(
         call.hangup_leg()
         await asyncio.to_thread(far.wait)
         assert call.cause == HangupCause("normal", "us")
+    finally:
+        far.close()
+
+
+async def test_an_outbound_proxy_gets_everything(proxy: Kamailio, user: Make) -> None:
+    """RFC 3261, 8.1.2: the trunk's own name leads nowhere; the proxy's URI says where and how to go."""
+    edge = Target("127.0.0.1", proxy.port, "tcp")
+    one = await user(proxy, "udp", "1001", host="offhook.test", port=0, proxy=edge)
+    await one.until(lambda: one.state is RegistrationState.REGISTERED)
+    assert one.phone.agent is not None
+    assert one.phone.agent.flow == edge
+
+
+def test_offhook_call_over_tls(proxy: Kamailio, tmp_path: Path) -> None:
+    """RFC 3261, 26.2.1: registered, challenged, routed and hung up over one verified connection."""
+    far = Sipp(tmp_path)
+    far.port = proxy.far
+    far.start("proxied")
+    try:
+        settings = [f"trunk.server=localhost:{proxy.tls_port}", "trunk.transport=tls",
+                    f"trunk.tls_ca={proxy.authority.ca}", "trunk.domain=offhook.test"]  # fmt: skip
+        given = [word for setting in settings for word in ("--set", setting)]
+        status, events = offhook("call 5551234 --hangup-after 0.3", 0, *given, register=True)
+        far.wait()
+        assert (status, events[-1]["answered"]) == (0, True)
     finally:
         far.close()
 
