@@ -88,6 +88,7 @@ class Talks:
             over.cancel()
             leg.hangup()
             seat.release()
+            self._remind()
 
     # --- calls placed beside another ---------------------------------------------------------------
 
@@ -128,6 +129,7 @@ class Talks:
                 over.cancel()
             leg.hangup()
             seat.release()
+            self._remind()
 
     async def _placed(self, leg: Leg, ring_timeout: float) -> HangupCause | None:
         """Wait for the answer, early media at the operator's ear; None, or why there is none."""
@@ -199,6 +201,12 @@ class Talks:
             except InvalidStateError:
                 pass  # it is being changed; it hears nothing meanwhile
         return parked
+
+    def _remind(self) -> None:
+        """The call at the headset is over: is anybody still waiting there?"""
+        for leg in self._engine.line.legs.values():
+            if leg.parked and leg.state is LegState.ANSWERED:
+                self._engine.tell("warning", f"{leg.number} is still on hold", leg.id)
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

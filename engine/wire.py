@@ -48,7 +48,7 @@ def _transfer(of: TrunkLeg) -> str:
     if of.coming is not None:
         return f"transferred by the far end: calling {of.coming.number}"
     sent = of.call.transfers.sent
-    return sent.in_words if sent is not None else ""
+    return sent.in_words if sent is not None and not sent.over else ""
 
 
 def traced(ring: Ring) -> messages.Traced:

@@ -318,7 +318,7 @@ class Leg(Up, frozen=True, tag="leg"):
     """The other leg's id, `sound` for the headset, empty while not bridged."""
     codec: str = ""
     transfer: str = ""
-    """How far a transfer of this leg has come, in words; empty where none was asked for."""
+    """How far a transfer of this leg has come, in words; empty where none is under way."""
     answered_at: float | None = None
     q850: int | None = None
     """The ISDN cause (Q.850) of its end, where the far end gave one."""

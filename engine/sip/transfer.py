@@ -215,6 +215,6 @@ class Transfer:
         if self.code is not None:
             return f"the transfer to {self.to}: {self.code} {self.reason}".strip()
         return {
-            "holding": f"holding for the transfer to {self.to}",
-            "asked": f"asked to be transferred to {self.to}",
-        }.get(self.state, f"the transfer to {self.to} is accepted")
+            "holding": f"holding the call, to transfer it to {self.to}",
+            "asked": f"asking the far end to call {self.to}",
+        }.get(self.state, f"the far end is calling {self.to}")

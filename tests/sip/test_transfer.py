@@ -65,8 +65,8 @@ class TestBlind:
         assert chart.take() == ["200 OK", "200 OK", "200 OK", "BYE"]
         assert call.cause == HangupCause("normal", "us", None, "transferred to 5559876")
         assert reports == [
-            "asked to be transferred to 5559876",
-            "the transfer to 5559876 is accepted",
+            "asking the far end to call 5559876",
+            "the far end is calling 5559876",
             "the transfer to 5559876: 100 Trying",
             "the transfer to 5559876: 180 Ringing",
             "transferred to 5559876",

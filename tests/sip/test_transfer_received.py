@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from charts import TRUNK, Chart, sdp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.legs import HangupCause, LegState
 from engine.sip.account import Account
@@ -345,4 +347,46 @@ class TestReplaced:
             "INVITE", body=sdp(), headers=[f"Replaces: {value}"], source=("203.0.113.9", 5060), trusted=False
         )
         assert chart.take() == []
+        assert call.progress is LegState.ANSWERED
+
+
+class TestGarbage:
+    @settings(max_examples=60, deadline=None)
+    @given(value=st.text(alphabet=st.characters(blacklist_characters="\r\n", codec="utf-8"), max_size=60))
+    @pytest.mark.parametrize("header", ["Refer-To", "Referred-By", "Refer-Sub"])
+    def test_of_any_kind_in_a_refer_is_refused_or_taken(self, header: str, value: str) -> None:
+        chart = Referred(replace(OFF, accept_transfer=True))
+        call, _ = chart.answered()
+        chart.refer(call, 10, *([] if header == "Refer-To" else [TARGET]), f"{header}: {value}")
+        for referral in chart.referrals:
+            referral.accept()
+            try:
+                chart.phone.prepare_referred(referral).begin()
+            except ValueError:
+                referral.report(503)
+        assert chart.sent
+        assert call.progress is LegState.ANSWERED
+
+    @settings(max_examples=60, deadline=None)
+    @given(value=st.text(alphabet=st.characters(blacklist_characters="\r\n", codec="utf-8"), max_size=60))
+    @pytest.mark.parametrize("header", ["Event", "Subscription-State", "Content-Type"])
+    def test_of_any_kind_in_a_report_is_answered(self, header: str, value: str) -> None:
+        chart = Referred(OFF)
+        call, _ = chart.answered()
+        call.transfers.ask("5559876")
+        chart.answer(chart.last("INVITE"), 200, "OK", body=sdp(direction="recvonly", version=2))
+        chart.answer(chart.last("REFER"), 202, "Accepted")
+        chart.sent.clear()
+        headers = [*(["Event: refer"] if header != "Event" else []), f"{header}: {value}"]
+        chart.request("NOTIFY", call, cseq=10, headers=headers)
+        assert chart.sent[0].message.code in (200, 489)
+        assert call.progress is LegState.ANSWERED
+
+    @settings(max_examples=60, deadline=None)
+    @given(value=st.text(alphabet=st.characters(blacklist_characters="\r\n", codec="utf-8"), max_size=80))
+    def test_of_any_kind_in_a_replaces_is_refused(self, value: str) -> None:
+        chart = Referred(replace(OFF, accept_transfer=True))
+        call, _ = chart.answered()
+        chart.request("INVITE", call_id="other", body=sdp(), headers=[f"Replaces: {value}"])
+        assert chart.last().code in (400, 481)
         assert call.progress is LegState.ANSWERED
