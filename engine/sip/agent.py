@@ -67,6 +67,7 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         self.layer = TransactionLayer(clock, self._send)
         self.layer.on_request = self._on_request
         self.layer.on_ack = self._on_ack
+        self.layer.refuses = self._refuses
         self.layer.on_cancel = self._on_cancel
         self.layer.on_stray = self._on_stray
         self.layer.via = self.via
@@ -214,6 +215,11 @@ class UserAgent(SIPClient):  # type: ignore[misc]
         """Whether a Call-ID is that of our registration or of a call of ours."""
         kept = call_id in self._leaving or call_id in self.past
         return call_id in self.calls or kept or call_id == self.registration.call_id
+
+    def _refuses(self, request: Message) -> int:
+        """481 for a request within a dialog that is none of ours."""
+        within = request.to.tag and request.method != "CANCEL" and request.version == "SIP/2.0"
+        return 481 if within and not self.knows(request.call_id) else 0
 
     def _stamp_via(self, message: Message, source: Hop) -> None:
         """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 OURS_RATE, OURS_BURST = 2000.0, 500.0
 WITHIN_RATE, WITHIN_BURST = 500.0, 500.0
-NEW_RATE, NEW_BURST = 50.0, 100.0
+NEW_RATE, NEW_BURST = 20.0, 60.0
 STRANGER_RATE, STRANGER_BURST = 100.0, 50.0
 """Messages a second (and at once): of our calls and registration; then of the trunk's others those within
 some transaction or dialog, and those that begin something; then strangers'."""

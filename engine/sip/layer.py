@@ -9,6 +9,7 @@ from engine.sip.dialog import new_tag
 from engine.sip.hop import DEFAULT_PORTS, Hop, Target
 from engine.sip.message import Message, response_to
 from engine.sip.outgoing import Outgoing
+from engine.sip.refusal import steady_tag
 from engine.sip.transaction import ClientTransaction, Clock, Send, ServerTransaction, cancel_of
 
 Found = Callable[[Sequence[Hop], str], None]
@@ -30,7 +31,8 @@ class TransactionLayer:
     each request as it leaves.
 
     `locate`, `connected` and `worked` are the transports': the hops of a target, at once or later;
-    whether a connection stands; and which hop has answered. `via` writes ours.
+    whether a connection stands; and which hop has answered. `via` writes ours. `refuses(request)` is the
+    status of a request that is refused without a transaction, 0 for any other.
     """
 
     def __init__(self, clock: Clock, send: Send) -> None:
@@ -42,6 +44,7 @@ class TransactionLayer:
         self.on_ack: Callable[[Message], None] = lambda ack: None
         self.on_cancel: Callable[[ServerTransaction, Message], None] = lambda transaction, cancel: None
         self.on_stray: Callable[[Message, Hop], None] = lambda response, source: None
+        self.refuses: Callable[[Message], int] = lambda request: 0
         self.on_sent: Callable[[Message, Hop], None] = lambda request, hop: None
         self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
         self.connected: Callable[[Hop], bool] = lambda hop: not hop.reliable
@@ -180,16 +183,26 @@ class TransactionLayer:
                 self.on_ack(request)
         elif existing is not None and existing.request.method == request.method:
             existing.receive_again()
-        elif len(self._servers) >= MAX_TRANSACTIONS:
-            self._reply(request, source)(response_to(request, 503, to_tag=new_tag()).raw, source)
+        elif code := self.refuses(request):
+            self._refuse(request, source, code)
+        elif len(self._servers) >= MAX_TRANSACTIONS * (2 if request.to.tag else 1):  # room for our calls
+            self._refuse(request, source, 503)
         else:
             self._new_server(request, source, key)
+
+    def _refuse(self, request: Message, source: Hop, code: int) -> None:
+        """Answer without state (8.2.7): a flood of such requests must leave nothing behind."""
+        answer = response_to(request, code, to_tag=steady_tag(request.raw))
+        self._reply(request, source)(answer.raw, source)
 
     def _new_server(self, request: Message, source: Hop, key: tuple[str, ...]) -> None:
         if request.method == "CANCEL":
             key = (*key, "CANCEL")
             if again := self._servers.get(key):
                 again.receive_again()
+                return
+            if key[:-1] not in self._servers:
+                self._refuse(request, source, 481)
                 return
 
         def ended() -> None:
@@ -200,11 +213,9 @@ class TransactionLayer:
         if request.method != "CANCEL":
             self.on_request(request, transaction)
             return
-        target = self._servers.get(key[:-1])
-        tag = (target.to_tag if target else "") or new_tag()
-        transaction.respond(response_to(request, 200 if target else 481, to_tag=tag))
-        if target is not None:
-            self.on_cancel(target, request)
+        target = self._servers[key[:-1]]
+        transaction.respond(response_to(request, 200, to_tag=target.to_tag or new_tag()))
+        self.on_cancel(target, request)
 
     def _reply(self, request: Message, source: Hop) -> Send:
         """Sends responses by the connection that the request came by; without it, to Via (18.2.2)."""

@@ -16,6 +16,11 @@ _KEY = secrets.token_bytes(16)
 MAX_REASON = 100
 
 
+def steady_tag(request: bytes) -> str:
+    """A To tag that is the same for each repetition of a request, and that nobody can guess."""
+    return hashlib.blake2b(request, key=_KEY, digest_size=8).hexdigest()
+
+
 def refusal_of_malformed(data: bytes, why: str = "") -> bytes | None:
     """505 for another version of SIP, else 400 with `why` in its reason phrase, and what can be copied of
     the request (8.2.6.2). None for what is no request, and for ACK.
@@ -30,7 +35,7 @@ def refusal_of_malformed(data: bytes, why: str = "") -> bytes | None:
     copied = [line[:MAX_LINE] for line in lines[:MAX_HEADERS] if _COPIED.fullmatch(line)]
     if not any(line[:1] in b"vV" for line in copied):
         return None  # nothing says whose it is
-    tag = hashlib.blake2b(head, key=_KEY, digest_size=8).hexdigest().encode()
+    tag = steady_tag(head).encode()
     copied = [line + b";tag=" + tag if _TO.match(line) and not _TAG.search(line) else line for line in copied]
     if request[2] == b"SIP/2.0":
         detail = re.sub(r"[^ -~]", "?", why)[:MAX_REASON]

@@ -84,6 +84,31 @@ def test_transactions_of_the_far_end_are_bounded(chart: Chart, monkeypatch: pyte
     assert chart.take() == ["200 OK"] * 10 + ["503 Service Unavailable"] * 5
 
 
+def test_what_belongs_to_no_call_of_ours_leaves_no_state(chart: Chart) -> None:
+    """RFC 3261, 8.2.7, 9.2 and 12.2.2: 481, the same each time, without a transaction."""
+    for method in ("BYE", "INVITE", "UPDATE"):
+        for _ in range(2):
+            chart.request(method, to="<sip:b@h>;tag=made-up", call_id="nobody", branch=f"z9hG4bK{method}")
+    for _ in range(2):
+        chart.request("CANCEL", call_id="nobody", branch="z9hG4bKc")
+    assert chart.take() == ["481 Call/Transaction Does Not Exist"] * 8
+    assert chart.raw[-1].splitlines()[:-1] == chart.raw[-2].splitlines()[:-1]
+    assert len(chart.agent.layer) == 0
+
+
+def test_a_full_table_still_has_room_for_the_calls_that_are_up(
+    chart: Chart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer, "MAX_TRANSACTIONS", 10)
+    call = chart.taken()
+    for number in range(15):
+        chart.request("OPTIONS", call_id=f"c{number}")
+    assert "503 Service Unavailable" in chart.take()
+    chart.request("BYE", call, cseq=9)
+    assert chart.take() == ["200 OK"]
+    assert call.progress is LegState.ENDED
+
+
 def test_transactions_that_the_far_end_makes_us_begin_are_bounded(
     chart: Chart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
