@@ -148,7 +148,7 @@ class TestChallenges:
             ("r", "1,2", "SHA-256"), ("s", "3", ""), ("t", "4", ""),
         ]  # fmt: skip
 
-    @given(st.text(st.characters(exclude_characters="\r\n"), max_size=200))
+    @given(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=200))
     def test_any_text_is_answered_or_left(self, told: str) -> None:
         """Whatever comes, the next try can be built: nothing of it breaks out of its header."""
         for value in (told, f"Digest {told}", f'Digest realm="{told}", nonce="n", opaque="{told}"'):
