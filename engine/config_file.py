@@ -7,10 +7,9 @@ its key path, what was found and what is allowed.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -26,12 +25,9 @@ from engine.config import (
     Config,
     Rule,
     Trunk,
-    port_range,
-    split_host_port,
-    split_proxy,
     trunk_path,
 )
-from engine.dial_rules import RuleError, compiled
+from engine.config_checks import check, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +79,19 @@ def load(
         if name not in sections:
             problems.append(Problem(name, "an unknown section", _did_you_mean(name, sections)))
         elif not isinstance(table, dict):
-            problems.append(Problem(name, _show(table), f"a section is allowed: [{name}]"))
+            problems.append(Problem(name, shown(table), f"a section is allowed: [{name}]"))
         elif name == "trunks":
             values[name] = _trunks(table, problems)
         else:
             values[name] = _section(name, sections[name], table, problems)
     config = Config(**values)
     config = _password(config, path, environ, problems)
-    _cross_checks(config, need_trunk, problems)
+
+    def add(key: str, found: str | None, allowed: str) -> None:
+        if not any(p.key == key for p in problems):
+            problems.append(Problem(key, found, allowed))
+
+    check(config, need_trunk, add)
     if problems:
         raise ConfigError(source, problems)
     return config
@@ -115,7 +116,7 @@ def _override(raw: dict[str, Any], item: str, problems: list[Problem]) -> None:
     section, dot, name = key.strip().partition(".")
     if not equals or not dot or not name:
         problems.append(
-            Problem(f"--set {item.split('=')[0]}", _show(item.split("=")[0]), "section.key=value is allowed")
+            Problem(f"--set {item.split('=')[0]}", shown(item.split("=")[0]), "section.key=value is allowed")
         )
         return
     table = raw.setdefault(section, {})
@@ -124,7 +125,7 @@ def _override(raw: dict[str, Any], item: str, problems: list[Problem]) -> None:
             outer, _, name = name.partition(".")
             table = table.setdefault(outer, {})
             if not isinstance(table, dict):
-                problems.append(Problem(f"{section}.{outer}", _show(table), f"a table is needed for {key}"))
+                problems.append(Problem(f"{section}.{outer}", shown(table), f"a table is needed for {key}"))
                 return
         table[name] = _Text(text)
 
@@ -162,8 +163,8 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
         try:
             good[key] = msgspec.convert(value, hint, strict=True)
         except msgspec.ValidationError:
-            shown = "a value" if "password" in key else _show(value)
-            problems.append(Problem(where, shown, _allowed(hint)))
+            found = "a value" if "password" in key else shown(value)
+            problems.append(Problem(where, found, _allowed(hint)))
     return kind(**good)
 
 
@@ -176,7 +177,7 @@ def _trunks(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Trunk]
             allowed = f"a trunk's name is 1-20 of A-Z a-z 0-9 _ -, and not {FIRST_TRUNK}"
             problems.append(Problem(path, "a bad name", allowed))
         elif not isinstance(table, dict):
-            problems.append(Problem(path, _show(table), f"a section is allowed: [{path}]"))
+            problems.append(Problem(path, shown(table), f"a section is allowed: [{path}]"))
         else:
             found[name] = _section(path, Trunk, table, problems)
     return found
@@ -225,13 +226,6 @@ _PATTERNS = {
 }
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = repr(str(value)) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(name, names, 1)
@@ -266,7 +260,7 @@ def _secret(
             problems.append(
                 Problem(
                     f"{trunk_path(name)}.password_file",
-                    _show(trunk.password_file),
+                    shown(trunk.password_file),
                     "a readable text file with the password alone is needed",
                 )
             )
@@ -276,120 +270,3 @@ def _secret(
             variable = f"{PASSWORD_ENV}_{name.upper().replace('-', '_')}"
         secret = environ.get(variable, "")
     return secret
-
-
-def _cross_checks(config: Config, need_trunk: bool, problems: list[Problem]) -> None:
-    def add(key: str, found: str | None, allowed: str) -> None:
-        if not any(p.key == key for p in problems):
-            problems.append(Problem(key, found, allowed))
-
-    for name, trunk in config.all_trunks.items():
-        _check_trunk(trunk_path(name), trunk, need_trunk, add)
-        if trunk.listen and not _same_address(trunk.listen, config.sip.listen):
-            allowed = f"the address of sip.listen ({config.sip.listen}) is needed, since audio comes in there"
-            add(f"{trunk_path(name)}.listen", _show(trunk.listen), allowed)
-    if not _is_host_port(config.sip.listen, literal=True):
-        add(
-            "sip.listen",
-            _show(config.sip.listen),
-            "address:port is allowed, such as 0.0.0.0:5060 (port 0: any)",
-        )
-    try:
-        port_range(config.rtp.ports)
-    except ValueError:
-        add(
-            "rtp.ports",
-            _show(config.rtp.ports),
-            "low-high is allowed, such as 16384-16583, from 1024 to 65535",
-        )
-    if not config.rtp.codecs:
-        add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU, G722, opus is needed")
-    elif len(set(config.rtp.codecs)) < len(config.rtp.codecs):
-        add("rtp.codecs", str(config.rtp.codecs), "name each codec once")
-    if config.operator.mode != "headset" and not config.operator.agents:
-        add(
-            "operator.agents",
-            "an empty list",
-            f'operator.mode = "{config.operator.mode}" needs an agent\'s number',
-        )
-    if config.compliance.calling_hours != "off":
-        begin, _, end = config.compliance.calling_hours.partition("-")
-        if begin >= end:
-            add(
-                "compliance.calling_hours",
-                _show(config.compliance.calling_hours),
-                "the first time must be before the second",
-            )
-    for section, key in (
-        ("dialer", "wait_tone"),
-        ("compliance", "do_not_call"),
-        ("compliance", "message"),
-    ):
-        value = getattr(getattr(config, section), key)
-        if value and value != "ringback" and not Path(value).expanduser().is_file():
-            add(f"{section}.{key}", _show(value), "the file does not exist; a readable file is needed")
-
-
-def _check_trunk(
-    path: str, trunk: Trunk, needed: bool, add: Callable[[str, str | None, str], None]
-) -> None:
-    if needed and not trunk.server:
-        add(f"{path}.server", None, "the trunk's host or host:port is needed")
-    if trunk.server and not _is_host_port(trunk.server):
-        allowed = "host or host:port is allowed, such as sip.example.com:5060"
-        add(f"{path}.server", _show(trunk.server), allowed)
-    if trunk.proxy and not _is_proxy(trunk.proxy):
-        allowed = "host, host:port or a URI is allowed, such as sip:proxy.example.com;transport=tcp"
-        add(f"{path}.proxy", _show(trunk.proxy), allowed)
-    if trunk.tls_ca and not Path(trunk.tls_ca).expanduser().is_file():
-        add(f"{path}.tls_ca", _show(trunk.tls_ca), "the file does not exist; a PEM file is needed")
-    if trunk.listen and not _is_host_port(trunk.listen, literal=True):
-        allowed = "address:port is allowed, such as 0.0.0.0:5062 (port 0: any)"
-        add(f"{path}.listen", _show(trunk.listen), allowed)
-    if needed and trunk.register and not trunk.username:
-        add(f"{path}.username", None, f"the account's user name is needed, or {path}.register = false")
-    for key in ("username", "auth_username", "from_user", "domain", "display_name", "password"):
-        if any(ord(c) < 32 for c in getattr(trunk, key)):
-            add(f"{path}.{key}", "a control character", "printable text is allowed")
-    if trunk.caller_id and trunk.caller_id not in trunk.caller_ids:
-        listed = ", ".join(trunk.caller_ids) or "the list is empty"
-        add(f"{path}.caller_id", _show(trunk.caller_id), f"one of {path}.caller_ids is allowed: {listed}")
-    if trunk.identity != "none" and not trunk.caller_ids:
-        add(f"{path}.identity", _show(trunk.identity), f"{path}.caller_ids must hold the numbers to be shown")
-    if trunk.number_format == "national" and not trunk.country:
-        add(f"{path}.number_format", _show("national"), f"{path}.country is needed for it, such as cn")
-    for place, rule in enumerate(trunk.rules):
-        try:
-            compiled(rule)
-        except RuleError as error:
-            add(f"{path}.rules[{place}]", _show(rule.match), str(error))
-    for prefix in trunk.prefixes:
-        if not re.fullmatch(r"\+?[0-9*#]{1,15}", prefix, re.ASCII):
-            allowed = "the first digits of numbers are allowed, such as +86 or 00"
-            add(f"{path}.prefixes", _show(prefix), allowed)
-
-
-def _is_proxy(text: str) -> bool:
-    try:
-        host, _, _ = split_proxy(text)
-    except ValueError:
-        return False
-    return _is_host_port(host)
-
-
-def _same_address(listen: str, other: str) -> bool:
-    try:
-        hosts = {split_host_port(text)[0] for text in (listen, other)}
-    except ValueError:
-        return True  # told elsewhere
-    return len(hosts) == 1 or split_host_port(other)[0] in ("0.0.0.0", "::")
-
-
-def _is_host_port(text: str, literal: bool = False) -> bool:
-    try:
-        host, _ = split_host_port(text)
-        if literal:
-            ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return bool(re.fullmatch(r"[A-Za-z0-9._:\-]+", host))

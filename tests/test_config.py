@@ -252,6 +252,9 @@ def test_what_a_trunk_shows_and_dials_is_checked() -> None:
     )
     assert "trunk.caller_ids must hold" in found["trunk.identity"]
     assert "trunk.country is needed" in found["trunk.number_format"]
+    further = ["trunks.b.server=b", "trunks.b.username=2", "trunks.b.number_format=national"]
+    assert "trunks.b.country is needed" in problems(*GOOD, *further)["trunks.b.number_format"]
+    assert load(None, [*GOOD, *further, "trunk.country=cn"], {}).trunks["b"].number_format == "national"
     assert "'abc'" in found["trunk.prefixes"]
     assert "address:port" in found["trunk.listen"]
     elsewhere = problems(*GOOD, "trunk.listen=127.0.0.2:5060", "sip.listen=127.0.0.1:0")

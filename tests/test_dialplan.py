@@ -196,6 +196,13 @@ class TestCommand:
         assert "Request-URI: sip:9110@sip.a.example" in said
         assert "guards: never: 110 is an emergency number" in said
 
+    def test_the_page_shows_what_it_says(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        page = (Path(__file__).parents[1] / "docs" / "trunks.md").read_text("utf-8")
+        _, toml, _, said, *_ = page.split("```")
+        (file := tmp_path / "config.toml").write_text(toml.removeprefix("toml"))
+        assert run_dialplan("010 6000 0000", file, [], False) == 0
+        assert capsys.readouterr().out.strip() == said.strip()
+
     def test_what_is_no_number_is_one_sentence(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run_dialplan("call me", None, TRUNK, False) == 2
         assert "is not a number" in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""What a configuration's values must be beyond their types: ports, files, one key against another."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
+from engine.dial_rules import RuleError, compiled
+
+Add = Callable[[str, str | None, str], None]
+"""Called with a key, what was found there (None: nothing) and what is allowed."""
+
+
+def shown(value: Any) -> str:
+    """A value as a report of mistakes shows it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(str(value)) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def check(config: Config, need_trunk: bool, add: Add) -> None:
+    """Tell `add` of every value that does not go with the others."""
+    for name, trunk in config.all_trunks.items():
+        _check_trunk(trunk_path(name), trunk, need_trunk, add)
+        if trunk.number_format == "national" and not (trunk.country or config.trunk.country):
+            allowed = f"{trunk_path(name)}.country is needed for it, such as cn"
+            add(f"{trunk_path(name)}.number_format", shown("national"), allowed)
+        if trunk.listen and not _same_address(trunk.listen, config.sip.listen):
+            allowed = f"the address of sip.listen ({config.sip.listen}) is needed, since audio comes in there"
+            add(f"{trunk_path(name)}.listen", shown(trunk.listen), allowed)
+    if not _is_host_port(config.sip.listen, literal=True):
+        add(
+            "sip.listen",
+            shown(config.sip.listen),
+            "address:port is allowed, such as 0.0.0.0:5060 (port 0: any)",
+        )
+    try:
+        port_range(config.rtp.ports)
+    except ValueError:
+        add(
+            "rtp.ports",
+            shown(config.rtp.ports),
+            "low-high is allowed, such as 16384-16583, from 1024 to 65535",
+        )
+    if not config.rtp.codecs:
+        add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU, G722, opus is needed")
+    elif len(set(config.rtp.codecs)) < len(config.rtp.codecs):
+        add("rtp.codecs", str(config.rtp.codecs), "name each codec once")
+    if config.operator.mode != "headset" and not config.operator.agents:
+        add(
+            "operator.agents",
+            "an empty list",
+            f'operator.mode = "{config.operator.mode}" needs an agent\'s number',
+        )
+    if config.compliance.calling_hours != "off":
+        begin, _, end = config.compliance.calling_hours.partition("-")
+        if begin >= end:
+            add(
+                "compliance.calling_hours",
+                shown(config.compliance.calling_hours),
+                "the first time must be before the second",
+            )
+    for section, key in (
+        ("dialer", "wait_tone"),
+        ("compliance", "do_not_call"),
+        ("compliance", "message"),
+    ):
+        value = getattr(getattr(config, section), key)
+        if value and value != "ringback" and not Path(value).expanduser().is_file():
+            add(f"{section}.{key}", shown(value), "the file does not exist; a readable file is needed")
+
+
+def _check_trunk(path: str, trunk: Trunk, needed: bool, add: Add) -> None:
+    if needed and not trunk.server:
+        add(f"{path}.server", None, "the trunk's host or host:port is needed")
+    if trunk.server and not _is_host_port(trunk.server):
+        allowed = "host or host:port is allowed, such as sip.example.com:5060"
+        add(f"{path}.server", shown(trunk.server), allowed)
+    if trunk.proxy and not _is_proxy(trunk.proxy):
+        allowed = "host, host:port or a URI is allowed, such as sip:proxy.example.com;transport=tcp"
+        add(f"{path}.proxy", shown(trunk.proxy), allowed)
+    if trunk.tls_ca and not Path(trunk.tls_ca).expanduser().is_file():
+        add(f"{path}.tls_ca", shown(trunk.tls_ca), "the file does not exist; a PEM file is needed")
+    if trunk.listen and not _is_host_port(trunk.listen, literal=True):
+        allowed = "address:port is allowed, such as 0.0.0.0:5062 (port 0: any)"
+        add(f"{path}.listen", shown(trunk.listen), allowed)
+    if needed and trunk.register and not trunk.username:
+        add(f"{path}.username", None, f"the account's user name is needed, or {path}.register = false")
+    for key in ("username", "auth_username", "from_user", "domain", "display_name", "password"):
+        if any(ord(c) < 32 for c in getattr(trunk, key)):
+            add(f"{path}.{key}", "a control character", "printable text is allowed")
+    if trunk.caller_id and trunk.caller_id not in trunk.caller_ids:
+        listed = ", ".join(trunk.caller_ids) or "the list is empty"
+        add(f"{path}.caller_id", shown(trunk.caller_id), f"one of {path}.caller_ids is allowed: {listed}")
+    if trunk.identity != "none" and not trunk.caller_ids:
+        add(f"{path}.identity", shown(trunk.identity), f"{path}.caller_ids must hold the numbers to be shown")
+    for place, rule in enumerate(trunk.rules):
+        try:
+            compiled(rule)
+        except RuleError as error:
+            add(f"{path}.rules[{place}]", shown(rule.match), str(error))
+    for prefix in trunk.prefixes:
+        if not re.fullmatch(r"\+?[0-9*#]{1,15}", prefix, re.ASCII):
+            allowed = "the first digits of numbers are allowed, such as +86 or 00"
+            add(f"{path}.prefixes", shown(prefix), allowed)
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        host, _, _ = split_proxy(text)
+    except ValueError:
+        return False
+    return _is_host_port(host)
+
+
+def _same_address(listen: str, other: str) -> bool:
+    try:
+        hosts = {split_host_port(text)[0] for text in (listen, other)}
+    except ValueError:
+        return True  # told elsewhere
+    return len(hosts) == 1 or split_host_port(other)[0] in ("0.0.0.0", "::")
+
+
+def _is_host_port(text: str, literal: bool = False) -> bool:
+    try:
+        host, _ = split_host_port(text)
+        if literal:
+            ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return bool(re.fullmatch(r"[A-Za-z0-9._:\-]+", host))
