@@ -13,15 +13,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPParseError
-from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus, VoIPPhone
+from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus
 
 from engine.legs import HangupCause, LegState
-from engine.media.orders import DigitReceived, Fact
-from engine.media.plane import Standalone
 from engine.sip.account import USER_AGENT, Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
@@ -30,13 +28,15 @@ from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id,
 from engine.sip.hop import Hop, Target
 from engine.sip.journal import Journal, Passed
 from engine.sip.keepalive import OptionsPing
+from engine.sip.mediaplane import MediaPlane
 from engine.sip.message import Message, build
 from engine.sip.network import Network
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.resolver import ResolveError, Resolver
-from engine.sip.sdp import LocalDescription, Negotiated
+from engine.sip.sdp import LocalDescription
 from engine.sip.sdp.crypto import mask_keys
+from engine.sip.threaded import ThreadedPhone
 from engine.sip.trace import Trace
 from engine.sip.transaction import ServerTransaction
 from engine.sip.transfer import Transfer
@@ -66,25 +66,6 @@ _STATUS = {
 }
 
 
-class MediaPlane(Protocol):
-    """Where a call's audio goes; `engine.media.plane` is the real one. `stream` is the call's id."""
-
-    def open(self, stream: str, encrypted: bool = False) -> int:
-        """Take a free RTP port; where `encrypted`, nothing is heard before keys are agreed on.
-
-        Raises NoPortsAvailableError.
-        """
-
-    def connect(self, stream: str, agreed: Negotiated) -> None:
-        """Let the audio go as agreed; called again with each change."""
-
-    def close(self, stream: str) -> None: ...
-
-    def read(self, stream: str, length: int, blocking: bool) -> bytes: ...
-
-    def write(self, stream: str, data: bytes) -> None: ...
-
-
 class Traffic(NamedTuple):
     """SIP messages: all that came, those dropped unread (too many at once), malformed ones, and those
     left unanswered because strangers sent them or another was meant."""
@@ -95,7 +76,7 @@ class Traffic(NamedTuple):
     ignored: int
 
 
-class Phone(VoIPPhone):  # type: ignore[misc]
+class Phone(ThreadedPhone):
     """A phone at one trunk.
 
     Set `on_call_change(call)`, `on_inbound(call)`, `on_registration()`, `on_flood(text)` (else it is
@@ -136,12 +117,9 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         self.trouble = ""
         """Why it could not be opened, in words; whoever opens it keeps this."""
         self._listen = (myIP, sipPort)
-        self._own_media: Any = None
         self._media = media
         self._trace = trace
         self.journal = journal or Journal()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
         self._network: Network | None = None
         self.resolver: Resolver | None = None
         self._closing = False
@@ -457,74 +435,10 @@ class Phone(VoIPPhone):  # type: ignore[misc]
         network.keep_alive(agent.flow)
         agent.clock.call_later(self.account.keepalive, self._keep_alive)
 
-    # --- pyVoIP's methods, for other threads ------------------------------------------------------
-
-    def run(self, function: Callable[[], T]) -> T:
-        """Call a function in the loop from any thread and give its result."""
-        if self._loop is None or self._loop.is_closed():
-            raise InvalidStateError("the phone is not started")
-        try:
-            if asyncio.get_running_loop() is self._loop:
-                return function()
-        except RuntimeError:
-            pass
-
-        async def call() -> T:
-            return function()
-
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
-
     def get_status(self) -> PhoneStatus:
         if self._closing or self.agent is None:
             return PhoneStatus.INACTIVE
         return _STATUS[self.agent.registration.state]
-
-    def start(self) -> None:
-        """Open the phone in a thread of its own, as pyVoIP does. Raises what `open` raises."""
-        if self._thread is not None:
-            raise RuntimeError("Attempted to start already started VoIPPhone")
-        if self._media is None:
-            self._own_media = Standalone(self.myIP, self.rtpPortLow, self.rtpPortHigh, self._on_fact)
-            self._media = self._own_media
-        loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=loop.run_forever, name="offhook phone", daemon=True)
-        self._thread.start()
-        self.NSD = True
-        try:
-            asyncio.run_coroutine_threadsafe(self.open(), loop).result(10)
-        except Exception:
-            self._stop_thread(loop)
-            raise
-
-    def stop(self, failed: bool = False) -> None:
-        loop = self._loop
-        if loop is None or self._thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(self.close(), loop).result(DEREGISTER_WAIT + 5)
-        self._stop_thread(loop)
-
-    def _stop_thread(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.call_soon_threadsafe(loop.stop)
-        if self._thread is not None:
-            self._thread.join(5)
-            self._thread = None
-        loop.close()
-        self.NSD = False
-        if self._own_media is not None:
-            self._own_media.stop()
-            self._own_media = self._media = None
-
-    def call(self, number: str) -> Call:
-        return self.run(lambda: self.dial(number))
-
-    def _on_fact(self, fact: Fact) -> None:
-        if isinstance(fact, DigitReceived):
-            for call in list(self.calls.values()):
-                if call.stream == fact.stream:
-                    call.receive_digit(fact.digit)
-
-    def release_ports(self, call: Any = None) -> None:
-        """pyVoIP's bookkeeping; ours go back in `forget`."""
 
 
 __all__ = ["HangupCause", "LegState", "Phone"]
