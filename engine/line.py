@@ -164,7 +164,7 @@ class TrunkLine:
         self.legs: dict[str, TrunkLeg] = {}
         self.on_leg: Callable[[TrunkLeg], None] = lambda leg: None
         self.on_inbound: Callable[[TrunkLeg], None] = lambda leg: None
-        self.turn_away: Callable[[str], int] = lambda number: 0
+        self.turn_away: Callable[[str], int] = lambda number: 486 if config.sip.do_not_disturb else 0
         self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
         self.succession = Succession(self)
         self.tell: Callable[[orders.Fact], None] = self.on_fact

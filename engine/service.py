@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 METER_PERIOD = 0.1
 LOG_LINES = 200
+ANSWERED_ELSEWHERE = 26
+"""The Q.850 cause of a call that rang on several phones and was taken on another."""
 SOUND_WAIT = 5.0
 """Seconds to wait for the sound card's first word before the dialer starts."""
 
@@ -228,7 +230,11 @@ class Engine:
 
     def _missed(self, leg: TrunkLeg) -> None:
         cause = leg.cause
-        if cause is not None and (cause.by != "us" or cause.name == "timeout"):
+        if cause is None or (cause.by == "us" and cause.name != "timeout"):
+            return
+        if cause.q850 == ANSWERED_ELSEWHERE or "completed elsewhere" in cause.reason.lower():
+            self.tell("info", f"another phone answered {leg.number}", leg.id)
+        else:
             self.tell("warning", f"missed a call from {leg.number}", leg.id)
 
     def _leg_name(self, stream: str) -> str:

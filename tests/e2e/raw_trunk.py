@@ -111,7 +111,7 @@ class RawTrunk(asyncio.DatagramProtocol):
         ]  # fmt: skip
         self.send(_with_body(lines, body))
 
-    def cancel(self, provisional: Message) -> None:
+    def cancel(self, provisional: Message, *headers: str) -> None:
         """The CANCEL of our INVITE that a provisional response came to."""
         via = re.sub(r";(received|rport)=[^;]*", "", provisional.header("Via"))
         to = provisional.header("To").split(";")[0]
@@ -119,7 +119,7 @@ class RawTrunk(asyncio.DatagramProtocol):
         lines = [
             f"CANCEL sip:1001@{host}:{port} SIP/2.0", f"Via: {via}", "Max-Forwards: 70",
             f"From: {provisional.header('From')}", f"To: {to}",
-            f"Call-ID: {provisional.header('Call-ID')}", "CSeq: 1 CANCEL",
+            f"Call-ID: {provisional.header('Call-ID')}", "CSeq: 1 CANCEL", *headers,
         ]  # fmt: skip
         self.send(_with_body(lines, ""))
 

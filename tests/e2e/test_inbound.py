@@ -71,6 +71,28 @@ async def test_a_second_line_rings_while_a_call_is_up_and_does_not_touch_it(
     assert all(leg.bridged_to for leg in await legs(driver))
 
 
+async def test_calls_are_turned_away_and_refused_from_the_command_line(bench: Bench, drive: Drive) -> None:
+    carrier = bench.start_carrier(NUMBERS)
+    bench.start_engine()
+    driver = await drive()
+    where = ["--set", f"control.socket={bench.socket}"]
+
+    async def ctl(*words: str) -> int:
+        return (await asyncio.to_thread(bench.offhook, "ctl", *words, *where)).returncode
+
+    await asyncio.to_thread(carrier.wait, "registered")
+    assert await ctl("dnd", "on") == 0
+    carrier.order("call", **{"from": "5550009", "to": "1001"})
+    await driver.until(messages.LogLine, lambda e: "5550009 called: answered busy" in e.text)
+    assert await ctl("dnd", "off") == 0
+    ringing = await rung(bench, driver)
+    assert await ctl("transfer", ringing.id, "5550001") == 1  # not answered yet
+    assert await ctl("attend", ringing.id, "none") == 1
+    assert await ctl("refuse", ringing.id, "603") == 0
+    await driver.until(messages.Sip, lambda e: e.leg == ringing.id and e.text.startswith("603 "))
+    assert (await gone(driver, ringing.id)).cause == "rejected"
+
+
 async def test_a_caller_hears_the_wait_tone_until_the_agent_is_there(bench: Bench, drive: Drive) -> None:
     carrier = bench.start_carrier(NUMBERS)
     bench.start_engine("operator.mode=cold", "operator.agents=8001")

@@ -277,6 +277,12 @@ async def test_what_becomes_of_calls_that_come_in(
         trunk.cancel(gone)
         await trunk.next(code=487)
         await logged(driver, "missed a call from 5550903")
+        elsewhere = {"5550906": "Q.850;cause=26", "5550907": 'SIP;cause=200;text="Call completed elsewhere"'}
+        for number, reason in elsewhere.items():
+            trunk.invite(number, offer)
+            trunk.cancel(await trunk.next(code=180, Call_ID=f"from-{number}"), f"Reason: {reason}")
+            await trunk.next(code=487)
+            await logged(driver, f"another phone answered {number}")
         said = [event.text for event in driver.seen if isinstance(event, messages.LogLine)]
         assert "missed a call from 5550902" not in said
         trunk.invite("5550904", offer, "Call-Info: <sip:127.0.0.1>;answer-after=0")
