@@ -168,6 +168,17 @@ def test_check_tells_each_step_in_plain_words(bench: Bench) -> None:
     assert "rtp.ports" in broken.stdout
 
 
+def test_a_trunk_that_says_nothing_holds_up_no_call_where_there_is_another(bench: Bench) -> None:
+    bench.start_carrier("[numbers.5550001]\nanswer_after = 0.1\nhangup_after = 0.3\n")
+    keys = [f"server={bench.carrier.sip}", "username=1001", "password=demo pass"]
+    further = [f"trunks.b.{key}" for key in keys]
+    ran = bench.offhook("call", "5550001", *bench.settings("trunk.server=127.0.0.1:9", *further), "--json")
+    assert ran.returncode == 0, ran.stderr
+    legs = [event for line in ran.stdout.splitlines() if (event := json.loads(line))["type"] == "leg"]
+    assert {leg["trunk"] for leg in legs} == {"b"}
+    assert legs[-1]["cause"] == "normal"
+
+
 def test_check_tells_of_every_trunk(bench: Bench) -> None:
     bench.start_carrier("")
     keys = [f"server={bench.carrier.sip}", "username=1001", "password=wrong"]

@@ -239,6 +239,13 @@ class TestNotices:
                 )
             await console.shows("✕ 0/3 trunks", "Trunks: trunk: no answer, lost at")
 
+    async def test_a_call_by_a_further_trunk_says_so(self, engine: FakeEngine, clock: Clock) -> None:
+        script = Script(engine)
+        script.play_until(1.0)
+        async with open_console(engine, clock, (80, 24)) as console:
+            script.to_leg(1.1, trunk="backup", sip_code=180, reason="Ringing")
+            await console.shows("via backup", "180 Ringing")
+
     async def test_the_snapshot_brings_every_trunk(self, engine: FakeEngine, clock: Clock) -> None:
         engine.more_trunks = [wire.Trunk(name="b", server="b", user="2", state="registering")]
         async with open_console(engine, clock, (60, 16)) as console:

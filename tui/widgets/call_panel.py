@@ -41,8 +41,10 @@ def state_badge(call: Call, leg: Leg | None) -> Row:
 
 
 def detail(call: Call, leg: Leg | None) -> Row:
-    """Codec, last SIP response, why it ended."""
+    """The trunk where it is not the first, codec, last SIP response, why it ended."""
     parts: list[str] = []
+    if leg is not None and leg.trunk != "trunk":
+        parts.append(f"via {leg.trunk}")
     if leg is not None and leg.codec:
         parts.append(leg.codec)
     if leg is not None and leg.sip_code:
