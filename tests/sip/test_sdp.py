@@ -204,6 +204,9 @@ class TestWideband:
         assert "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n" in text
         assert "a=rtpmap:97 telephone-event/48000\r\na=fmtp:97 0-15\r\n" in text
 
+    def test_beside_opus_alone_the_event_that_every_far_end_has_is_offered_too(self) -> None:
+        assert offer(Terms(("opus",))).events == ((101, 8000), (97, 48000))
+
     def test_payload_types_never_collide(self) -> None:
         made = offer(Terms(("opus", "PCMA"), event_payload_type=96))
         audio = parse(made.encode()).audio

@@ -41,7 +41,7 @@ class LocalDescription:
         """A first offer. With SRTP preferred, keys are offered beside plain RTP (RTP/AVP with a=crypto)."""
         free = (pt for pt in range(96, 128) if pt != terms.event_payload_type)
         codecs = tuple((name, _STATIC[name] if name in _STATIC else next(free)) for name in terms.codecs)
-        clocks = dict.fromkeys(CLOCK[name] for name in terms.codecs)
+        clocks = {8000, *(CLOCK[name] for name in terms.codecs)}  # 8000: all that some have beside Opus
         events = tuple(
             (terms.event_payload_type if place == 0 else next(free), clock)
             for place, clock in enumerate(sorted(clocks))
