@@ -1,56 +1,26 @@
 """baresip for comparison: its configuration, and a minimal SIP server that answers its calls.
 
 baresip is Debian's softphone in C. It gets a directory of its own, plays a tone to each call and is told
-over its TCP control port to dial. (Its sine source runs at 48 kHz alone, so it gets a file.)
+over its TCP control port to dial.
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
-import json
-import math
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
-import time
-import wave
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-CONFIG = """\
-poll_method epoll
-sip_listen 127.0.0.1:{sip}
-call_local_timeout 120
-call_max_calls 64
-audio_source aufile,{wave}
-audio_level no
-ausrc_srate 8000
-auplay_srate 8000
-ausrc_channels 1
-auplay_channels 1
-rtp_tos 184
-rtp_ports 24000-26000
-rtp_stats no
-net_interface 127.0.0.1
-module_path {modules}
-module g711.so
-module aufile.so
-module_app account.so
-module_app menu.so
-module_app ctrl_tcp.so
-ctrl_tcp_listen 127.0.0.1:{control}
-"""
+sys.path.insert(0, str(Path(__file__).parents[1] / "sip"))
 
-
-class BaresipError(Exception):
-    """baresip is missing or did not do what it was told; the text says what."""
+from baresip import BaresipError, baresip, write_tone  # noqa: E402
 
 
 def install() -> str:
@@ -74,7 +44,6 @@ class Answerer:
     def __init__(self, ports: list[int]) -> None:
         self._ports = list(ports)
         self._given: dict[str, int] = {}
-        self.acknowledged: set[str] = set()
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind(("127.0.0.1", 0))
         self.port = self._sock.getsockname()[1]
@@ -92,9 +61,7 @@ class Answerer:
             text = data.decode(errors="replace")
             method = text.split(" ", 1)[0]
             call = self._header(text, "Call-ID")
-            if method == "ACK":
-                self.acknowledged.add(call)
-            elif method == "INVITE":
+            if method == "INVITE":
                 port = self._given.setdefault(call, self._ports.pop(0) if call not in self._given else 0)
                 body = (f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
                         f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n")
@@ -154,88 +121,21 @@ class Control:
 
 
 @contextlib.contextmanager
-def running(server: int) -> Iterator[Control]:
-    """A baresip whose account is at a port of 127.0.0.1. Ends what it started. Raises BaresipError."""
-    program = install()
-    with tempfile.TemporaryDirectory(prefix="baresip-") as folder:
-        home = Path(folder)
-        control = _free_port()
-        modules = next((p for p in ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
-                        if Path(p).is_dir()), None)
-        if modules is None:
-            raise BaresipError("baresip's modules are not where Debian puts them")
-        wave_file = home / "tone.wav"
-        _write_tone(wave_file)
-        (home / "config").write_text(CONFIG.format(
-            sip=_free_port(socket.SOCK_DGRAM), control=control, modules=modules,
-            wave=wave_file,
-        ))
-        (home / "accounts").write_text(
-            f"<sip:bench@127.0.0.1:{server};transport=udp>;regint=0;audio_codecs=pcmu\n")
-        (home / "contacts").write_text("")
-        log = (home / "log").open("wb")
-        phone = subprocess.Popen([program, "-f", folder], stdin=subprocess.DEVNULL, stdout=log,
-                                 stderr=subprocess.STDOUT, env={**os.environ, "HOME": folder})
-        try:
-            with _link(control) as link:
-                yield Control(link)
-        except BaresipError as error:
-            log.flush()
-            tail = (home / "log").read_text(errors="replace")[-600:]
-            raise BaresipError(f"{error}; it said: {tail}") from None
-        finally:
-            phone.send_signal(signal.SIGTERM)
-            try:
-                phone.wait(5)
-            except subprocess.TimeoutExpired:
-                phone.kill()
-                phone.wait()
-            log.close()
-
-
-def _link(control: int) -> socket.socket:
-    end = time.monotonic() + 20
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", control), 1)
-        except OSError:
-            if time.monotonic() > end:
-                raise BaresipError("baresip did not open its control port") from None
-            time.sleep(0.1)
-
-
-@contextlib.contextmanager
 def calls(ports: list[int]) -> Iterator[None]:
     """baresip with one call to each RTP port, all answered. Ends what it started. Raises BaresipError."""
+    install()
     answerer = Answerer(ports)
     try:
-        with running(answerer.port) as control:
-            end = time.monotonic() + 20
-            for n in range(len(ports)):
-                control.command("dial", f"sip:{n}@127.0.0.1:{answerer.port}")
-                while len(answerer.acknowledged) <= n:
-                    if time.monotonic() > end:
-                        done = len(answerer.acknowledged)
-                        raise BaresipError(f"baresip set up {done} of {len(ports)} calls")
-                    time.sleep(0.02)
-            yield
+        with tempfile.TemporaryDirectory(prefix="baresip-") as folder:
+            tone = Path(folder) / "tone.wav"
+            write_tone(tone)
+            account = f"<sip:bench@127.0.0.1:{answerer.port};transport=udp>;regint=0;audio_codecs=pcmu"
+            with baresip(
+                Path(folder), account, source=f"aufile,{tone}", player="", settings=["ausrc_srate 8000"]
+            ) as phone:
+                for n in range(len(ports)):
+                    phone.command("dial", f"sip:{n}@127.0.0.1:{answerer.port}")
+                    phone.event("CALL_ESTABLISHED", lambda e, n=n: f"sip:{n}@" in e["peeruri"])
+                yield
     finally:
         answerer.close()
-
-
-def _write_tone(path: Path) -> None:
-    """Two minutes of 440 Hz at 8 kHz, so that baresip need not resample."""
-    second = array.array("h", (int(8000 * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(8000)))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        for _ in range(120):
-            file.writeframes(second.tobytes())
-
-
-def _free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

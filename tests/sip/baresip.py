@@ -176,11 +176,19 @@ def baresip(
     home.mkdir()
     (home / "config").write_text(
         _CONFIG.format(
-            host=host, where=f"[{host}]" if ":" in host else host, sip=sip, source=source,
-            player=f"audio_player {player}" if player else "", rtp_low=rtp, rtp_high=rtp + 2000, modules=found, control=control, settings="\n".join(settings),
+            host=host,
+            where=f"[{host}]" if ":" in host else host,
+            sip=sip,
+            source=source,
+            player=f"audio_player {player}" if player else "",
+            rtp_low=rtp,
+            rtp_high=rtp + 2000,
+            modules=found,
+            control=control,
+            settings="\n".join(settings),
             loaded="\n".join(f"module {name}.so" for name in needed),
         )
-    )  # fmt: skip
+    )
     (home / "accounts").write_text(f"{account}\n")
     (home / "contacts").write_text("")
     with (home / "log").open("wb") as log:
