@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sip"))
 
-from baresip import BaresipError, baresip, write_tone  # noqa: E402
+from baresip import Baresip, BaresipError, baresip, write_tone
 
 
 def install() -> str:
@@ -86,56 +86,30 @@ class Answerer:
         return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body).encode()
 
 
-class Control:
-    """baresip's TCP control port: commands out, events in, as netstrings of JSON."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._read = b""
-
-    def command(self, name: str, parameters: str = "") -> None:
-        body = json.dumps({"command": name, "params": parameters})
-        self._link.sendall(f"{len(body)}:{body},".encode())
-
-    def wait_for(self, event: str, seconds: float = 10.0) -> None:
-        """Wait for an event such as CALL_ESTABLISHED. Raises BaresipError when none comes."""
-        self._link.settimeout(seconds)
-        while True:
-            try:
-                message = self._next()
-            except OSError:
-                raise BaresipError(f"baresip did not tell of {event} within {seconds:g} s") from None
-            if message.get("event") and message.get("type") == event:
-                return
-
-    def _next(self) -> dict[str, Any]:
-        while (colon := self._read.find(b":")) < 0 or len(self._read) < colon + 2 + int(self._read[:colon]):
-            data = self._link.recv(65536)
-            if not data:
-                raise OSError("closed")
-            self._read += data
-        end = colon + 1 + int(self._read[:colon])
-        body, self._read = self._read[colon + 1 : end], self._read[end + 1 :]
-        found: dict[str, Any] = json.loads(body)
-        return found
+@contextlib.contextmanager
+def running(server: int) -> Iterator[Baresip]:
+    """A baresip whose account is at a port of 127.0.0.1. Ends what it started. Raises BaresipError."""
+    install()
+    with tempfile.TemporaryDirectory(prefix="baresip-") as folder:
+        tone = Path(folder) / "tone.wav"
+        write_tone(tone)
+        account = f"<sip:bench@127.0.0.1:{server};transport=udp>;regint=0;audio_codecs=pcmu"
+        settings = ["ausrc_srate 8000", "auplay_srate 8000"]
+        with baresip(
+            Path(folder), account, source=f"aufile,{tone}", player="", settings=settings
+        ) as phone:
+            yield phone
 
 
 @contextlib.contextmanager
 def calls(ports: list[int]) -> Iterator[None]:
     """baresip with one call to each RTP port, all answered. Ends what it started. Raises BaresipError."""
-    install()
     answerer = Answerer(ports)
     try:
-        with tempfile.TemporaryDirectory(prefix="baresip-") as folder:
-            tone = Path(folder) / "tone.wav"
-            write_tone(tone)
-            account = f"<sip:bench@127.0.0.1:{answerer.port};transport=udp>;regint=0;audio_codecs=pcmu"
-            with baresip(
-                Path(folder), account, source=f"aufile,{tone}", player="", settings=["ausrc_srate 8000"]
-            ) as phone:
-                for n in range(len(ports)):
-                    phone.command("dial", f"sip:{n}@127.0.0.1:{answerer.port}")
-                    phone.event("CALL_ESTABLISHED", lambda e, n=n: f"sip:{n}@" in e["peeruri"])
-                yield
+        with running(answerer.port) as phone:
+            for n in range(len(ports)):
+                phone.command("dial", f"sip:{n}@127.0.0.1:{answerer.port}")
+                phone.event("CALL_ESTABLISHED")
+            yield
     finally:
         answerer.close()

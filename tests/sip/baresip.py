@@ -96,12 +96,16 @@ class Baresip:
         return reply
 
     def event(self, kind: str, wanted: Callable[[dict[str, Any]], bool] = lambda e: True) -> dict[str, Any]:
-        """The first event of a type, of those that came and those to come. Raises BaresipError."""
+        """The first event of a type, of those that came and those to come; it is gone then. Raises
+        BaresipError.
+        """
 
         def fits(message: dict[str, Any]) -> bool:
             return message.get("type") == kind and wanted(message)
 
-        return next((e for e in self.events if fits(e)), None) or self._until(fits)
+        found = next((e for e in self.events if fits(e)), None) or self._until(fits)
+        self.events.remove(found)
+        return found
 
     def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end = time.monotonic() + EVENT_S
@@ -110,12 +114,12 @@ class Baresip:
                 start, size = match.end(), int(match[1])
                 if len(self._buffer) <= start + size:
                     break
-                message = json.loads(self._buffer[start : start + size])
+                message: dict[str, Any] = json.loads(self._buffer[start : start + size])
                 self._buffer = self._buffer[start + size + 1 :]
                 if message.get("event"):
                     self.events.append(message)
                 if wanted(message):
-                    return dict(message)
+                    return message
             left = end - time.monotonic()
             self._link.settimeout(max(0.01, left))
             try:
@@ -194,7 +198,7 @@ def baresip(
     with (home / "log").open("wb") as log:
         options = ["-6"] if ":" in host else []
         process = subprocess.Popen(
-            [program, "-v", "-f", str(home), *options], stdin=subprocess.DEVNULL, stdout=log,
+            [program, "-f", str(home), *options], stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, env={**os.environ, "HOME": str(home)},
         )  # fmt: skip
         try:
