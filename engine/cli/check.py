@@ -96,7 +96,8 @@ def _one(station: Station, phone: Phone) -> int:
         return EXIT_OK
     if registration.state is RegistrationState.REGISTERED:
         left = round((registration.expires_at or 0.0) - agent.clock.time())
-        print(f"{label}: OK: registered as {trunk.username} at {trunk.server} for {left} s")
+        at = trunk.server if str(agent.flow) == trunk.server else f"{trunk.server}, {agent.flow},"
+        print(f"{label}: OK: registered as {trunk.username} at {at} for {left} s")
         return EXIT_OK
     print(f"{label}: NOT OK: {_why(registration, trunk_path(phone.name), trunk.server)}")
     return exit_status(phone)
@@ -109,7 +110,7 @@ def _why(registration: Registration, path: str, server: str) -> str:
     if not registration.answered:
         return (
             f"nothing answered at {server} within {REGISTER_WAIT:g} s: "
-            f"check {path}.server, the network and a firewall's UDP rules"
+            f"check {path}.server, the network and a firewall's rules"
         )
     if registration.code in (401, 403, 407):
         return f"{server} refused the credentials ({detail}): check {path}.username and {path}.password"

@@ -219,6 +219,18 @@ def test_offhook_check_says_what_is_wrong_with_a_certificate(
     assert re.search(r"trunk: NOT OK: the certificate of .* name the file", capsys.readouterr().out)
 
 
+def test_offhook_check_says_where_the_trunk_is(
+    proxy: Kamailio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [f"trunk.server=localhost:{proxy.tls_port}", "trunk.transport=tls", "trunk.username=1001",
+                f"trunk.tls_ca={proxy.authority.ca}", f"trunk.password={PASSWORD}",
+                "trunk.domain=offhook.test", "sip.listen=127.0.0.1:0"]  # fmt: skip
+    monkeypatch.setattr("engine.cli.check._sound", lambda config: True)
+    assert run_check(None, settings) == 0
+    at = f"localhost:{proxy.tls_port}, 127.0.0.1:{proxy.tls_port} (TLS),"
+    assert f"trunk: OK: registered as 1001 at {at} for " in capsys.readouterr().out
+
+
 async def test_a_certificate_may_be_for_another_name_or_unverified_where_set_so(
     proxy: Kamailio, user: Make, tmp_path: Path
 ) -> None:
