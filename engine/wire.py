@@ -9,6 +9,7 @@ from engine.control import messages
 from engine.line import TrunkLeg
 from engine.media import orders
 from engine.sip.journal import Ring
+from engine.sip.ladder import ladder
 from engine.sip.phone import Phone
 from engine.text import safe
 
@@ -60,7 +61,9 @@ def traced(ring: Ring) -> messages.Traced:
         )
         for m in ring
     ]  # fmt: skip
-    return messages.Traced(title=safe(ring.title), lost=ring.lost, messages=passed)
+    return messages.Traced(
+        title=safe(ring.title), lost=ring.lost, messages=passed, ladder=ladder(list(ring))
+    )
 
 
 def trunk(phone: Phone) -> messages.Trunk:

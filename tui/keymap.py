@@ -37,6 +37,7 @@ KEYS: tuple[Key, ...] = (
     Key("consult", "k", "Consult", "Hold the call and call somebody beside it", "Call"),
     Key("record", "r", "Record", "Switch the recording of this call on or off", "Call"),
     Key("wrap_up", "w", "Wrap up", "Write down how the call ended, and end its wrap-up", "Call"),
+    Key("trace", "v", "Messages", "Show the SIP messages of the call on show, or of the last one", "Call"),
     Key("next_call", "c", "Other call", "Show the next call, where several are up", "Call"),
     Key("dial", "d", "Dial", "Go to the dial box", "Queue"),
     Key("next", "n", "Next", "Dial the next entry of the queue now, even while paused", "Queue"),

@@ -390,11 +390,12 @@ class Reply(Up, frozen=True, tag="reply"):
 
 
 class Traced(Up, frozen=True):
-    """The SIP messages of a call, in order; `lost` older ones are gone."""
+    """The SIP messages of a call, in order; `lost` older ones are gone. `ladder` draws them, line by line."""
 
     title: str
     lost: int
     messages: list[Traffic]
+    ladder: list[str] = []
 
 
 class Traffic(Up, frozen=True):

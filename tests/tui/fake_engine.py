@@ -57,6 +57,7 @@ class FakeEngine:
         self.rows = rows if rows is not None else [entry(i) for i in range(12)]
         self.commands: list[wire.Command] = []
         self.pages: list[tuple[int, int]] = []
+        self.traced: wire.Traced | None = None
         self.refusals: dict[type, str] = {}
         self.on_command: Callable[[wire.Command], None] = lambda command: None
         self.at = at
@@ -122,7 +123,7 @@ class FakeEngine:
         if type(command) in self.refusals:
             return Outcome(error=self.refusals[type(command)])
         self.on_command(command)
-        return Outcome()
+        return Outcome(trace=self.traced) if isinstance(command, wire.Trace) else Outcome()
 
     def publish(self, event: wire.Event) -> None:
         """Send an event, keeping what a later snapshot must hold."""

@@ -12,6 +12,7 @@ from tui.screens.operator import OperatorScreen
 from tui.screens.quit import CANCEL, HANG_UP, quit_screen
 from tui.screens.refuse import CANCEL as LET_RING
 from tui.screens.refuse import refuse_screen
+from tui.screens.trace import TraceScreen
 from tui.screens.wrap_up import WrapUpScreen
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ class MainDialogs:
 
     def show_help(self) -> None:
         self._app.push_screen(HelpScreen(self._main.keys))
+
+    def show_trace(self) -> None:
+        leg = self._main.state.leg_of(self._main.state.call)
+        self._main.run_worker(self._show_trace(leg.id if leg is not None else "last"), group="trace")
+
+    async def _show_trace(self, call: str) -> None:
+        reply = await self._main.connection.send(wire.Trace(call=call))
+        if reply.trace is None:
+            self._main.say(reply.error or "The engine keeps no messages.", "warn")
+        else:
+            self._app.push_screen(TraceScreen(reply.trace))
 
     def next_theme(self) -> None:
         self._main.say(f"Theme: {self._app.next_theme()}")

@@ -71,6 +71,7 @@ class MainScreen(MainDialogs, Screen[None]):
             "transfer": self.ask_transfer,
             "consult": self.ask_consult,
             "wrap_up": self.ask_wrap_up,
+            "trace": self.show_trace,
             "help": self.show_help,
             "theme": self.next_theme,
             "quit": self.ask_quit,
