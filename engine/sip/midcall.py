@@ -145,7 +145,8 @@ class MidCall:
 
     def _on_reinvite(self, request: Message, transaction: ServerTransaction, dialog: Dialog) -> None:
         call = self._call
-        if self._offer_refused(request, dialog) == 491:
+        calling = call.dialog is None  # our first INVITE has no final response
+        if calling or self._offer_refused(request, dialog) == 491:
             call.respond(transaction, 491)  # 14.2
             return
         if call.progress is not LegState.ANSWERED or len(self._answered) >= MAX_UNACKNOWLEDGED:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from charts import Chart, sdp
+from charts import Chart, answer, sdp
 from pyVoIP.VoIP import InvalidStateError
 
 from engine.legs import LegState
+from engine.sip.dialog import Dialog
+from engine.sip.message import Message
 
 
 def port_of(chart: Chart, description: bytes) -> int:
@@ -160,6 +162,51 @@ class TestOurs:
         call.hold(True)
         chart.request("INVITE", call, body=sdp())
         assert chart.take() == ["INVITE", "491 Request Pending"]
+
+    def test_one_in_an_early_dialog_of_our_call_too(self, chart: Chart) -> None:
+        """RFC 3261, 14.2: our INVITE is in progress."""
+        _, invite = chart.dial()
+        chart.answer(invite, 183, body=sdp())
+        chart.request("INVITE", Dialog.as_caller(invite, Message(answer(invite, 183))), body=sdp())
+        assert chart.last().code == 491
+
+    def test_ours_waits_for_the_ack_of_theirs(self, chart: Chart) -> None:
+        """RFC 3261, 14.1: no INVITE while another is in progress either way; the last wish counts."""
+        call, _ = chart.answered()
+        chart.request("INVITE", call, cseq=7, body=sdp())
+        call.hold(True)
+        call.hold(False)
+        call.hold(True)
+        assert chart.take() == ["200 OK"]
+        chart.request("ACK", call, cseq=7)
+        assert chart.take() == ["INVITE"]
+
+    def test_also_right_after_our_answer_to_their_call(self, chart: Chart) -> None:
+        """RFC 3261, 14.1."""
+        call = chart.ringing()
+        call.accept()
+        call.hold(True)
+        assert chart.take() == ["180 Ringing", "200 OK"]
+        chart.request("ACK", call)
+        assert b"a=sendonly" in chart.last("INVITE").sdp
+
+    def test_one_that_waits_is_forgotten_with_the_call(self, chart: Chart) -> None:
+        call, _ = chart.answered()
+        chart.request("INVITE", call, cseq=7, body=sdp())
+        call.hold(True)
+        chart.request("BYE", call, cseq=8)
+        chart.request("ACK", call, cseq=7)
+        assert "INVITE" not in chart.take()
+
+    @pytest.mark.parametrize("theirs", ["recvonly", "inactive"])
+    def test_the_far_end_may_answer_our_hold_in_two_ways(self, chart: Chart, theirs: str) -> None:
+        """RFC 3264, 8.4 and 6.1."""
+        call, _ = chart.answered()
+        call.hold(True)
+        chart.answer(chart.last("INVITE"), 200, body=sdp(direction=theirs))
+        assert call.held
+        ours = {"recvonly": "sendonly", "inactive": "inactive"}[theirs]
+        assert chart.media.connected[call.id][4] == ours
 
     def test_after_glare_ours_is_tried_once_more(self, chart: Chart) -> None:
         call, _ = chart.answered()

@@ -45,6 +45,18 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
     return data
 
 
+EXTRAS = [
+    ["Require: 100rel", "RSeq: 1"], ["Require: 100rel", "RSeq: 2"], ["RAck: 1 1 INVITE"],
+    ["Supported: timer, 100rel", "Session-Expires: 90;refresher=uas"], ["Session-Expires: 2;refresher=uac"],
+    ["Min-SE: 4000"], ["Contact: <sip:1@192.0.2.10>;q=0.2, <tel:+1555>"], ["Reason: Q.850;cause=16"],
+    ["Retry-After: 5"], ["Allow: INVITE, UPDATE"], ["Record-Route: <sip:192.0.2.9>"],
+]  # fmt: skip
+
+
+def extras(dice: random.Random) -> list[str]:
+    return [line for lines in dice.sample(EXTRAS, dice.choice((0, 0, 1, 2))) for line in lines]
+
+
 def step(chart: Chart, dice: random.Random, codes: tuple[int, ...], heard: list[bytes]) -> None:
     """One thing that the trunk, a stranger or the operator does; `heard` gets what the trunk sends."""
     calls = list(chart.agent.calls.values())
@@ -70,18 +82,24 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...], heard: list[
         if request.is_request and request.method != "ACK":
             body = sdp(direction=dice.choice(["sendrecv", "sendonly"])) if dice.random() < 0.7 else ""
             tag = dice.choice(["far", "far", "fork", None])
-            receive(damaged(answer(request, dice.choice(codes), body=body, tag=tag), dice))
+            response = answer(request, dice.choice(codes), body=body, tag=tag, headers=extras(dice))
+            receive(damaged(response, dice))
     elif what in (3, 4):
-        method = dice.choice(["INVITE", "INVITE", "BYE", "ACK", "CANCEL", "OPTIONS", "UPDATE", "INFO"])
+        method = dice.choice(
+            ["INVITE", "INVITE", "BYE", "ACK", "CANCEL", "OPTIONS", "UPDATE", "INFO", "PRACK", "UPDATE"]
+        )
         kept = chart.agent.receive
         chart.agent.receive = catch  # type: ignore[method-assign]
         try:
             within = call if call is not None and call.dialog is not None and dice.random() < 0.7 else None
-            body = sdp() if method in ("INVITE", "ACK") and dice.random() < 0.7 else ""
+            body = sdp() if method in ("INVITE", "ACK", "PRACK", "UPDATE") and dice.random() < 0.7 else ""
+            if method == "INFO":
+                body = dice.choice(["", "5", "Signal=5"])
+            kind = "application/dtmf" if method == "INFO" else "application/sdp"
             number = dice.randrange(1, 30)
             chart.request(
                 method, within, cseq=number, body=body, call_id=f"in-{number % 5}",
-                branch=f"z9hG4bK{number}" if dice.random() < 0.5 else "",
+                branch=f"z9hG4bK{number}" if dice.random() < 0.5 else "", headers=extras(dice), kind=kind,
             )  # fmt: skip
         finally:
             chart.agent.receive = kept  # type: ignore[method-assign]
@@ -90,7 +108,8 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...], heard: list[
         call.hangup_leg()
     elif what == 6 and call is not None:
         try:
-            dice.choice([call.accept, call.refuse, lambda: call.hold(True), lambda: call.hold(False)])()
+            dice.choice([call.accept, call.refuse, lambda: call.hold(True), lambda: call.hold(False),
+                         lambda: call.info.send("12")])()  # fmt: skip
         except InvalidStateError:
             pass
     elif what == 7 and heard:  # late, twice, out of its order
@@ -108,9 +127,10 @@ def step(chart: Chart, dice: random.Random, codes: tuple[int, ...], heard: list[
 def check(seed: int) -> None:
     dice = random.Random(seed)
     chart = Chart()
+    chart.phone.on_redirect = lambda call, number: True
     heard: list[bytes] = []
     for _ in range(60):
-        step(chart, dice, (100, 180, 183, 200, 200, 302, 401, 407, 481, 486, 487, 491, 503), heard)
+        step(chart, dice, (100, 180, 183, 199, 200, 200, 302, 401, 407, 422, 481, 486, 487, 491, 503), heard)
     for call in list(chart.agent.calls.values()):
         call.hangup_leg()
         assert call.progress is LegState.ENDED or call.caller is not None
