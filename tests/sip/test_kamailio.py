@@ -98,6 +98,18 @@ async def test_registered_and_unregistered(proxy: Kamailio, user: Make, transpor
     assert one.state is RegistrationState.OFF
 
 
+async def test_refreshes_answer_the_last_challenge_in_advance(proxy: Kamailio, user: Make) -> None:
+    """RFC 7616, 3.4 and 3.6. Kamailio checks that the nonce count rises, and challenges no refresh."""
+    one = await user(proxy, "tcp", "1001")
+    heard: list[str] = []
+    assert one.phone.agent is not None
+    one.phone.agent.on_message = lambda message, sent: None if sent else heard.append(message.summary_line)
+    await one.until(lambda: one.state is RegistrationState.REGISTERED)
+    one.phone.agent.registration.renew()
+    await one.until(lambda: len(heard) >= 3)
+    assert [line[:3] for line in heard] == ["401", "200", "200"]
+
+
 async def test_a_wrong_password_is_refused_once_and_told(proxy: Kamailio, user: Make) -> None:
     """RFC 3261, 22.1: a second challenge to the same credentials is a refusal."""
     one = await user(proxy, "tcp", "1001", password="wrong")
