@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FIRST_RETRY = 2.0
 LONGEST_RETRY = 60.0
+LASTING = 30.0
+"""Seconds that a binding must have stood to be renewed at once when its connection is lost."""
 REJECTED_RETRY = 300.0
 """Seconds before refused credentials are tried again: trunks lock out whoever keeps on asking."""
 LEAST_REFRESH = 1.0
@@ -77,6 +79,7 @@ class Registration:
         self._just_moved = False
         self._raised = 0
         self._granted_at = 0.0
+        self._short_lived = 0
         self.state = RegistrationState.REGISTERING if agent.account.register else RegistrationState.OFF
         self.since = agent.clock.time()
         self.detail = ""
@@ -111,9 +114,12 @@ class Registration:
 
     def renew(self) -> None:
         """Register at once: the connection that our binding stood on is gone, or the trunk is another hop."""
-        if self.state is RegistrationState.REGISTERED and not self._stopping:
-            lately = self._agent.clock.time() - self._granted_at < FIRST_RETRY
-            self._start_timer(FIRST_RETRY if lately else 0.0)
+        if self.state is not RegistrationState.REGISTERED or self._stopping:
+            return
+        lasted = self._agent.clock.time() - self._granted_at
+        self._short_lived = self._short_lived + 1 if lasted < LASTING else 0
+        waits = min(FIRST_RETRY * 2 ** min(self._short_lived - 1, 10), LONGEST_RETRY)
+        self._start_timer(waits if self._short_lived else 0.0)
 
     @property
     def _failing(self) -> bool:

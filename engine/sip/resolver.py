@@ -24,6 +24,8 @@ LEAST_TTL, LONGEST_TTL = 10.0, 3600.0
 SYSTEM_TTL = 60.0
 """Seconds for what the system's own resolver says, which tells no TTL."""
 ANSWER_WAIT = 4.0
+STALE_WAIT = 1.0
+"""Seconds for DNS to answer: the first for a name that is new, the second where an old answer is at hand."""
 MAX_KEPT = 256
 MAX_RECORDS = 8
 """Records of one answer that are followed, and addresses of one name."""
@@ -99,11 +101,12 @@ class Resolver:
         before = self._kept.get(target)
         try:
             lookup = _Lookup(target, self._dns, self._family)
-            hops = self._of_family(target, await lookup.run())
-        except ResolveError as error:
+            async with asyncio.timeout(STALE_WAIT if before else None):
+                hops = self._of_family(target, await lookup.run())
+        except (ResolveError, TimeoutError) as error:
             if before is None:
                 raise
-            log.warning("%s; what was known before is used", error)
+            log.warning("%s; what was known before is used", str(error) or f"no DNS for {target.host}")
             hops, ttl = before.hops, SYSTEM_TTL
         else:
             ttl = min(max(lookup.ttl, LEAST_TTL), LONGEST_TTL)

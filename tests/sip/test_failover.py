@@ -380,4 +380,13 @@ class TestReliable:
         chart.sent.clear()
         chart.agent.failed(TCP, "gone")
         chart.clock.advance(0.01)
-        assert chart.take() == ["REGISTER"]
+        waits = []
+        for _ in range(7):
+            chart.answer(chart.last("REGISTER"), 200, headers=["Expires: 600"])
+            at = chart.clock.time()
+            count = len(chart.sent)
+            chart.agent.failed(TCP, "gone")
+            while len(chart.sent) == count:
+                chart.clock.advance(0.5)
+            waits.append(chart.clock.time() - at)
+        assert waits == [2, 4, 8, 16, 32, 60, 60]

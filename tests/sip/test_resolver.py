@@ -147,6 +147,19 @@ async def test_what_was_known_is_used_while_dns_is_away(dns: NameServer, resolve
     assert await resolver.resolve(Target("trunk.a.example", 5060)) == known
 
 
+async def test_and_dns_that_does_not_answer_holds_up_no_call(
+    dns: NameServer, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.sip.resolver.STALE_WAIT", 0.05)
+    now = 0.0
+    resolver.now = lambda: now
+    dns.add("trunk.a.example", "A", "192.0.2.1", ttl=30)
+    known = await resolver.resolve(Target("trunk.a.example", 5060))
+    now += 60
+    dns.silent = True
+    assert await resolver.resolve(Target("trunk.a.example", 5060)) == known
+
+
 async def test_no_more_than_so_many_names_are_kept(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
