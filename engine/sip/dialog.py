@@ -11,6 +11,9 @@ from engine.sip.hop import Target, Transport
 from engine.sip.message import Message, build
 from engine.sip.uri import NameAddr, Uri, parse_name_addr, parse_uri
 
+DialogId = tuple[str, str, str]
+"""What names a dialog (RFC 3261, 12): Call-ID, local tag, remote tag."""
+
 
 def new_branch() -> str:
     return f"z9hG4bK{secrets.token_hex(12)}"
@@ -58,6 +61,10 @@ class Dialog:
     route_set: list[NameAddr] = field(default_factory=list)
     local_cseq: int = 0
     remote_cseq: int = -1
+
+    @property
+    def id(self) -> DialogId:
+        return self.call_id, self.local.tag, self.remote.tag
 
     @classmethod
     def as_caller(cls, request: Message, response: Message) -> Dialog:

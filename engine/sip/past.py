@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from engine.sip.dialog import Dialog
+from engine.sip.dialog import Dialog, DialogId
 from engine.sip.message import Message
 from engine.sip.refer import Replaces
 from engine.sip.transaction import ServerTransaction
@@ -22,7 +22,7 @@ class Past:
     """Bounded in what it keeps; a transfer drops itself in the end."""
 
     def __init__(self) -> None:
-        self._dialogs: deque[Dialog] = deque(maxlen=MAX_DIALOGS)
+        self._dialogs: deque[DialogId] = deque(maxlen=MAX_DIALOGS)
         self._subscriptions: dict[str, Transfer] = {}
 
     def __contains__(self, call_id: str) -> bool:
@@ -34,11 +34,11 @@ class Past:
 
     def remember(self, dialog: Dialog) -> None:
         """A dialog has ended."""
-        self._dialogs.append(dialog)
+        self._dialogs.append(dialog.id)
 
     def had(self, wanted: Replaces) -> bool:
         """Whether a dialog was ours lately."""
-        return any(wanted.names(dialog) for dialog in self._dialogs)
+        return any(wanted.names(name) for name in self._dialogs)
 
     def keep(self, call_id: str, transfer: Transfer) -> None:
         """Hand a transfer the reports that come after its call has ended (RFC 5057, 2), until `drop`."""

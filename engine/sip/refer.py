@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
-from engine.sip.dialog import Dialog
+from engine.sip.dialog import Dialog, DialogId
 from engine.sip.message import Message, pyvoip_status
 from engine.sip.uri import CONTROL, NameAddr, Uri, number, parse_name_addr, parse_params
 
@@ -40,11 +40,12 @@ class Replaces:
         early = ";early-only" if self.early_only else ""
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{early}"
 
-    def names(self, dialog: Dialog) -> bool:
+    def names(self, dialog: DialogId) -> bool:
         """Whether a dialog of ours is meant. A tag of 0 also stands for none (RFC 3891, 3)."""
-        return self.call_id == dialog.call_id and all(
+        call_id, local_tag, remote_tag = dialog
+        return self.call_id == call_id and all(
             asked == tag or (asked == "0" and not tag)
-            for asked, tag in ((self.to_tag, dialog.local.tag), (self.from_tag, dialog.remote.tag))
+            for asked, tag in ((self.to_tag, local_tag), (self.from_tag, remote_tag))
         )
 
 

@@ -36,6 +36,6 @@ def _means(wanted: Replaces, call: Call) -> bool:
         return False
     if call.dialog is not None:
         # one that rings here was not begun by us: who called is the one whose call may be replaced
-        return call.progress is LegState.ANSWERED and wanted.names(call.dialog)
+        return call.progress is LegState.ANSWERED and wanted.names(call.dialog.id)
     forks = call.caller.forks.all() if call.caller is not None else []
-    return any(wanted.names(fork.dialog) for fork in forks if not fork.ended)
+    return any(wanted.names(fork.dialog.id) for fork in forks if not fork.ended)
