@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.legs import HangupCause, LegState
 from engine.sip.causes import COMPLETED_ELSEWHERE, ended_by
 from engine.sip.exchange import InviteExchange
-from engine.sip.forks import Fork, Forks, reliable_number
+from engine.sip.forks import MAX_FORKS, Fork, Forks, reliable_number
 from engine.sip.message import Message
 from engine.sip.redirect import sent_to, targets
 from engine.sip.transaction import TimerHandle
@@ -115,9 +115,9 @@ class Caller:
         if again := self._acks.get(tag):  # our ACK was lost (13.2.2.4)
             again()
             return
-        fork = self.forks.confirm(request, response)
-        if fork is None:
+        if len(self._acks) >= MAX_FORKS:
             return
+        fork = self.forks.confirm(request, response)
         dialog = fork.dialog
         self._acks[tag] = call.agent.acknowledge(dialog, request)
         if call.dialog is not None or call.progress is LegState.ENDED or self._giving_up:

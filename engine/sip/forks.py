@@ -14,7 +14,7 @@ from engine.sip.sdp import Negotiated
 from engine.sip.uri import number
 
 MAX_FORKS = 32
-"""Early dialogs of one INVITE that are told apart; more are not followed, their 2xx not acknowledged."""
+"""Early dialogs of one INVITE that are told apart, and answers to it that are acknowledged."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,11 +53,10 @@ class Forks:
             self._forks[tag] = Fork(Dialog.as_caller(request, response))
         return self._forks[tag]
 
-    def confirm(self, request: Message, response: Message) -> Fork | None:
-        """The same for a 2xx, whose route set and target replace the early ones (13.2.2.4)."""
-        fork = self.take(request, response)
-        if fork is not None:
-            fork.dialog.confirm(response)
+    def confirm(self, request: Message, response: Message) -> Fork:
+        """The dialog of a 2xx, whose route set and target replace the early ones (13.2.2.4)."""
+        fork = self.take(request, response) or Fork(Dialog.as_caller(request, response))
+        fork.dialog.confirm(response)
         return fork
 
     def of(self, request: Message) -> Fork | None:

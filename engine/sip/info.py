@@ -8,6 +8,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
+from engine.legs import LegState
 from engine.sip.message import Message
 from engine.sip.transaction import ServerTransaction, TimerHandle
 from engine.sip.uri import number
@@ -105,7 +106,8 @@ class InfoDigits:
         def failed(why: str) -> None:
             self._asking = False
             self._queue.clear()
-            log.warning("the far end of %s takes no digits by INFO (%s)", call.number[:64], why[:80])
+            if call.progress is not LegState.ENDED:
+                log.warning("the far end of %s takes no digits by INFO (%s)", call.number[:64], why[:80])
 
         call.agent.ask(
             call.dialog, "INFO", [("Content-Type", "application/dtmf-relay")], body,

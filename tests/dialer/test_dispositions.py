@@ -60,9 +60,19 @@ async def test_a_final_response_names_the_disposition(code, disposition):
         assert world.line.to(CALLEE).withs("wait_tone") == []
 
 
+@virtual_time
+async def test_the_networks_own_cause_stands_in_the_record():
+    async with World([CALLEE]) as world:
+        cause = HangupCause("rejected", "far", 503, "Service Unavailable", q850=34)
+        world.line.fates[CALLEE] = fate(0.5, ("ends", cause))
+        record = await one(world)
+        assert record.reason == "Service Unavailable (Q.850 cause 34)"
+
+
 @pytest.mark.parametrize(
     ("cause", "disposition"),
     [
+        (HangupCause("redirected", "far", 302, "Moved to 5559999"), "rejected"),
         (HangupCause("no_response", "network"), "failed"),
         (HangupCause("unauthorized", "far", 403, "Forbidden"), "failed"),
         (HangupCause("failed", "us", None, "no RTP port is free"), "failed"),

@@ -165,8 +165,12 @@ class TestDialogs:
             chart.answer(invite, 183, tag=f"t{n}", body=sdp(port=41000 + 2 * n))
         assert call.caller is not None
         assert len(call.caller.forks.all()) == 32
-        chart.answer(invite, 200, tag="t3", body=sdp(port=45000))
+        chart.answer(invite, 200, tag="t39", body=sdp(port=45000))
         assert port(chart, call) == 45000
+        assert chart.last("ACK").to.tag == "t39"
+        for n in range(40):
+            chart.answer(invite, 200, tag=f"t{n}", body=sdp())
+        assert len(chart.times("BYE")) == 31
 
     def test_a_bye_within_an_early_dialog_ends_that_fork_only(self, chart: Chart) -> None:
         """RFC 3261, 15: the call goes on until its INVITE has a final response."""
