@@ -179,6 +179,26 @@ def test_a_trunk_that_says_nothing_holds_up_no_call_where_there_is_another(bench
     assert legs[-1]["cause"] == "normal"
 
 
+@pytest.mark.slow
+def test_a_queue_goes_on_by_the_next_trunk_in_the_same_attempt(bench: Bench, tmp_path: Path) -> None:
+    bench.start_carrier(
+        "[numbers.5550001]\nrefuse = 503\nrings = false\n\n"
+        "[numbers.5550002]\nanswer_after = 0.2\nhangup_after = 1.0\n"
+    )
+    queue = tmp_path / "queue.csv"
+    queue.write_text("number\n5550001\n")
+    rule = 'trunks.b.rules=[{match = "1$", replace = "2"}]'  # another carrier's, played by the same
+    keys = [f"server={bench.carrier.sip}", "username=1001", "password=demo pass"]
+    further = [f"trunks.b.{key}" for key in keys]
+    ran = bench.offhook("run", str(queue), *bench.settings(*further, rule), "--json")
+    assert ran.returncode == 0, ran.stderr
+    [done] = lines(ran.stdout)
+    assert (done["number"], done["disposition"], done["sip_code"]) == ("5550001", "bridged", 200)
+    assert "trunk trunk can't take the call (503" in ran.stderr
+    asked = [event["number"] for event in bench.carrier.events if event["event"] == "invite"]
+    assert asked == ["5550001", "5550002"]
+
+
 def test_check_tells_of_every_trunk(bench: Bench) -> None:
     bench.start_carrier("")
     keys = [f"server={bench.carrier.sip}", "username=1001", "password=wrong"]

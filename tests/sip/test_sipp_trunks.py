@@ -61,7 +61,7 @@ def test_every_trunk_is_registered_at_and_left(sipp: Sipp, backup: Sipp) -> None
     sipp.start("register")
     backup.start("register")
     more = at_backup(backup, "username=1001")
-    status, events = offhook("register --for 1.5", sipp.port, *more, register=True)
+    status, events = offhook("register --for 0.8", sipp.port, *more, register=True)
     sipp.wait()
     backup.wait()
     assert status == 0
