@@ -9,6 +9,7 @@ from pyVoIP.VoIP import InvalidStateError
 from engine.legs import HangupCause, LegState
 from engine.sip.call import Call
 from engine.sip.message import Message
+from engine.sip.past import MAX_DIALOGS, MAX_SUBSCRIPTIONS
 from engine.sip.refer import parse_replaces
 from engine.sip.transfer import Transfer
 
@@ -327,3 +328,19 @@ class TestReplacesHeader:
     def test_what_it_does_not_allow_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match="Replaces"):
             parse_replaces(text)
+
+
+def test_what_outlives_calls_is_bounded(chart: Chart) -> None:
+    """Neither reports that never come nor dialogs that have ended pile up."""
+    call, _ = asked(chart)
+    transfer, dialog = call.transfers.sent, call.dialog
+    assert transfer is not None
+    assert dialog is not None
+    for n in range(3 * MAX_SUBSCRIPTIONS):
+        chart.agent.past.keep(f"call-{n}", transfer)
+        chart.agent.past.remember(dialog)
+    assert len(chart.agent.past) == MAX_SUBSCRIPTIONS
+    assert len(chart.agent.past._dialogs) == MAX_DIALOGS
+    assert chart.agent.knows("call-0")  # its reports get past the gate against floods
+    chart.agent.past.drop("call-0")
+    assert not chart.agent.knows("call-0")
