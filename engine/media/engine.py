@@ -16,16 +16,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from engine.detect.analyzer import Analyzer
 from engine.detect.plans import PlanError, plans
-from engine.media import clip, level, orders, udp
-from engine.media.clip import Clip, Player, SourceError
+from engine.media import level, orders, udp
+from engine.media.clip import Player
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
 from engine.media.dtmf import EVENTS
+from engine.media.loader import ClipLoader, Loaded
 from engine.media.orders import SOUND, Fact, Meter, Order
 from engine.media.priority import raise_priority
 from engine.media.recorder import Recording, RecordingWriter
@@ -39,16 +39,6 @@ SWITCH_INTERVAL_S = 0.0002
 CATCH_UP_TICKS = 5
 """Ticks missed in a stall that are still sent; after a longer one they are skipped."""
 METER_TICKS = 5
-MAX_CLIPS = 64
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """A source read in the background: what `Play` waited for."""
-
-    order: orders.Play
-    clip: Clip | None
-    error: str
 
 
 @dataclass(slots=True)
@@ -64,7 +54,7 @@ class _Tell:
     fact: Fact
 
 
-_Item = Order | _Loaded | _Adopt | _Tell
+_Item = Order | Loaded | _Adopt | _Tell
 
 
 class MediaEngine:
@@ -88,14 +78,13 @@ class MediaEngine:
         self._lateness = Lateness()
         self._receiver = udp.Receiver()
         self._writer = RecordingWriter()
-        self._clips: dict[orders.Source, Clip] = {}
         self._awaited: dict[str, orders.Play] = {}
         self._sound = SoundCard()
         self._ticks = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._waiter: Waiter | None = None
-        self._loader: ThreadPoolExecutor | None = None
+        self._loader = ClipLoader(self._post)
         self._reported: set[str] = set()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             orders.SetRemote: self._set_remote,
@@ -104,7 +93,7 @@ class MediaEngine:
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
             orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
-            _Loaded: self._loaded, _Adopt: self._adopted, _Tell: self._tell,
+            Loaded: self._loaded, _Adopt: self._adopted, _Tell: self._tell,
         }
 
     # --- any thread ---------------------------------------------------------------------------
@@ -118,7 +107,7 @@ class MediaEngine:
         gc.collect()
         gc.freeze()
         self._waiter = Waiter()
-        self._loader = ThreadPoolExecutor(1, "media-loader")
+        self._loader.start()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
         self._thread.start()
@@ -167,8 +156,7 @@ class MediaEngine:
 
     def preload(self, source: orders.Source) -> None:
         """Read or synthesise a source now, so that a later `Play` starts in the very next tick."""
-        if self._loader is not None and source not in self._clips:
-            self._loader.submit(self._load, source)
+        self._loader.preload(source)
 
     def meters(self) -> dict[str, Meter]:
         """The latest levels of every open stream."""
@@ -311,9 +299,7 @@ class MediaEngine:
         while self._writer.finished:
             done = self._writer.finished.popleft()
             self._facts.append(orders.RecordingEnded(done.stream, now, done.path, done.error))
-        if self._loader is not None:
-            self._loader.shutdown(cancel_futures=True)
-            self._loader = None
+        self._loader.stop()
         while self._orders:  # what came meanwhile: only sockets need care
             self._drop(self._orders.popleft())
         self._report()
@@ -367,23 +353,13 @@ class MediaEngine:
             self._facts.append(orders.PlaybackEnded(order.stream, now, order.tag, "The call is over."))
             return
         self._awaited[order.stream] = order
-        found = self._clips.get(order.source)
-        if found is not None and isinstance(order.source, orders.ToneSource):
-            self._loaded(_Loaded(order, found, ""), now)
-        elif self._loader is not None:
-            future = self._loader.submit(self._load, order.source)
-            future.add_done_callback(lambda done: self._post(_loaded(order, done)))
+        found = self._loader.kept(order.source)
+        if found is not None:
+            self._loaded(Loaded(order, found, ""), now)
+        else:
+            self._loader.load(order)
 
-    def _load(self, source: orders.Source) -> Clip:
-        """In the loader thread. Tones are kept; files are read again, since they may have changed."""
-        found = self._clips.get(source)
-        if found is None or not isinstance(source, orders.ToneSource):
-            found = clip.load(source)
-            if isinstance(source, orders.ToneSource) and len(self._clips) < MAX_CLIPS:
-                self._clips[source] = found
-        return found
-
-    def _loaded(self, item: _Loaded, now: float) -> None:
+    def _loaded(self, item: Loaded, now: float) -> None:
         order = item.order
         if self._awaited.get(order.stream) is not order:
             return  # stopped, replaced or bridged while it was read
@@ -501,13 +477,3 @@ class MediaEngine:
 
     def _tell(self, item: _Tell, now: float) -> None:
         self._facts.append(item.fact)
-
-
-def _loaded(order: orders.Play, done: Future[Clip]) -> _Loaded:
-    if done.cancelled():
-        return _Loaded(order, None, "The engine is stopping.")
-    error = done.exception()
-    if error is None:
-        return _Loaded(order, done.result(), "")
-    text = str(error) if isinstance(error, SourceError) else f"The audio cannot be played: {error}."
-    return _Loaded(order, None, text)
