@@ -34,7 +34,7 @@ from engine.sip.network import Network
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.resolver import ResolveError, Resolver
-from engine.sip.sdp import LocalDescription
+from engine.sip.sdp import LocalDescription, SdpError, negotiate, parse
 from engine.sip.sdp.crypto import mask_keys
 from engine.sip.threaded import ThreadedPhone
 from engine.sip.trace import Trace
@@ -349,9 +349,18 @@ class Phone(ThreadedPhone):
             ).start()
 
     def _called(self, request: Message, transaction: ServerTransaction) -> Call | None:
-        """The call that an INVITE begins; None, and the INVITE is refused, where every RTP port is taken."""
+        """The call that an INVITE begins; None, and the INVITE is refused, where its offer can't be accepted
+        (RFC 3261, 13.3.1.3) or every RTP port is taken.
+        """
         agent = self.agent
         assert agent is not None
+        try:
+            if request.sdp:
+                negotiate(parse(request.sdp), self.account.terms)
+        except SdpError as error:
+            log.warning("a call from %r was refused: %s", request.from_.uri.number, error)
+            agent.respond(transaction, 488)
+            return None
         leg = new_leg_id()
         try:
             local = self._local_description(leg)

@@ -140,11 +140,11 @@ class TestAnswering:
         call.accept()
         assert chart.last("200").sdp.endswith(b"m=video 0 RTP/AVP 99\r\n")
 
-    def test_an_offer_without_a_codec_of_ours_is_refused_488(self, chart: Chart) -> None:
-        call = chart.ringing(body=sdp(codecs="18"))
-        call.accept()
-        assert chart.take() == ["180 Ringing", "488 Not Acceptable Here"]
-        assert call.progress is LegState.ENDED
+    def test_an_offer_without_a_codec_of_ours_is_refused_488_and_does_not_ring(self, chart: Chart) -> None:
+        """RFC 3261, 13.3.1.3."""
+        chart.request("INVITE", body=sdp(codecs="18"))
+        assert chart.take() == ["488 Not Acceptable Here"]
+        assert (chart.inbound, chart.media.ports) == ([], {})
 
     def test_without_an_offer_ours_is_in_the_answer_and_theirs_in_the_ack(self, chart: Chart) -> None:
         chart.request("INVITE")
