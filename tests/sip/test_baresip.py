@@ -256,3 +256,22 @@ async def test_a_call_over_ipv6(tmp_path: Path) -> None:
         assert call.negotiated is not None
         assert call.negotiated.host == "::1"
         assert await pair.echo_of(call, 440) == pytest.approx(440, abs=3)
+
+
+async def test_each_side_holds_and_resumes(tmp_path: Path) -> None:
+    """RFC 3261, 14; RFC 3264, 8.4. baresip's loop opens no more after a hold: it plays its tone."""
+    async with talking(tmp_path, "", tone=True) as pair:
+        call = await pair.call()
+        call.hold(True)
+        await pair.until(lambda: call.held)
+        assert call.negotiated is not None
+        assert call.negotiated.direction in ("sendonly", "inactive")
+        call.hold(False)
+        await pair.until(lambda: not call.held)
+        assert call.negotiated.direction == "sendrecv"
+        await asyncio.to_thread(pair.far.command, "hold")
+        await pair.until(lambda: call.far_held)
+        await asyncio.to_thread(pair.far.command, "resume")
+        await pair.until(lambda: not call.far_held)
+        assert call.reinvite_failed == ""
+        assert await pair.hears(call, 440) == pytest.approx(440, abs=3)
