@@ -6,12 +6,17 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from engine.sip.gate import Gate
 from engine.sip.hop import Hop
 
 log = logging.getLogger(__name__)
+
+MAX_DATAGRAM = 65535
+MAX_DROPPED_AT_ONCE = 64
+"""Datagrams over their rate that are read before the loop turns to other things."""
+RECEIVE_BUFFER = 1 << 20
+"""Bytes that the kernel keeps for us, where it may."""
 
 
 def local_address_towards(remote: Hop) -> str:
@@ -22,59 +27,73 @@ def local_address_towards(remote: Hop) -> str:
         return str(probe.getsockname()[0])
 
 
-class UdpTransport(asyncio.DatagramProtocol):
+class UdpTransport:
     """One UDP socket. `receive(data, source, trusted)` is called for what passes the limits.
 
-    Datagrams that `gate` does not admit are dropped before anything is parsed.
+    Datagrams that `gate` does not admit are dropped before anything is parsed. They are read many at a time:
+    at a loop iteration each, a flood would have to be dropped by the kernel, and our calls' messages with it.
     """
 
-    def __init__(self, receive: Callable[[bytes, Hop, bool], None]) -> None:
+    def __init__(self, sock: socket.socket, receive: Callable[[bytes, Hop, bool], None]) -> None:
+        self._sock = sock
         self._receive = receive
-        self._transport: asyncio.DatagramTransport | None = None
+        self._loop = asyncio.get_running_loop()
         self.trusted: set[str] = set()
         self.gate = Gate()
         self.on_traffic: Callable[[bytes, Hop, bool], None] = lambda data, peer, sent: None
+        name = sock.getsockname()
+        self.bound = Hop(str(name[0]), int(name[1]))
+        self._loop.add_reader(sock, self._readable)
 
     @classmethod
     async def open(cls, local: tuple[str, int], receive: Callable[[bytes, Hop, bool], None]) -> UdpTransport:
         """Raises OSError when the address can't be bound."""
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=local)
-        return protocol
+        (family, kind, protocol, _, address), *_ = await loop.getaddrinfo(*local, type=socket.SOCK_DGRAM)
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            sock.bind(address)
+            return cls(sock, receive)
+        except BaseException:
+            sock.close()
+            raise
 
-    @property
-    def bound(self) -> Hop:
-        assert self._transport is not None
-        name = self._transport.get_extra_info("sockname")
-        return Hop(str(name[0]), int(name[1]))
+    def _readable(self) -> None:
+        """One message that is looked at, and what is dropped before it."""
+        for _ in range(MAX_DROPPED_AT_ONCE):
+            try:
+                data, addr = self._sock.recvfrom(MAX_DATAGRAM)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                log.debug("the network reported: %s", error)
+                return
+            host = str(addr[0])
+            trusted = host in self.trusted
+            if self.gate.admits(data, host, trusted, self._loop.time()):
+                self._take(data, Hop(host, int(addr[1])), trusted)
+                return
 
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        source = Hop(str(addr[0]), int(addr[1]))
-        trusted = source[0] in self.trusted
-        if not self.gate.admits(data, source[0], trusted, asyncio.get_running_loop().time()):
-            return
+    def _take(self, data: bytes, source: Hop, trusted: bool) -> None:
         try:
             self.on_traffic(data, source, False)
             self._receive(data, source, trusted)
         except Exception:  # one bad message must never end the socket
             log.exception("a SIP message could not be handled")
 
-    def error_received(self, exc: Exception) -> None:
-        log.debug("the network reported: %s", exc)
-
     def send(self, data: bytes, destination: Hop) -> None:
         """Send to an IP address; what can't be sent is logged."""
-        if self._transport is None or self._transport.is_closing():
+        if self._sock.fileno() < 0:
             return
         self.on_traffic(data, destination, True)
         try:
-            self._transport.sendto(data, destination[:2])
+            self._sock.sendto(data, destination[:2])
         except (OSError, ValueError) as error:
             log.debug("not sent to %s: %s", destination, error)
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock)
+            self._sock.close()
