@@ -204,9 +204,9 @@ def warnings_of(config: Config) -> list[str]:
     ]
     return unverified + [
         f"{trunk_path(name)}.srtp: the keys of encrypted audio cross the network in clear, since "
-        f'{trunk_path(name)}.transport is not "tls"'
+        "the signalling that carries them is not encrypted (transport)"
         for name, trunk in config.all_trunks.items()
-        if trunk.srtp != "off" and trunk.transport != "tls"
+        if trunk.srtp != "off" and ((trunk.proxy and split_proxy(trunk.proxy)[2]) or trunk.transport) != "tls"
     ]
 
 

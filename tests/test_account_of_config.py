@@ -66,6 +66,32 @@ def test_tls_is_verified_unless_said_otherwise_and_that_is_warned_of() -> None:
     assert "trunk.tls_verify = false: any certificate is taken" in warnings_of(trusting)[0]
 
 
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        (["trunk.srtp=off"], False),
+        (["trunk.srtp=preferred"], True),
+        (["trunk.srtp=required", "trunk.transport=tcp"], True),
+        (["trunk.srtp=required", "trunk.transport=tls"], False),
+        (["trunk.srtp=required", "trunk.proxy=sips:edge.example.com"], False),
+        (["trunk.srtp=required", "trunk.transport=tls", "trunk.proxy=sip:e;transport=tcp"], True),
+    ],
+)
+def test_srtp_keys_over_clear_signalling_are_warned_of(settings: list[str], warned: bool) -> None:
+    """RFC 4568, 7.4: the keys are as secret as what carries them."""
+    config = load(None, [*GOOD, *settings], {})
+    assert account_of(config).srtp == config.trunk.srtp
+    assert bool(warnings_of(config)) is warned
+    assert all("trunk.srtp: the keys of encrypted audio" in warning for warning in warnings_of(config))
+
+
+def test_every_codec_can_be_named_once() -> None:
+    config = load(None, [*GOOD, "rtp.codecs=['opus', 'G722', 'PCMU', 'PCMA']"], {})
+    assert account_of(config).terms.codecs == ("opus", "G722", "PCMU", "PCMA")
+    with pytest.raises(ConfigError, match="name each codec once"):
+        load(None, [*GOOD, "rtp.codecs=['PCMA', 'PCMA']"], {})
+
+
 def test_a_file_of_authorities_must_be_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(None, [*GOOD, "trunk.tls_ca=/nowhere.pem"], {})

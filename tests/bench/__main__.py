@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-RUNS = (["rtp_timing.py", "--console", "--unprivileged"], ["call_setup.py"], ["sip_flood.py"])
+RUNS = (
+    ["rtp_timing.py", "--console", "--unprivileged"], ["call_setup.py"], ["sip_flood.py"], ["codec_cost.py"],
+)  # fmt: skip
 
 worst = 0
 for name, *options in RUNS:
