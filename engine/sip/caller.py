@@ -45,7 +45,7 @@ class Caller:
             return invite if self._target is None else sent_to(invite, self._target)
 
         self.exchange = InviteExchange(
-            agent.layer, lambda: agent.next_hop, agent.authenticator, attempt, self
+            agent.layer, lambda: agent.call_hop, agent.authenticator, attempt, self
         )
 
     def begin(self) -> None:

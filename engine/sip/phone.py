@@ -283,6 +283,7 @@ class Phone(ThreadedPhone):
                 [
                     ("Via", agent.via(new_branch())),
                     ("Max-Forwards", "70"),
+                    *agent.preloaded_routes,
                     ("From", str(caller)),
                     ("To", str(NameAddr(target))),
                     ("Call-ID", call_id),

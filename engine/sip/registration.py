@@ -226,6 +226,7 @@ class Registration:
     def _granted(self, response: Message, this: _Round, moved: bool) -> None:
         granted = max(1, _granted_expiry(response, this))
         self._bound = this.contact
+        self._agent.learn_service_route(response)
         self._retry_delay = FIRST_RETRY
         self._raised = 0
         self.rejected = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,14 @@ from engine.sip.account import Account
 from engine.sip.hop import DEFAULT_PORTS, Hop, Target
 from engine.sip.layer import Found, TransactionLayer
 from engine.sip.message import Message
-from engine.sip.uri import Uri, escape_user, is_ip, number
+from engine.sip.uri import NameAddr, Uri, escape_user, is_ip, number, parse_name_addr
 
 if TYPE_CHECKING:
     from engine.sip.registration import Registration
 
 log = logging.getLogger(__name__)
+
+MAX_ROUTES = 8
 
 
 class Way(SIPClient):  # type: ignore[misc]
@@ -47,11 +50,36 @@ class Way(SIPClient):  # type: ignore[misc]
         self.flow = account.next_hop.hop
         self.locate: Callable[[Target, Found], None] = lambda target, found: found([target.hop], "")
         self.on_answered: Callable[[Hop], None] = lambda hop: None
+        self.service_route: list[NameAddr] = []
         self._trunk_hops: Sequence[Hop] = [self.flow]
 
     @property
     def next_hop(self) -> Target:
         return self.account.next_hop
+
+    @property
+    def call_hop(self) -> Target:
+        """Where an INVITE goes: the outbound proxy, else the first of the registrar's service route."""
+        if self.service_route and self.account.proxy is None:
+            return self.service_route[0].uri.target
+        return self.next_hop
+
+    @property
+    def preloaded_routes(self) -> list[tuple[str, str]]:
+        """The Route headers of a request that begins a dialog (RFC 3608, 6.1)."""
+        return [("Route", str(route)) for route in self.service_route]
+
+    def learn_service_route(self, response: Message) -> None:
+        """Take the Service-Route of a registrar's 2xx, which replaces what was before (RFC 3608, 5.1).
+
+        Without `lr` in its first URI, or with more than eight, it is left.
+        """
+        routes = []
+        for value in response.all("Service-Route"):
+            with contextlib.suppress(ValueError):
+                routes.append(parse_name_addr(value))
+        loose = bool(routes) and routes[0].uri.param("lr") is not None
+        self.service_route = routes if loose and len(routes) <= MAX_ROUTES else []
 
     def via(self, branch: str, hop: Hop | None = None) -> str:
         """Our Via, asking for rport (RFC 3581)."""

@@ -276,6 +276,27 @@ class TestWay:
         call.hangup_leg()
         assert chart.last_sent("BYE").hop == TCP
 
+    def test_calls_take_the_route_that_the_registrar_gave(self) -> None:
+        """RFC 3608, 5.1 and 6.1: Service-Route is the preloaded route of what begins a dialog."""
+        chart = chart_with(ONE)
+        chart.agent.registration.state = RegistrationState.REGISTERING
+        chart.agent.registration.start()
+        routes = "<sip:192.0.2.40:5090;lr>, <sip:orig@core.example;lr>"
+        register = chart.last("REGISTER")
+        chart.answer(register, 200, headers=["Expires: 600", f"Service-Route: {routes}"])
+        _, invite = chart.dial()
+        assert invite.all("Route") == routes.split(", ")
+        assert invite.uri_text == "sip:5551234@trunk.example"
+        assert chart.last_sent("INVITE").hop == Hop("192.0.2.40", 5090)
+        chart.answer(invite, 486)
+        ack = chart.last_sent("ACK")
+        assert (ack.hop, ack.message.all("Route")) == (Hop("192.0.2.40", 5090), routes.split(", "))
+        chart.clock.advance(570)
+        assert chart.last("REGISTER").all("Route") == []
+        chart.answer(chart.last("REGISTER"), 200, headers=["Expires: 600"])
+        _, invite = chart.dial()
+        assert (chart.last_sent("INVITE").hop, invite.all("Route")) == (ONE, [])
+
     @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
     def test_via_and_contact_name_the_transport(self, transport: str) -> None:
         """RFC 3261, 18.1.1 and 20.10."""
