@@ -24,6 +24,8 @@ from engine.station import Station
 
 AT_ONCE = 20
 PORTS = 40
+FIRST = 80
+"""Calls before the count begins, so that every cache and every memory of past calls, all bounded, is full."""
 SETTLE_S = 45
 """Longest wait for the last transactions: 64*T1 (RFC 3261, timers H, J, L and M) and some slack."""
 
@@ -110,7 +112,7 @@ def memory() -> int:
 )
 async def test_calls_over_a_network_that_loses_a_twentieth_of_all_messages(sipp: Sipp, calls: int) -> None:
     """RFC 3261, 17: whatever is lost on the way there or back is sent again until it arrives."""
-    options = ["-lost", "5", "-m", str(calls + AT_ONCE), "-timeout", "500s", "-default_behaviors", "none"]
+    options = ["-lost", "5", "-m", str(calls + FIRST), "-timeout", "500s", "-default_behaviors", "none"]
     sipp.start("many_fates", *options)
     low = free_udp_port(PORTS)
     station = Station(
@@ -124,7 +126,7 @@ async def test_calls_over_a_network_that_loses_a_twentieth_of_all_messages(sipp:
     agent = station.phone.agent
     assert agent is not None
     try:
-        first = Caller(station, [f"{1 + n % 4}00{n:05}" for n in range(AT_ONCE)])  # fills every cache
+        first = Caller(station, [f"{1 + n % 4}00{n:05}" for n in range(FIRST)])
         first.start()
         async with asyncio.timeout(60):
             await first.done.wait()
