@@ -120,7 +120,8 @@ class Talks:
                 for each in held[-1:]:
                     self.hold(each, False)
                 return
-            leg.bridge(None)
+            if isinstance(leg, TrunkLeg):
+                self._bring(leg, None)
             over = asyncio.get_running_loop().create_task(ended(leg))
             await _until(over, seat.lost(), config.call.max_duration)
         finally:
@@ -140,7 +141,8 @@ class Talks:
                     if not isinstance(event, StateChanged):
                         continue
                     if event.state is LegState.EARLY:
-                        leg.bridge(None)
+                        if not self._at_headset(leg):  # another may have been taken back meanwhile
+                            leg.bridge(None)
                     elif event.state is LegState.ANSWERED:
                         return None
                     elif event.state is LegState.ENDED:
@@ -186,12 +188,17 @@ class Talks:
         leg.parked = False
         leg.bridge(other)
 
+    def _at_headset(self, but: Leg | None) -> list[TrunkLeg]:
+        return [
+            leg
+            for leg in self._engine.line.legs.values()
+            if leg is not but and leg.bridged_to == orders.SOUND and leg.state is LegState.ANSWERED
+        ]
+
     def _park_others(self, leg: TrunkLeg | None) -> list[TrunkLeg]:
         """Hold who is at the headset, deaf and mute at once, whenever their far end agrees to it."""
         parked = []
-        for each in list(self._engine.line.legs.values()):
-            if each is leg or each.bridged_to != orders.SOUND or each.state is not LegState.ANSWERED:
-                continue
+        for each in self._at_headset(leg):
             each.parked = True
             each.unbridge()
             parked.append(each)

@@ -180,8 +180,15 @@ async def test_consulting_beside_a_call(start: Callable[..., Awaitable[Driver]],
         driver.forget()
         await driver.send(messages.Consult(number="2125550103"))
         await reinvited(trunk, first, one, "sendonly")
+        await leg(driver, "2125550101", held=True)
+        await driver.send(messages.Hold(on=False, leg=held))  # taken back while the other rings
+        await reinvited(trunk, first, one, "sendrecv")
+        await leg(driver, "2125550101", held=False, bridged_to="sound")
+        driver.forget()
         second = await trunk.answer("2125550103", sdp(two.getsockname()[1]))
+        await reinvited(trunk, first, one, "sendonly")
         await leg(driver, "2125550103", bridged_to="sound", role="manual")
+        await leg(driver, "2125550101", held=True, bridged_to="")
         # the first hangs up: the operator goes on with the second, and is not free for a third
         trunk.request("BYE", first, 9)
         await leg(driver, "2125550101", state="ended")
