@@ -16,20 +16,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from engine.detect.analyzer import Analyzer
-from engine.detect.plans import PlanError, plans
+from engine.detect.plans import plans
 from engine.media import level, orders, udp
-from engine.media.clip import Player
+from engine.media.board import Adopt, Board, Item
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
-from engine.media.dtmf import EVENTS
-from engine.media.loader import ClipLoader, Loaded
 from engine.media.orders import SOUND, Fact, Meter, Order
 from engine.media.priority import raise_priority
-from engine.media.recorder import Recording, RecordingWriter
-from engine.media.sound import SoundCard
+from engine.media.recorder import Recording
 from engine.media.stream import RtpStream
 
 log = logging.getLogger(__name__)
@@ -39,22 +34,6 @@ SWITCH_INTERVAL_S = 0.0002
 CATCH_UP_TICKS = 5
 """Ticks missed in a stall that are still sent; after a longer one they are skipped."""
 METER_TICKS = 5
-
-
-@dataclass(slots=True)
-class _Adopt:
-    stream: RtpStream
-    sock: socket.socket
-
-
-@dataclass(slots=True)
-class _Tell:
-    """A fact from another thread."""
-
-    fact: Fact
-
-
-_Item = Order | Loaded | _Adopt | _Tell
 
 
 class MediaEngine:
@@ -69,32 +48,13 @@ class MediaEngine:
         self._on_fact = on_fact
         self.priority = "normal"
         self._jitter_ms = jitter_ms
-        self._streams: dict[str, RtpStream] = {}
-        self._named: dict[str, RtpStream] = {}  # the same and those whose order waits; for any thread
-        self._by_fd: dict[int, RtpStream] = {}
-        self._orders: deque[_Item] = deque()
-        self._facts: list[Fact] = []
-        self._meters: dict[str, Meter] = {}
+        self._orders: deque[Item] = deque()
         self._lateness = Lateness()
         self._receiver = udp.Receiver()
-        self._writer = RecordingWriter()
-        self._awaited: dict[str, orders.Play] = {}
-        self._sound = SoundCard()
         self._ticks = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._waiter: Waiter | None = None
-        self._loader = ClipLoader(self._post)
-        self._reported: set[str] = set()
-        self._handlers: dict[type, Callable[[Any, float], None]] = {
-            orders.SetRemote: self._set_remote,
-            orders.CloseStream: self._close, orders.Play: self._play, orders.StopPlay: self._stop_play,
-            orders.Bridge: self._bridge, orders.Unbridge: self._unbridge,
-            orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
-            orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
-            orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
-            Loaded: self._loaded, _Adopt: self._adopted, _Tell: self._tell,
-        }
+        self._board = Board(self._post)
 
     # --- any thread ---------------------------------------------------------------------------
 
@@ -106,22 +66,22 @@ class MediaEngine:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()
-        self._waiter = Waiter()
-        self._loader.start()
+        self._board.waiter = Waiter()
+        self._board.loader.start()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Close every stream, the sound card and the recordings, and end the threads."""
-        thread, waiter = self._thread, self._waiter
+        thread, waiter = self._thread, self._board.waiter
         if thread is None or waiter is None:
             return
         self._stopping = True
         waiter.wake()
         if threading.current_thread() is not thread:
             thread.join()
-        self._thread = self._waiter = None
+        self._thread = self._board.waiter = None
         waiter.close()
 
     def order(self, order: Order) -> None:
@@ -136,31 +96,31 @@ class MediaEngine:
 
     def adopt(self, stream: RtpStream, sock: socket.socket) -> None:
         """Serve a stream that a program made itself; as OpenStream otherwise."""
-        self._named[stream.name] = stream
-        self._post(_Adopt(stream, sock))
+        self._board.named[stream.name] = stream
+        self._post(Adopt(stream, sock))
 
     def stream(self, name: str) -> RtpStream | None:
         """A stream by name, from the moment its OpenStream was ordered until it is closed."""
-        return self._named.get(name)
+        return self._board.named.get(name)
 
     def read(self, stream: str, length: int = 160, blocking: bool = True) -> bytes:
         """Received audio as `RtpStream.read` gives it; silence where there is no such stream."""
-        found = self._named.get(stream)
+        found = self._board.named.get(stream)
         return found.read(length, blocking) if found is not None else b"\x80" * length
 
     def write(self, stream: str, data: bytes) -> None:
         """Audio to send as `RtpStream.write` takes it; nothing where there is no such stream."""
-        found = self._named.get(stream)
+        found = self._board.named.get(stream)
         if found is not None:
             found.write(data)
 
     def preload(self, source: orders.Source) -> None:
         """Read or synthesise a source now, so that a later `Play` starts in the very next tick."""
-        self._loader.preload(source)
+        self._board.loader.preload(source)
 
     def meters(self) -> dict[str, Meter]:
         """The latest levels of every open stream."""
-        return dict(self._meters)
+        return dict(self._board.meters)
 
     def late_us(self, percent: float = 99.0) -> int:
         """How late ticks of the last minute began, in microseconds, at a percentile."""
@@ -170,9 +130,9 @@ class MediaEngine:
     def lateness(self) -> Lateness:
         return self._lateness
 
-    def _post(self, item: _Item) -> None:
+    def _post(self, item: Item) -> None:
         self._orders.append(item)
-        waiter = self._waiter
+        waiter = self._board.waiter
         if waiter is not None:
             try:
                 waiter.wake()
@@ -182,7 +142,7 @@ class MediaEngine:
     # --- the media thread -----------------------------------------------------------------------
 
     def _run(self) -> None:
-        waiter = self._waiter
+        waiter = self._board.waiter
         assert waiter is not None
         self.priority = raise_priority()
         next_ns = time.monotonic_ns() + PERIOD_NS
@@ -196,12 +156,12 @@ class MediaEngine:
             if ready:
                 now = time.monotonic()
                 for fd in ready:
-                    stream = self._by_fd.get(fd)
+                    stream = self._board.by_fd.get(fd)
                     if stream is not None:
-                        self._guard(stream, stream.drain, self._receiver, now, self._facts)
+                        self._guard(stream, stream.drain, self._receiver, now, self._board.facts)
             if self._orders:
                 self._take_orders()
-            if self._facts:
+            if self._board.facts:
                 self._report()
         self._shut_down()
 
@@ -209,7 +169,7 @@ class MediaEngine:
         """Serve the ticks that are due; the next deadline."""
         missed = (now_ns - next_ns) // PERIOD_NS
         if missed > CATCH_UP_TICKS:
-            for stream in self._streams.values():
+            for stream in self._board.streams.values():
                 stream.out.advance(missed)
             self._lateness.skipped += missed
             next_ns += missed * PERIOD_NS
@@ -220,10 +180,10 @@ class MediaEngine:
 
     def _tick(self, deadline_ns: int) -> None:
         now = deadline_ns / 1e9
-        facts = self._facts
-        streams = self._streams.values()
+        facts = self._board.facts
+        streams = self._board.streams.values()
         self._lateness.add(time.monotonic_ns() - deadline_ns)
-        self._sound.begin_tick(now)
+        self._board.sound.begin_tick(now)
         for stream in streams:
             try:
                 stream.send_tick(now, facts)
@@ -237,16 +197,16 @@ class MediaEngine:
         for stream in streams:
             if stream.recording is not None:
                 self._record_tick(stream, stream.recording)
-            if stream.peer is self._sound:
-                self._sound.speaker(stream.heard())
-        self._sound.end_tick(now, facts)
+            if stream.peer is self._board.sound:
+                self._board.sound.speaker(stream.heard())
+        self._board.sound.end_tick(now, facts)
         for stream in streams:
             stream.prepare()
         self._ticks += 1
         if self._ticks % METER_TICKS == 0:
             self._measure()
-        while self._writer.finished:
-            done = self._writer.finished.popleft()
+        while self._board.writer.finished:
+            done = self._board.writer.finished.popleft()
             facts.append(orders.RecordingEnded(done.stream, now, done.path, done.error))
 
     def _guard(self, stream: RtpStream, call: Callable[..., None], *args: Any) -> None:
@@ -257,12 +217,12 @@ class MediaEngine:
 
     def _broken(self, stream: RtpStream) -> None:
         """A fault of ours on one stream must not silence the others; logged once a stream."""
-        if stream.name not in self._reported:
-            self._reported.add(stream.name)
+        if stream.name not in self._board.reported:
+            self._board.reported.add(stream.name)
             log.exception("media: a fault while serving stream %s", stream.name)
 
     def _report(self) -> None:
-        facts, self._facts = self._facts, []
+        facts, self._board.facts = self._board.facts, []
         for fact in facts:
             try:
                 self._on_fact(fact)
@@ -270,43 +230,43 @@ class MediaEngine:
                 log.exception("media: the receiver of facts failed")
 
     def _measure(self) -> None:
-        for name, stream in self._streams.items():
+        for name, stream in self._board.streams.items():
             received = level.dbm0(stream.rx_power / METER_TICKS)
             stream.rx_power = 0.0
             tone = stream.analyzer.current if stream.analyzer is not None else ""
-            self._meters[name] = Meter(received, level.dbm0(level.power(stream.sent())), tone)
-        if self._sound.active:
-            self._meters[SOUND] = self._sound.meter()
+            self._board.meters[name] = Meter(received, level.dbm0(level.power(stream.sent())), tone)
+        if self._board.sound.active:
+            self._board.meters[SOUND] = self._board.sound.meter()
         else:
-            self._meters.pop(SOUND, None)
+            self._board.meters.pop(SOUND, None)
 
     def _record_tick(self, stream: RtpStream, recording: Recording) -> None:
         chunk = recording.add(stream.rx, stream.sent())
         if chunk is not None:
-            self._writer.write(recording, chunk)
+            self._board.writer.write(recording, chunk)
         if recording.failed:
             stream.recording = None
-            self._writer.finish(recording)
+            self._board.writer.finish(recording)
 
     def _shut_down(self) -> None:
         now = time.monotonic()
         if self._orders:
             self._take_orders()
-        for name in list(self._streams):
-            self._close(orders.CloseStream(name), now)
-        self._sound.close()
-        self._writer.close()
-        while self._writer.finished:
-            done = self._writer.finished.popleft()
-            self._facts.append(orders.RecordingEnded(done.stream, now, done.path, done.error))
-        self._loader.stop()
+        for name in list(self._board.streams):
+            self._board.close(name, now)
+        self._board.sound.close()
+        self._board.writer.close()
+        while self._board.writer.finished:
+            done = self._board.writer.finished.popleft()
+            self._board.facts.append(orders.RecordingEnded(done.stream, now, done.path, done.error))
+        self._board.loader.stop()
         while self._orders:  # what came meanwhile: only sockets need care
             self._drop(self._orders.popleft())
         self._report()
 
     @staticmethod
-    def _drop(item: _Item) -> None:
-        if isinstance(item, _Adopt):
+    def _drop(item: Item) -> None:
+        if isinstance(item, Adopt):
             item.sock.close()
 
     # --- orders -----------------------------------------------------------------------------------
@@ -316,164 +276,6 @@ class MediaEngine:
         for _ in range(len(self._orders)):
             item = self._orders.popleft()
             try:
-                self._handlers[type(item)](item, now)
+                self._board.carry_out(item, now)
             except Exception:
                 log.exception("media: the order %s failed", type(item).__name__)
-
-    def _adopted(self, item: _Adopt, now: float) -> None:
-        stream = item.stream
-        if stream.name in self._streams:
-            self._close(orders.CloseStream(stream.name), now)
-        item.sock.setblocking(False)
-        stream.open(item.sock, now)
-        self._streams[stream.name] = stream
-        self._by_fd[item.sock.fileno()] = stream
-
-    def _set_remote(self, order: orders.SetRemote, now: float) -> None:
-        if (stream := self._streams.get(order.stream)) is not None:
-            stream.set_remote(order, now)
-
-    def _close(self, order: orders.CloseStream, now: float) -> None:
-        stream = self._streams.get(order.stream)
-        if stream is None:
-            return
-        self._part(stream)
-        self._end_recording(stream)
-        del self._streams[order.stream]
-        if self._named.get(order.stream) is stream:
-            del self._named[order.stream]
-        self._by_fd.pop(stream.out.fd, None)
-        self._awaited.pop(order.stream, None)
-        self._meters.pop(order.stream, None)
-        self._reported.discard(order.stream)
-        self._facts.append(orders.StreamClosed(order.stream, now, stream.close()))
-
-    def _play(self, order: orders.Play, now: float) -> None:
-        if order.stream != SOUND and order.stream not in self._streams:
-            self._facts.append(orders.PlaybackEnded(order.stream, now, order.tag, "The call is over."))
-            return
-        self._awaited[order.stream] = order
-        found = self._loader.kept(order.source)
-        if found is not None:
-            self._loaded(Loaded(order, found, ""), now)
-        else:
-            self._loader.load(order)
-
-    def _loaded(self, item: Loaded, now: float) -> None:
-        order = item.order
-        if self._awaited.get(order.stream) is not order:
-            return  # stopped, replaced or bridged while it was read
-        del self._awaited[order.stream]
-        if item.clip is None:
-            self._facts.append(orders.PlaybackEnded(order.stream, now, order.tag, item.error))
-            return
-        player = Player(item.clip, order.loop, order.tag)
-        if order.stream == SOUND:
-            self._sound.play(player)
-        elif (stream := self._streams.get(order.stream)) is not None:
-            self._part(stream)
-            stream.play(player)
-
-    def _stop_play(self, order: orders.StopPlay, now: float) -> None:
-        self._awaited.pop(order.stream, None)
-        if order.stream == SOUND:
-            self._sound.play(None)
-        elif (stream := self._streams.get(order.stream)) is not None:
-            stream.play(None)
-
-    def _bridge(self, order: orders.Bridge, now: float) -> None:
-        ends: list[RtpStream | SoundCard] = []
-        for name in (order.a, order.b):
-            end = self._sound if name == SOUND else self._streams.get(name)
-            if end is None:
-                return
-            ends.append(end)
-        a, b = ends
-        if a is b:
-            return
-        for name, end in zip((order.a, order.b), ends, strict=True):
-            self._awaited.pop(name, None)
-            self._part(end)
-            end.play(None)
-        a.join(b)
-        b.join(a)
-        if isinstance(a, RtpStream) and isinstance(b, RtpStream) and self._waiter is not None:
-            self._waiter.watch(a.out.fd)
-            self._waiter.watch(b.out.fd)
-
-    def _part(self, end: RtpStream | SoundCard) -> None:
-        """End the bridge that a stream or the headset is in, if any."""
-        other = end.peer
-        if other is None:
-            return
-        for each in (end, other):
-            if isinstance(each, RtpStream) and self._waiter is not None:
-                self._waiter.unwatch(each.out.fd)
-            each.join(None)
-
-    def _unbridge(self, order: orders.Unbridge, now: float) -> None:
-        end = self._sound if order.stream == SOUND else self._streams.get(order.stream)
-        if end is not None:
-            self._part(end)
-
-    def _send_digits(self, order: orders.SendDigits, now: float) -> None:
-        stream = self._streams.get(order.stream)
-        digits = "".join(c for c in order.digits.upper() if c in EVENTS)
-        if stream is None or not digits:
-            self._facts.append(orders.DigitsSent(order.stream, now, ""))
-        else:
-            stream.send_digits(digits, order.duration_ms, order.gap_ms, order.inband)
-
-    def _mute(self, order: orders.Mute, now: float) -> None:
-        if order.stream == SOUND:
-            self._sound.muted = order.muted
-        elif (stream := self._streams.get(order.stream)) is not None:
-            stream.muted = order.muted
-
-    def _record(self, order: orders.Record, now: float) -> None:
-        stream = self._streams.get(order.stream)
-        if stream is None:
-            if order.path is not None:
-                self._facts.append(orders.RecordingEnded(order.stream, now, order.path, "The call is over."))
-            return
-        self._end_recording(stream)
-        if order.path is not None:
-            stream.recording = Recording(order.stream, order.path)
-            self._writer.start(stream.recording)
-
-    def _end_recording(self, stream: RtpStream) -> None:
-        recording, stream.recording = stream.recording, None
-        if recording is not None:
-            self._writer.finish(recording)
-
-    def _detect(self, order: orders.Detect, now: float) -> None:
-        stream = self._streams.get(order.stream)
-        if stream is None:
-            return
-        if stream.analyzer is not None:
-            self._facts += [orders.Detected(order.stream, now, d) for d in stream.analyzer.finish()]
-            stream.analyzer = None
-        if order.on:
-            try:
-                stream.analyzer = Analyzer(order.country)
-            except PlanError:
-                stream.analyzer = Analyzer(None)
-
-    def _set_rtp_timeout(self, order: orders.SetRtpTimeout, now: float) -> None:
-        if (stream := self._streams.get(order.stream)) is not None:
-            stream.timeout_s = order.seconds
-            stream.timeout_from = now
-
-    def _open_sound(self, order: orders.OpenSound, now: float) -> None:
-        self._sound.open(order.input, order.output, self._post_fact)
-
-    def _close_sound(self, order: orders.CloseSound, now: float) -> None:
-        self._part(self._sound)
-        self._sound.open("none", "none", self._post_fact)
-
-    def _post_fact(self, fact: Fact) -> None:
-        """For the sound card's opening thread: its fact is told by the media thread."""
-        self._post(_Tell(fact))
-
-    def _tell(self, item: _Tell, now: float) -> None:
-        self._facts.append(item.fact)

@@ -240,6 +240,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.may_receive = order.direction in ("sendrecv", "recvonly")
         self.sender.send_first = order.send_first
         self._route()
+        if isinstance(self.peer, RtpStream):
+            self.peer._route()
 
     def _secure(self, keys: SrtpKeys | None) -> None:
         """Encrypt as agreed; a key that stays keeps its context, and with it the count of roll-overs."""

@@ -83,7 +83,7 @@ def test_the_first_tone_packet_comes_within_one_tick_of_the_order(rig):
     name, far = rig.open()
     far.receive()
     deadline = time.monotonic() + 5
-    while rig.engine._loader.kept(ToneSource("cn")) is None and time.monotonic() < deadline:
+    while rig.engine._board.loader.kept(ToneSource("cn")) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     before = far.receive()
     rig.engine.order(Play(name, ToneSource("cn"), loop=True))

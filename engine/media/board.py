@@ -1,0 +1,231 @@
+"""What the media thread serves, and every order carried out on it: streams, headset, bridges, recordings."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.detect.analyzer import Analyzer
+from engine.detect.plans import PlanError
+from engine.media import orders
+from engine.media.clip import Player
+from engine.media.clock import Waiter
+from engine.media.dtmf import EVENTS
+from engine.media.loader import ClipLoader, Loaded
+from engine.media.orders import SOUND, Fact, Meter, Order
+from engine.media.recorder import Recording, RecordingWriter
+from engine.media.sound import SoundCard
+from engine.media.stream import RtpStream
+
+
+@dataclass(slots=True)
+class Adopt:
+    stream: RtpStream
+    sock: socket.socket
+
+
+@dataclass(slots=True)
+class Tell:
+    """A fact from another thread."""
+
+    fact: Fact
+
+
+Item = Order | Loaded | Adopt | Tell
+
+
+class Board:
+    """Belongs to the media thread, but for `named` and `meters`, which any thread may read. `post` brings an
+    item back to that thread.
+    """
+
+    def __init__(self, post: Callable[[Item], None]) -> None:
+        self._post = post
+        self.streams: dict[str, RtpStream] = {}
+        self.named: dict[str, RtpStream] = {}  # the same and those whose order waits
+        self.by_fd: dict[int, RtpStream] = {}
+        self.facts: list[Fact] = []
+        self.meters: dict[str, Meter] = {}
+        self.writer = RecordingWriter()
+        self.loader = ClipLoader(post)
+        self.sound = SoundCard()
+        self.waiter: Waiter | None = None
+        self.reported: set[str] = set()
+        """Streams whose fault was logged."""
+        self.awaited: dict[str, orders.Play] = {}
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
+            orders.SetRemote: self._set_remote,
+            orders.CloseStream: self._close, orders.Play: self._play, orders.StopPlay: self._stop_play,
+            orders.Bridge: self._bridge, orders.Unbridge: self._unbridge,
+            orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
+            orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
+            orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
+            Loaded: self._loaded, Adopt: self._adopted, Tell: self._tell,
+        }
+
+    def carry_out(self, item: Item, now: float) -> None:
+        self._handlers[type(item)](item, now)
+
+    def close(self, name: str, now: float) -> None:
+        """Close a stream."""
+        self._close(orders.CloseStream(name), now)
+
+    def _adopted(self, item: Adopt, now: float) -> None:
+        stream = item.stream
+        if stream.name in self.streams:
+            self._close(orders.CloseStream(stream.name), now)
+        item.sock.setblocking(False)
+        stream.open(item.sock, now)
+        self.streams[stream.name] = stream
+        self.by_fd[item.sock.fileno()] = stream
+
+    def _set_remote(self, order: orders.SetRemote, now: float) -> None:
+        if (stream := self.streams.get(order.stream)) is not None:
+            stream.set_remote(order, now)
+
+    def _close(self, order: orders.CloseStream, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        if stream is None:
+            return
+        self._part(stream)
+        self._end_recording(stream)
+        del self.streams[order.stream]
+        if self.named.get(order.stream) is stream:
+            del self.named[order.stream]
+        self.by_fd.pop(stream.out.fd, None)
+        self.awaited.pop(order.stream, None)
+        self.meters.pop(order.stream, None)
+        self.reported.discard(order.stream)
+        self.facts.append(orders.StreamClosed(order.stream, now, stream.close()))
+
+    def _play(self, order: orders.Play, now: float) -> None:
+        if order.stream != SOUND and order.stream not in self.streams:
+            self.facts.append(orders.PlaybackEnded(order.stream, now, order.tag, "The call is over."))
+            return
+        self.awaited[order.stream] = order
+        found = self.loader.kept(order.source)
+        if found is not None:
+            self._loaded(Loaded(order, found, ""), now)
+        else:
+            self.loader.load(order)
+
+    def _loaded(self, item: Loaded, now: float) -> None:
+        order = item.order
+        if self.awaited.get(order.stream) is not order:
+            return  # stopped, replaced or bridged while it was read
+        del self.awaited[order.stream]
+        if item.clip is None:
+            self.facts.append(orders.PlaybackEnded(order.stream, now, order.tag, item.error))
+            return
+        player = Player(item.clip, order.loop, order.tag)
+        if order.stream == SOUND:
+            self.sound.play(player)
+        elif (stream := self.streams.get(order.stream)) is not None:
+            self._part(stream)
+            stream.play(player)
+
+    def _stop_play(self, order: orders.StopPlay, now: float) -> None:
+        self.awaited.pop(order.stream, None)
+        if order.stream == SOUND:
+            self.sound.play(None)
+        elif (stream := self.streams.get(order.stream)) is not None:
+            stream.play(None)
+
+    def _bridge(self, order: orders.Bridge, now: float) -> None:
+        ends: list[RtpStream | SoundCard] = []
+        for name in (order.a, order.b):
+            end = self.sound if name == SOUND else self.streams.get(name)
+            if end is None:
+                return
+            ends.append(end)
+        a, b = ends
+        if a is b:
+            return
+        for name, end in zip((order.a, order.b), ends, strict=True):
+            self.awaited.pop(name, None)
+            self._part(end)
+            end.play(None)
+        a.join(b)
+        b.join(a)
+        if isinstance(a, RtpStream) and isinstance(b, RtpStream) and self.waiter is not None:
+            self.waiter.watch(a.out.fd)
+            self.waiter.watch(b.out.fd)
+
+    def _part(self, end: RtpStream | SoundCard) -> None:
+        """End the bridge that a stream or the headset is in, if any."""
+        other = end.peer
+        if other is None:
+            return
+        for each in (end, other):
+            if isinstance(each, RtpStream) and self.waiter is not None:
+                self.waiter.unwatch(each.out.fd)
+            each.join(None)
+
+    def _unbridge(self, order: orders.Unbridge, now: float) -> None:
+        end = self.sound if order.stream == SOUND else self.streams.get(order.stream)
+        if end is not None:
+            self._part(end)
+
+    def _send_digits(self, order: orders.SendDigits, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        digits = "".join(c for c in order.digits.upper() if c in EVENTS)
+        if stream is None or not digits:
+            self.facts.append(orders.DigitsSent(order.stream, now, ""))
+        else:
+            stream.send_digits(digits, order.duration_ms, order.gap_ms, order.inband)
+
+    def _mute(self, order: orders.Mute, now: float) -> None:
+        if order.stream == SOUND:
+            self.sound.muted = order.muted
+        elif (stream := self.streams.get(order.stream)) is not None:
+            stream.muted = order.muted
+
+    def _record(self, order: orders.Record, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        if stream is None:
+            if order.path is not None:
+                self.facts.append(orders.RecordingEnded(order.stream, now, order.path, "The call is over."))
+            return
+        self._end_recording(stream)
+        if order.path is not None:
+            stream.recording = Recording(order.stream, order.path)
+            self.writer.start(stream.recording)
+
+    def _end_recording(self, stream: RtpStream) -> None:
+        recording, stream.recording = stream.recording, None
+        if recording is not None:
+            self.writer.finish(recording)
+
+    def _detect(self, order: orders.Detect, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        if stream is None:
+            return
+        if stream.analyzer is not None:
+            self.facts += [orders.Detected(order.stream, now, d) for d in stream.analyzer.finish()]
+            stream.analyzer = None
+        if order.on:
+            try:
+                stream.analyzer = Analyzer(order.country)
+            except PlanError:
+                stream.analyzer = Analyzer(None)
+
+    def _set_rtp_timeout(self, order: orders.SetRtpTimeout, now: float) -> None:
+        if (stream := self.streams.get(order.stream)) is not None:
+            stream.timeout_s = order.seconds
+            stream.timeout_from = now
+
+    def _open_sound(self, order: orders.OpenSound, now: float) -> None:
+        self.sound.open(order.input, order.output, self._post_fact)
+
+    def _close_sound(self, order: orders.CloseSound, now: float) -> None:
+        self._part(self.sound)
+        self.sound.open("none", "none", self._post_fact)
+
+    def _post_fact(self, fact: Fact) -> None:
+        """For the sound card's opening thread: its fact is told by the media thread."""
+        self._post(Tell(fact))
+
+    def _tell(self, item: Tell, now: float) -> None:
+        self.facts.append(item.fact)
