@@ -153,11 +153,18 @@ class Callee:
         if self._bye_due:
             self._send_bye()
         elif first:
-            if self.our_offer_open and ack.sdp:
-                self._call.take_description(ack.sdp)
-                self._call.changed()
-            self.our_offer_open = False
-            self._call.midcall.changes.go_on()
+            self._take_ack(ack)
+
+    def _take_ack(self, ack: Message) -> None:
+        """The first ACK of our answer; where our offer was in that, it must hold theirs (13.2.1)."""
+        call, asked = self._call, self.our_offer_open
+        self.our_offer_open = False
+        if asked and not (ack.sdp and call.take_description(ack.sdp)):
+            call.hangup_leg("failed", "the ACK held no session description that could be used")
+            return
+        if asked:
+            call.changed()
+        call.midcall.changes.go_on()
 
     def on_cancel(self, cancel: Message) -> None:
         if not self._transaction.final_code:

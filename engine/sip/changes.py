@@ -12,6 +12,7 @@ from engine.legs import LegState
 from engine.sip.account import USER_AGENT
 from engine.sip.dialog import Dialog, new_branch
 from engine.sip.exchange import InviteExchange
+from engine.sip.forks import Fork, reliable_number
 from engine.sip.message import Message
 from engine.sip.sdp import LocalDescription
 from engine.sip.transaction import TimerHandle
@@ -167,9 +168,15 @@ class _Change:
         self._owner, self._call, self._dialog = owner, call, dialog
         self._wanted, self._hold, self._may_repeat = wanted, hold, may_repeat
         self._ack: Callable[[], None] | None = None
+        self._early: dict[int, Fork] = {}  # of each try, by its CSeq
 
     def on_provisional(self, response: Message) -> None:
-        pass
+        rseq = reliable_number(response)
+        early = self._early.setdefault(response.cseq, Fork(self._dialog))
+        if rseq is not None and early.in_order(rseq):
+            early.described = response.sdp or early.described
+            fields = [("RAck", f"{rseq} {response.cseq} INVITE")]
+            self._call.agent.ask(self._dialog, "PRACK", fields)
 
     def on_success(self, request: Message, response: Message) -> None:
         call = self._call
@@ -185,7 +192,9 @@ class _Change:
             call.held = self._hold
         call.remember_methods(response)
         call.timer.on_response(response)
-        if response.sdp and (agreed := call.understand(response.sdp, self._wanted)):
+        early = self._early.get(response.cseq)
+        answer = response.sdp or (early.described if early is not None else b"")
+        if answer and (agreed := call.understand(answer, self._wanted)):
             call.connect(agreed)
         call.phone.save_dialog(call)
         call.changed()

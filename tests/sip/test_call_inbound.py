@@ -155,6 +155,17 @@ class TestAnswering:
         chart.request("ACK", call, body=sdp(port=41700, codecs="0"))
         assert chart.media.connected[call.id][1:3] == (41700, (("PCMU", 0),))
 
+    @pytest.mark.parametrize("answer", ["", sdp(codecs="18")])
+    def test_an_ack_without_an_answer_to_our_offer_ends_the_call(self, chart: Chart, answer: str) -> None:
+        """RFC 3261, 13.2.1 and 13.3.1.4."""
+        chart.request("INVITE")
+        call = chart.inbound[-1]
+        call.accept()
+        chart.request("ACK", call, body=answer)
+        assert chart.last().method == "BYE"
+        assert call.cause is not None
+        assert call.cause.name == "failed"
+
     def test_the_answer_is_repeated_until_its_ack(self, chart: Chart) -> None:
         call = chart.ringing()
         call.accept()

@@ -106,6 +106,21 @@ class TestCaller:
         assert call.progress is LegState.ANSWERED
 
 
+    def test_also_a_response_to_our_re_invite(self, chart: Chart) -> None:
+        """RFC 3262, 4 and 5: the answer may be in it, and then need not be in the 200."""
+        call, _ = chart.answered()
+        call.hold(True)
+        hold = chart.last("INVITE")
+        for _ in range(2):
+            chart.answer(hold, 183, body=sdp(direction="recvonly", port=41900), headers=reliable(3))
+        assert [p.get("RAck") for p in pracks(chart)] == [f"3 {hold.cseq} INVITE"]
+        assert pracks(chart)[0].cseq == hold.cseq + 1
+        chart.answer(hold, 200)
+        assert chart.last("ACK").cseq == hold.cseq
+        assert call.held
+        assert chart.media.connected[call.id][1] == 41900
+
+
 class TestCallee:
     def required(self, chart: Chart, body: str | None = None) -> Message:
         chart.request("INVITE", body=sdp() if body is None else body, headers=["Require: 100rel"])
