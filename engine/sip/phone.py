@@ -173,8 +173,7 @@ class Phone(ThreadedPhone):
                 with contextlib.suppress(ResolveError):  # behind a proxy its name need not resolve here
                     await network.resolve(registrar)
             bound = network.udp.bound
-            wildcard = bound.host in ("0.0.0.0", "::")
-            local = (local_address_towards(hops[0]) if wildcard else bound.host, bound.port)
+            local = (local_address_towards(hops[0]) if self._wildcard else bound.host, bound.port)
         except BaseException:
             network.close()
             raise
@@ -436,13 +435,20 @@ class Phone(ThreadedPhone):
         self._status = self.get_status()
         self.on_registration()
 
+    @property
+    def _wildcard(self) -> bool:
+        return self._listen[0] in ("0.0.0.0", "::")
+
     def _keep_alive(self) -> None:
         agent, network = self.agent, self._network
         if agent is None or network is None or self._closing or not self.account.keepalive:
             return
-        if self.account.keepalive_method != "crlf":
-            return
-        network.keep_alive(agent.flow)
+        if self._wildcard:
+            with contextlib.suppress(OSError):  # no network at the moment
+                if agent.move(local_address_towards(agent.flow)):
+                    network.streams.drop("our address has changed")
+        if self.account.keepalive_method == "crlf":
+            network.keep_alive(agent.flow)
         agent.clock.call_later(self.account.keepalive, self._keep_alive)
 
     def get_status(self) -> PhoneStatus:

@@ -181,7 +181,7 @@ class Registration:
         if response.code < 200 or (self._stopping and this.expires):
             return
         self.code = response.code
-        moved = self._agent.learn_address(response)
+        self._agent.learn_address(response)
         if response.code in (401, 407) and (headers := this.auth.retry(response, request)):
             self._send(this, headers)
         elif response.code < 300:
@@ -189,7 +189,7 @@ class Registration:
             if this.expires == 0:
                 self._finish_stop()
             else:
-                self._granted(response, this, moved)
+                self._granted(response, this)
         elif self._asks_for_longer(response, this.expires):
             self._remember(this, response)
             self._expires = min(_seconds(response.get("Min-Expires")), LONGEST_EXPIRY)
@@ -223,7 +223,7 @@ class Registration:
             accepted = tuple(renewed(c, nonce) if c.header == "Authorization" else c for c in accepted)
         self._accepted = accepted
 
-    def _granted(self, response: Message, this: _Round, moved: bool) -> None:
+    def _granted(self, response: Message, this: _Round) -> None:
         granted = max(1, _granted_expiry(response, this))
         self._bound = this.contact
         self._agent.learn_service_route(response)
@@ -236,7 +236,7 @@ class Registration:
         self.expires_at = self._granted_at + granted
         # early enough that a lost REGISTER can still be repeated before the binding ends; at once where
         # the registrar saw us at another address, but not over and over where that changes each time
-        again = moved and not self._just_moved
+        again = this.contact != self._agent.contact_uri and not self._just_moved
         self._just_moved = again
         delay = 0.0 if again else max(LEAST_REFRESH, granted - min(granted * 0.5, 32.0))
         self._start_timer(delay)

@@ -183,6 +183,11 @@ class Streams:
             else:
                 connection.ping()
 
+    def drop(self, why: str) -> None:
+        """Close every connection at once; what waits on them is told."""
+        for connection in list(self._standing.values()):
+            connection.end(why)
+
     async def _open(self, hop: Hop) -> None:
         loop = asyncio.get_running_loop()
         name = self._server_name(hop)

@@ -119,6 +119,15 @@ class Way(SIPClient):  # type: ignore[misc]
             self.public = self.local  # that address was the connection's
             self.registration.renew()
 
+    def move(self, host: str) -> bool:
+        """Name another address of ours from here on, where it is another: this machine's network changed."""
+        if host == self.local[0]:
+            return False
+        log.warning("our address is %s now, it was %s: registering anew", host, self.local[0])
+        self.local = self.public = (host, self.local[1])
+        self.registration.renew()
+        return True
+
     @property
     def contact_uri(self) -> Uri:
         transport = self.flow.transport
@@ -129,16 +138,13 @@ class Way(SIPClient):  # type: ignore[misc]
     def contact(self) -> str:
         return f"<{self.contact_uri}>"
 
-    def learn_address(self, response: Message) -> bool:
-        """Take the address that the far end saw us at (received, rport) into Contact; True if it is new."""
+    def learn_address(self, response: Message) -> None:
+        """Take the address that the far end saw us at (received, rport) into Contact (RFC 3581)."""
         via = response.via
         host = via.params.get("received") or self.local[0]
         port = number(via.params.get("rport"), 65536)
-        seen = (host, port) if port and is_ip(host) else self.public
-        if seen == self.public:
-            return False
-        self.public = seen
-        return True
+        if port and is_ip(host):
+            self.public = (host, port)
 
 
 def _bracket(host: str) -> str:

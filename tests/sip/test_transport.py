@@ -184,6 +184,30 @@ class TestPhone:
                 assert await loop.sock_recv(peer.socket, 100) == b"\r\n\r\n"
         await made.close()
 
+    async def test_another_address_of_this_machine_is_registered_by_itself(
+        self, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """RFC 3261, 10.2.4: after a change of network the binding is the new address's."""
+        account = Account(*peer.address, username="1001", password="x", keepalive=0.05)
+        made = Phone(*peer.address, "1001", "x", "0.0.0.0", None, 0, account=account, media=FakeMedia())
+        await made.open()
+        register = await peer.until("REGISTER")
+        monkeypatch.setattr("engine.sip.registration.LASTING", 0.0)
+        monkeypatch.setattr("engine.sip.phone.local_address_towards", lambda hop: "127.0.0.77")
+        contact = register.get("Contact") or ""
+        assert "@127.0.0.1:" in contact
+        peer.send(response_to(register, 200, to_tag="t", extra=[("Contact", contact)]).raw, made.listening)
+        again = await peer.until("REGISTER")
+        assert "@127.0.0.77:" in (again.get("Contact") or "")
+        assert again.via.host == "127.0.0.77"
+        leaving = asyncio.create_task(made.close())
+        while not leaving.done():
+            peer.send(response_to(again, 200, to_tag="t").raw, made.listening)
+            if again.get("Expires") == "0":
+                await leaving
+            else:
+                again = await peer.until("REGISTER")
+
     async def test_a_trunk_that_has_gone_holds_up_the_exit_for_two_seconds_only(self, peer: Peer) -> None:
         account = Account(*peer.address, username="1001", password="x")
         made = Phone(*peer.address, "1001", "x", "127.0.0.1", None, 0, account=account, media=FakeMedia())
