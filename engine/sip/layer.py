@@ -150,6 +150,13 @@ class TransactionLayer:
         for transaction in [t for t in self._clients.values() if t.destination == hop]:
             transaction.fail(why)
 
+    def unreachable(self, hop: Hop, quoted: bytes) -> None:
+        """ICMP told that a datagram did not get to a hop, and quotes its beginning."""
+        if b"branch=" in quoted:
+            for transaction in [t for t in self._clients.values() if t.destination == hop]:
+                if transaction.request.raw.startswith(quoted):
+                    transaction.unreachable()
+
     def takes_tcp(self, hop: Hop) -> bool:
         """Whether TCP may be tried for a large request; not for a while after it found nobody there."""
         return self._no_tcp.get((hop.host, hop.port), 0.0) <= self.clock.time()

@@ -184,6 +184,7 @@ class Phone(ThreadedPhone):
         agent.on_answered = network.worked
         agent.layer.connected = network.connected
         network.streams.on_failed = agent.failed
+        network.udp.on_unreachable = self._unreachable
         network.streams.kept = lambda: agent.flow
         self.attach(agent)
         self._keep_alive()
@@ -201,6 +202,14 @@ class Phone(ThreadedPhone):
         if self.account.keepalive and self.account.keepalive_method == "options":
             self._ping = OptionsPing(agent, self._reachable_changed)
             self._ping.start()
+
+    def _unreachable(self, hop: Hop, quoted: bytes) -> None:
+        if self.agent is None:
+            return
+        if self._closing:  # nobody is left to take leave of
+            self.agent.failed(hop, "unreachable")
+        else:
+            self.agent.layer.unreachable(hop, quoted)
 
     async def close(self) -> None:
         """Hang up every call, deregister, close; two seconds at most."""

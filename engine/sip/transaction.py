@@ -18,6 +18,8 @@ T2 = 4.0
 """Longest retransmission interval of non-INVITE requests and INVITE responses."""
 T4 = 5.0
 """How long a message stays in the network."""
+MAX_REFUSED = 3
+"""Reports that a hop can't be reached, after which a request to it has failed."""
 
 
 class TimerHandle(Protocol):
@@ -101,6 +103,7 @@ class ClientTransaction(Transaction):
         self._on_response = on_response
         self._on_timeout = on_timeout
         self._on_error = on_error
+        self._refused = 0
         self._ack: bytes | None = None
         self._interval = T1
 
@@ -141,6 +144,13 @@ class ClientTransaction(Transaction):
         if self.state in ("calling", "trying") or (self.state == "proceeding" and not self.is_invite):
             self.terminate()
             self._on_error(why)
+
+    def unreachable(self) -> None:
+        """ICMP says that the request did not arrive (18.4). Believed the third time: a server that starts
+        again is back before the next retransmission or two."""
+        self._refused += 1
+        if self._refused >= MAX_REFUSED:
+            self.fail("unreachable")
 
     def abandon(self, on_response: Callable[[Message], None]) -> None:
         """Ask no more, and hand what may still come to another; the user hears nothing of it."""

@@ -12,6 +12,9 @@ from engine.sip.hop import Hop
 
 log = logging.getLogger(__name__)
 
+_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
+"""IP_RECVERR and IPV6_RECVERR of Linux, which the socket module does not name."""
+_ERROR_QUEUE = 0x2000  # MSG_ERRQUEUE, likewise
 MAX_DATAGRAM = 65535
 MAX_DROPPED_AT_ONCE = 64
 """Datagrams over their rate that are read before the loop turns to other things."""
@@ -41,6 +44,7 @@ class UdpTransport:
         self.trusted: set[str] = set()
         self.gate = Gate()
         self.on_traffic: Callable[[bytes, Hop, bool], None] = lambda data, peer, sent: None
+        self.on_unreachable: Callable[[Hop, bytes], None] = lambda hop, quoted: None
         name = sock.getsockname()
         self.bound = Hop(str(name[0]), int(name[1]))
         self._loop.add_reader(sock, self._readable)
@@ -54,6 +58,7 @@ class UdpTransport:
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            sock.setsockopt(*_RECVERR[sock.family], 1)
             sock.bind(address)
             return cls(sock, receive)
         except BaseException:
@@ -66,15 +71,27 @@ class UdpTransport:
             try:
                 data, addr = self._sock.recvfrom(MAX_DATAGRAM)
             except (BlockingIOError, InterruptedError):
+                self._read_errors()  # they alone make the socket readable, too
                 return
             except OSError as error:
                 log.debug("the network reported: %s", error)
+                self._read_errors()
                 return
             host = str(addr[0])
             trusted = host in self.trusted
             if self.gate.admits(data, host, trusted, self._loop.time()):
                 self._take(data, Hop(host, int(addr[1])), trusted)
                 return
+
+    def _read_errors(self) -> None:
+        """Tell of every datagram that ICMP said did not arrive, by what it quotes (RFC 3261, 18.4)."""
+        for _ in range(MAX_DROPPED_AT_ONCE):
+            try:
+                quoted, _, _, address = self._sock.recvmsg(2048, 0, _ERROR_QUEUE)
+            except OSError:
+                return
+            if address:
+                self.on_unreachable(Hop(str(address[0]), int(address[1])), quoted)
 
     def _take(self, data: bytes, source: Hop, trusted: bool) -> None:
         try:
@@ -88,6 +105,8 @@ class UdpTransport:
         if self._sock.fileno() < 0:
             return
         self.on_traffic(data, destination, True)
+        # an earlier datagram's error would be reported in place of sending this one: cleared, it is still queued
+        self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         try:
             self._sock.sendto(data, destination[:2])
         except (OSError, ValueError) as error:

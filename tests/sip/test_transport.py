@@ -253,3 +253,45 @@ class TestPhone:
         peer.send(response_to(invite, 603, to_tag="t").raw, phone.listening)
         assert (await peer.until("ACK")).via.branch == invite.via.branch
         await asyncio.wait_for(ended.wait(), 10)
+
+
+class TestNobodyThere:
+    async def test_a_call_to_a_port_that_nobody_has_open_fails_at_the_third_report(
+        self, phone: Phone, peer: Peer
+    ) -> None:
+        """RFC 3261, 18.4: what ICMP tells is a failure to send, long before timer B."""
+        ended = asyncio.Event()
+        phone.on_call_change = lambda call: ended.set() if call.progress is LegState.ENDED else None
+        peer.socket.close()
+        call = phone.dial("5551234")
+        await asyncio.wait_for(ended.wait(), 20)
+        assert call.cause is not None
+        assert (call.cause.name, call.cause.reason) == ("no_response", "unreachable")
+
+    async def test_a_trunk_that_starts_again_in_time_gets_the_call(self, phone: Phone, peer: Peer) -> None:
+        """RFC 3261, 17.1.1.2: a retransmission finds it."""
+        peer.socket.close()
+        call = phone.dial("5551234")
+        again = Peer.__new__(Peer)
+        again.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        again.socket.bind(peer.address)
+        again.socket.setblocking(False)
+        invite = await again.until("INVITE")
+        assert call.progress is LegState.DIALING
+        again.send(response_to(invite, 486, to_tag="t").raw, phone.listening)
+        await again.until("ACK")
+        again.socket.close()
+
+    async def test_a_trunk_that_is_gone_does_not_hold_up_the_exit(self, peer: Peer) -> None:
+        account = Account(*peer.address, username="1001", password="x")
+        made = Phone(*peer.address, "1001", "x", "127.0.0.1", None, 0, account=account, media=FakeMedia())
+        await made.open()
+        register = await peer.until("REGISTER")
+        peer.send(response_to(register, 200, to_tag="t", extra=[("Expires", "300")]).raw, made.listening)
+        assert made.agent is not None
+        while made.agent.registration.state is not RegistrationState.REGISTERED:
+            await asyncio.sleep(0.01)
+        peer.socket.close()
+        began = asyncio.get_running_loop().time()
+        await made.close()
+        assert asyncio.get_running_loop().time() - began < 1.5
