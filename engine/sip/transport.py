@@ -105,7 +105,7 @@ class UdpTransport:
         if self._sock.fileno() < 0:
             return
         self.on_traffic(data, destination, True)
-        # an earlier datagram's error would be reported in place of sending this one: cleared, it is still queued
+        # an earlier datagram's error would be reported in place of sending this one; its report stays queued
         self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         try:
             self._sock.sendto(data, destination[:2])
