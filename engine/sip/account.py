@@ -10,7 +10,7 @@ from engine.sip.hop import Target, Transport
 from engine.sip.sdp import Terms
 from engine.sip.sdp.crypto import Srtp
 from engine.sip.tls import TlsTerms
-from engine.sip.uri import NameAddr, Uri, escape_user
+from engine.sip.uri import CONTROL, NameAddr, Uri, escape_user
 
 if TYPE_CHECKING:
     from engine.sip.message import Message
@@ -92,7 +92,7 @@ class Account:
     def unsupported(self, request: Message) -> str:
         """What a request requires and we lack, for Unsupported; empty where all is well (8.2.2.3)."""
         lacking = [tag for tag in request.all("Require") if tag.lower() not in self.extensions]
-        return ", ".join(lacking)[:200]
+        return CONTROL.sub("?", ", ".join(lacking)[:200])  # in a header of ours none may be
 
     @property
     def allow(self) -> str:

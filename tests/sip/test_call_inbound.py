@@ -103,6 +103,12 @@ class TestRinging:
         assert chart.take() == ["480 Temporarily Unavailable"]
         assert chart.inbound == []
 
+    def test_a_damaged_one_is_refused_too_and_leaves_no_transaction(self, chart: Chart) -> None:
+        chart.request("INVITE", headers=["Require: a\x01b"])
+        assert chart.take() == ["420 Bad Extension"]
+        chart.clock.advance(64)
+        assert len(chart.agent.layer) == 0
+
     def test_an_extension_that_it_requires_is_refused_420(self, chart: Chart) -> None:
         chart.request("INVITE", body=sdp(), headers=["Require: 100rel, nothingSIPKnows, more"])
         assert chart.last().all("Unsupported") == ["nothingSIPKnows", "more"]
