@@ -153,7 +153,7 @@ async def test_after_forty_calls_the_engine_holds_what_it_held_before(
             return {
                 "legs": len(engine.line.legs),
                 "calls": len(agent.calls),
-                "SIP legs": len(engine._sip_legs),
+                "open rings of messages": len(engine.station.journal._calls),
                 "ports": engine.station.plane.in_use,
                 "streams": len(engine.station.media._streams),
                 "meters": len(engine.station.media.meters()),
