@@ -89,6 +89,7 @@ def _transport(trunk: Trunk) -> Transport | None:
 
 
 OPEN_AGAIN = 30.0
+"""Seconds after which a trunk whose name led nowhere is opened again."""
 
 
 class _NoAddress(SetupError):
@@ -120,6 +121,7 @@ class Station:
         self.line = TrunkLine(self.phones, self.media, config)
         self.line.tell = self._tell
         self._closing = False
+        self._opening: set[asyncio.Task[None]] = set()
 
     def _phone(self, name: str, host: str, port: int) -> Phone:
         account = account_of(self.config, name)
@@ -197,7 +199,9 @@ class Station:
 
     def _open_again(self, phone: Phone) -> None:
         if not self._closing:
-            self._opening = self._loop.create_task(self._try_again(phone))
+            task = self._loop.create_task(self._try_again(phone))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
 
     async def _try_again(self, phone: Phone) -> None:
         try:
@@ -209,6 +213,8 @@ class Station:
     async def close(self) -> None:
         """Leave every trunk at the same time, two seconds at most."""
         self._closing = True
+        for task in self._opening:
+            task.cancel()
         await asyncio.gather(*(phone.close() for phone in self.phones.values()))
         if self.trace is not None:
             self.trace.close()

@@ -81,13 +81,23 @@ class Succession:
         return False
 
     def replaced(self, old: Call, new: Call) -> None:
-        """A call that came in has taken the place of one of ours."""
+        """A call that came in has taken the place of one of ours; of one that is no leg nobody waits for."""
         if (leg := self._line.leg_of(old)) is None:
+            self._replaced_coming(old, new)
             return
         if leg.coming is not None:
             coming, leg.coming = leg.coming, None
             coming.hangup_leg("cancelled")
         self._take_over(leg, new)
+
+    def _replaced_coming(self, old: Call, new: Call) -> None:
+        leg = next((leg for leg in self._line.legs.values() if leg.coming is old), None)
+        if leg is None:
+            new.hangup_leg()
+            return
+        new.transfers.follows, old.transfers.follows = old.transfers.follows, None
+        leg.coming = new
+        new.changed()
 
     def _take_over(self, leg: TrunkLeg, call: Call) -> None:
         """Bridge, detection and recording of a leg go on with another call."""

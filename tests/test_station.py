@@ -81,6 +81,31 @@ async def test_one_without_an_address_is_told_and_tried_again(
     assert wire.trunk(b).state == "off"
 
 
+async def test_one_that_is_being_tried_again_is_not_opened_after_the_end(
+    stations: list[Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = {"b"}
+    without_address(monkeypatch, missing)
+    monkeypatch.setattr(station_module, "OPEN_AGAIN", 0.02)
+    station = make(stations)
+    await station.open(sound=False)
+    trying, waited = asyncio.Event(), asyncio.Event()
+
+    async def open_slowly(phone: Phone) -> None:
+        trying.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            waited.set()
+
+    monkeypatch.setattr(Phone, "open", open_slowly)
+    async with asyncio.timeout(10):
+        await trying.wait()
+        await station.close()
+        await waited.wait()
+    assert station.phones["b"].agent is None
+
+
 async def test_with_no_address_at_all_the_first_is_named(
     stations: list[Station], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,7 @@ class UserAgent(Way):
     def _is_ours(self, message: Message) -> bool:
         if not message.is_request:
             return self.layer.expects(message)
-        call = self.calls.get(message.call_id)
+        call = self._of(message)
         return call is not None and call.tag == message.to.tag
 
     def knows(self, call_id: str) -> bool:
@@ -138,13 +138,13 @@ class UserAgent(Way):
         return 481 if within and not self.knows(request.call_id) else 0
 
     def _stamp_via(self, message: Message, source: Hop) -> None:
-        """received and rport on a request's topmost Via (18.2.1, RFC 3581)."""
+        """received and rport on a request's topmost Via (18.2.1); beside rport always both (RFC 3581, 4)."""
         if not message.is_request:
             return
         index = next(i for i, (k, _) in enumerate(message.fields) if k == "Via")
         value = message.fields[index][1]
         value = re.sub(r";\s*rport\s*(?:=\s*)?(?=;|$)", f";rport={source[1]}", value, count=1, flags=re.I)
-        if message.via.host != source[0]:
+        if message.via.host != source[0] or "rport" in message.via.params:
             value += f";received={source[0]}"
         message.fields[index] = ("Via", value)
 
@@ -154,7 +154,7 @@ class UserAgent(Way):
         if request.version != "SIP/2.0":
             self.respond(transaction, 505)
             return
-        call = self.calls.get(request.call_id)
+        call = self._of(request) if request.method == "BYE" else self.calls.get(request.call_id)
         if call is not None and request.to.tag:
             if (dialog := call.dialog_of(request)) is not None:
                 call.receive_request(request, transaction, dialog)
@@ -173,8 +173,8 @@ class UserAgent(Way):
             self.respond(transaction, 200, self.capabilities())
         elif request.method == "INVITE":
             self._inbound(request, transaction)
-        elif request.method in ("BYE", "INFO", "PRACK", "UPDATE"):
-            self.respond(transaction, 481)  # they live within a dialog
+        elif request.method in ("BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"):
+            self.respond(transaction, 481)  # they live within a dialog; of NOTIFY see RFC 6665, 4.1.3
         elif request.method == "REFER" and self.account.accept_transfer:
             self.respond(transaction, 603)  # only within a call
         else:
@@ -239,9 +239,13 @@ class UserAgent(Way):
         transaction.respond(response_to(transaction.request, code, to_tag=new_tag(), extra=fields))
 
     def _on_ack(self, ack: Message) -> None:
-        call = self.calls.get(ack.call_id) or self._leaving.get(ack.call_id)
+        call = self._of(ack)
         if call is not None and call.dialog_of(ack) is not None:
             call.receive_ack(ack)
+
+    def _of(self, request: Message) -> Call | None:
+        """The call of a request's Call-ID, also while it waits for the ACK that lets its BYE go."""
+        return self.calls.get(request.call_id) or self._leaving.get(request.call_id)
 
     def linger(self, call: Call, on: bool) -> None:
         """Keep handing ACKs to a call that has ended before its answer was acknowledged, or no more."""
@@ -253,13 +257,18 @@ class UserAgent(Way):
     def _on_cancel(self, transaction: ServerTransaction, cancel: Message) -> None:
         call = self.calls.get(transaction.request.call_id)
         if call is not None:
-            call.receive_cancel(cancel)
+            call.receive_cancel(transaction, cancel)
 
     def _on_stray(self, response: Message, source: Hop) -> None:
-        """A 2xx to an INVITE that we no longer know would leave someone on the line: ACK, then BYE."""
+        """A 2xx to an INVITE that we no longer know would leave someone on the line: ACK, then BYE. One that
+        comes late once more, in a dialog that is up, gets its ACK alone."""
         if response.cseq_method != "INVITE" or not 200 <= response.code < 300 or not response.to.tag:
             return
         if response.contact is None or response.via.host != self.local[0]:
+            return
+        call = self.calls.get(response.call_id)
+        if call is not None and call.dialog is not None and call.dialog.remote.tag == response.to.tag:
+            self.acknowledge(call.dialog, response)
             return
         dialog = Dialog.as_caller(response, response)
         self.acknowledge(dialog, response)

@@ -188,9 +188,9 @@ class Call(VoIPCall):  # type: ignore[misc]
             self.callee.on_ack(ack)
         self.midcall.on_ack(ack)
 
-    def receive_cancel(self, cancel: Message) -> None:
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Message) -> None:
         if self.callee is not None:
-            self.callee.on_cancel(cancel)
+            self.callee.on_cancel(transaction, cancel)
 
     # --- for its parts -----------------------------------------------------------------------------
 

@@ -166,15 +166,21 @@ class Callee:
             call.changed()
         call.midcall.changes.go_on()
 
-    def on_cancel(self, cancel: Message) -> None:
-        if not self._transaction.final_code:
+    def on_cancel(self, transaction: ServerTransaction, cancel: Message) -> None:
+        """A CANCEL of the call's INVITE; one of another INVITE with its Call-ID is none of it."""
+        if transaction is self._transaction and not transaction.final_code:
             self.respond_finally(487)
             self._call.end(ended_by("cancelled", "far", cancel, 487))
 
     def on_bye(self) -> None:
-        """A BYE before our answer takes the INVITE with it (15.1.2)."""
+        """A BYE before our answer takes the INVITE with it (15.1.2); our answer is not repeated after it."""
         if not self._transaction.final_code:
             self.respond_finally(487)
+        elif self.awaits_ack:
+            self._transaction.acknowledge()
+        if self._bye_due:  # both have hung up: ours has nothing left to end
+            self._bye_due = False
+            self._call.agent.linger(self._call, False)
 
     def bye_when_acknowledged(self, cause: str) -> bool:
         """True where the BYE must wait for the ACK (15): it will be sent by itself."""

@@ -39,7 +39,8 @@ class Caller:
         self._heard: Fork | None = None
 
         def attempt(extra: list[tuple[str, str]]) -> Message:
-            self.forks = Forks()  # those of an earlier try are gone
+            # those of an earlier try are gone, and what they described with them
+            self.forks, self._heard, call.negotiated = Forks(), None, None
             required = [("Require", "100rel")] if agent.account.reliable == "required" else []
             invite = make([*required, *call.timer.offer(), *extra])
             return invite if self._target is None else sent_to(invite, self._target)

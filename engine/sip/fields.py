@@ -108,6 +108,8 @@ class Via:
         self.transport = match[1].upper()
         self.host = match[2].strip("[]")
         self.port = int(match[3]) if match[3] else None
+        if self.port is not None and self.port > 65535:
+            raise SIPParseError(f"a Via with port {self.port}")
         self.params: dict[str, str | None] = {k.lower(): v for k, v in parse_params((match[4] or "")[1:])}
 
     @property

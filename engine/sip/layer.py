@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.sip.dialog import new_tag
 from engine.sip.hop import DEFAULT_PORTS, Hop, Target
-from engine.sip.message import Message, response_to
+from engine.sip.message import Composed, Message, response_to
 from engine.sip.outgoing import Outgoing
 from engine.sip.refusal import steady_tag
 from engine.sip.transaction import ClientTransaction, Clock, Send, ServerTransaction, cancel_of
@@ -128,7 +128,7 @@ class TransactionLayer:
         new = self.via(branch, hop) if self.via else re.sub(r"branch=[^;]*", f"branch={branch}", old)
         if new == old:
             return request
-        return Message(request.raw.replace(f"Via: {old}".encode(), f"Via: {new}".encode(), 1))
+        return Composed(request.raw.replace(f"Via: {old}".encode(), f"Via: {new}".encode(), 1))
 
     def abandon(self, transaction: ClientTransaction) -> None:
         """Go on without this hop; should it wake up, its INVITE is cancelled or its call ended."""

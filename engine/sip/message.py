@@ -55,10 +55,11 @@ class Message(SIPMessage):  # type: ignore[misc]
     reason: str
     method: str
     uri_text: str
+    bounded = True
 
     def parse(self, data: bytes) -> None:
         """Fill the message from a datagram; pyVoIP's constructor calls this."""
-        if len(data) > MAX_MESSAGE:
+        if self.bounded and len(data) > MAX_MESSAGE:
             raise SIPParseError(f"message of {len(data)} bytes is too long")
         self.fields, self.content = [], b""
         self.code, self.reason, self.method, self.uri_text = 0, "", "", ""
@@ -69,19 +70,19 @@ class Message(SIPMessage):  # type: ignore[misc]
         start, *lines = (line.replace("\r", " ") for line in re.split(r"\r?\n", text))
         self.heading = start.encode()
         self._parse_start(start)
-        if len(lines) > MAX_HEADERS:
+        if self.bounded and len(lines) > MAX_HEADERS:
             raise SIPParseError(f"{len(lines)} headers are too many")
         for line in lines:
             if line.strip():
                 self._parse_field(line)
-        if len(self.fields) > MAX_VALUES:
+        if self.bounded and len(self.fields) > MAX_VALUES:
             raise SIPParseError(f"{len(self.fields)} header values are too many")
         self._cut_content(content)
         self._check()
         self._fill_pyvoip()
 
     def _parse_start(self, start: str) -> None:
-        if len(start) > MAX_LINE:
+        if self.bounded and len(start) > MAX_LINE:
             raise SIPParseError("start line is too long")
         if match := re.match(r"(SIP/[0-9]+\.[0-9]+)[ \t]+([0-9]{3})(?:[ \t](.*))?$", start, re.I | re.S):
             self.type = SIPMessageType.RESPONSE
@@ -98,7 +99,7 @@ class Message(SIPMessage):  # type: ignore[misc]
             raise SIPParseError(f"not a SIP start line: {start[:80]!r}")
 
     def _parse_field(self, line: str) -> None:
-        if len(line) > MAX_LINE:
+        if self.bounded and len(line) > MAX_LINE:
             raise SIPParseError(f"a header of {len(line)} characters is too long")
         name, colon, value = line.partition(":")
         if not colon or not TOKEN.fullmatch(name.strip()):
@@ -258,6 +259,13 @@ class Message(SIPMessage):  # type: ignore[misc]
         return self.method if self.is_request else f"{self.code} {self.reason}".strip()
 
 
+class Composed(Message):
+    """A message of ours. What it copies was bounded as it came in, and an answer is longer than that: without
+    limits of its own no call is kept from being answered, refused or ended."""
+
+    bounded = False
+
+
 def pyvoip_status(code: int) -> SIPStatus:
     """pyVoIP's enum member, or its class's x00 for a status that it does not know (8.1.3.2)."""
     try:
@@ -291,7 +299,7 @@ def _compose(lines: list[str], content: bytes) -> Message:
     if any("\r" in line or "\n" in line for line in lines):
         raise SIPParseError("a line break in a header")
     lines = [*lines, f"Content-Length: {len(content)}"]
-    return Message("\r\n".join(lines).encode("utf-8", "replace") + b"\r\n\r\n" + content)
+    return Composed("\r\n".join(lines).encode("utf-8", "replace") + b"\r\n\r\n" + content)
 
 
 def response_to(

@@ -195,4 +195,8 @@ class MidCall:
         self._call.hangup_leg("timeout", "the answer to a re-INVITE was never acknowledged")
 
     def ended(self) -> None:
+        """Nothing is changed any more, and no answer repeated."""
+        for transaction in self._answered.values():
+            transaction.acknowledge()
+        self._answered.clear()
         self.changes.ended()

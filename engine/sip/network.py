@@ -24,7 +24,7 @@ class Network:
     """Opened by `open`; `receive(data, source, trusted)` gets what comes, over every transport.
 
     `trunk` are the targets whose addresses are trusted, the first of them where calls go. Set
-    `on_failed(hop, why)` for hops that can't be reached or whose connection is gone.
+    `on_traffic(data, peer, sent)` to see every message pass.
     """
 
     def __init__(self, receive: Receive, trunk: Sequence[Target], tls: TlsTerms, resolver: Resolver) -> None:
@@ -42,7 +42,7 @@ class Network:
     async def open(self, listen: tuple[str, int], *, tcp: bool) -> None:
         """Bind; where `tcp`, take connections on the same port too. Raises OSError."""
         for left in reversed(range(PORT_TRIES)):
-            self.udp = await UdpTransport.open(listen, self._heard)
+            self.udp = await UdpTransport.open(listen, self._receive)
             source = None if listen[0] in ("0.0.0.0", "::") else listen[0]
             self.streams = Streams(source, self._tls.context, self._server_name)
             try:
@@ -59,9 +59,6 @@ class Network:
 
     def _traffic(self, data: bytes, peer: Hop, sent: bool) -> None:
         self.on_traffic(data, peer, sent)
-
-    def _heard(self, data: bytes, source: Hop, trusted: bool) -> None:
-        self._receive(data, source, trusted)
 
     def _from_stream(self, data: bytes, hop: Hop) -> None:
         trusted = hop.host in self.udp.trusted

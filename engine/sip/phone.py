@@ -35,9 +35,8 @@ from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.resolver import ResolveError, Resolver
 from engine.sip.sdp import LocalDescription, SdpError, negotiate, parse
-from engine.sip.sdp.crypto import mask_keys
 from engine.sip.threaded import ThreadedPhone
-from engine.sip.trace import Trace
+from engine.sip.trace import Trace, mask
 from engine.sip.transaction import ServerTransaction
 from engine.sip.transfer import Transfer
 from engine.sip.transport import local_address_towards
@@ -331,7 +330,7 @@ class Phone(ThreadedPhone):
     def _sent(self, request: Message, hop: Hop) -> None:
         """An engine that restarts can take back an INVITE that was not answered yet."""
         if request.method == "INVITE" and not request.to.tag and request.call_id in self.calls:
-            saved = SavedInvite(mask_keys(request.raw).decode(), *hop, trunk=self.name)
+            saved = SavedInvite(mask(request.raw).decode(), *hop, trunk=self.name)
             self.on_dialog(self.calls[request.call_id].id, saved)
 
     def forget(self, call: Call) -> None:

@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for item in self._framing.feed(data):
+                self._stop_timer()  # what follows it has its own time
                 if item == PING:
                     self.send(PONG)
                 elif item == PONG:

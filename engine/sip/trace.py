@@ -61,5 +61,6 @@ class Trace:
             self._left = 0
 
     def close(self) -> None:
+        self._left = 0
         with contextlib.suppress(OSError):  # what a full disk would not take
             self._file.close()

@@ -283,7 +283,7 @@ class TestOtherRequests:
 
     @pytest.mark.parametrize(
         ("method", "code"),
-        [("SUBSCRIBE", 405), ("MESSAGE", 405), ("NOTIFY", 405), ("INFO", 481), ("FROBNICATE", 501)],
+        [("SUBSCRIBE", 405), ("MESSAGE", 405), ("NOTIFY", 481), ("INFO", 481), ("FROBNICATE", 501)],
     )
     def test_methods_that_we_do_not_do(self, chart: Chart, method: str, code: int) -> None:
         chart.request(method)

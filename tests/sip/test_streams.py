@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from certificates import Authority, Certificate
@@ -215,6 +216,23 @@ class TestConnection:
             (await trunk.writers.get()).write(b"OPTIONS sip:1001@127.0.0.1 SIP/2.0\r\nContent-Length: 9\r\n")
             async with asyncio.timeout(LIMIT_S):
                 await trunk.writers.get()
+
+    async def test_each_message_has_its_own_time_to_end(self) -> None:
+        """On a busy connection one that has begun is always there."""
+        taken: list[bytes] = []
+        shell = SimpleNamespace(made=lambda *a, **k: None, take=lambda data, hop: taken.append(data))
+        connection = streams.Connection(shell, Hop("192.0.2.10", 5060, "tcp"))  # type: ignore[arg-type]
+        message = b"OPTIONS sip:1001@127.0.0.1 SIP/2.0\r\nContent-Length: 0\r\n\r\n"
+        connection.data_received(message[:20])
+        first = connection._timer
+        connection.data_received(message[20:] + message[:20])
+        assert first is not None
+        assert first.cancelled()
+        assert connection._timer is not None
+        assert not connection._timer.cancelled()
+        connection.data_received(message[20:])
+        assert connection._timer is None
+        assert taken == [message, message]
 
     async def test_an_unanswered_request_fails_with_its_connection(
         self, trunk: Trunk, monkeypatch: pytest.MonkeyPatch

@@ -248,3 +248,38 @@ def test_without_the_setting_nothing_of_it_happens() -> None:
     assert chart.last().code == 405
     assert leg.coming is None
     assert "REFER" not in chart.last().all("Allow")
+
+
+def test_a_call_that_takes_the_place_of_the_one_being_placed_takes_the_leg_over(chart: Bench) -> None:
+    """RFC 3891, 3: an early dialog that we began may be replaced; who asked hears of its success."""
+    leg = chart.up()
+    earlier = leg.call
+    invite = chart.referred(leg)
+    chart.answer(chart.last("NOTIFY"), 200)
+    chart.answer(invite, 180, "Ringing", tag="new")
+    chart.answer(chart.last("NOTIFY"), 200)
+    replaces = f"Replaces: {invite.call_id};to-tag={invite.from_.tag};from-tag=new"
+    chart.request("INVITE", body=sdp(port=43000), headers=[replaces], call_id="other")
+    assert (leg.call.call_id, leg.coming, leg.state) == ("other", None, LegState.ANSWERED)
+    assert b"200 OK" in chart.last("NOTIFY").content
+    assert chart.last("CANCEL").call_id == invite.call_id
+    chart.clock.advance(5.1)
+    assert earlier.progress is LegState.ENDED
+    assert leg.state is LegState.ANSWERED
+
+
+def test_one_that_takes_the_place_of_a_call_without_a_leg_is_not_kept(chart: Bench) -> None:
+    """A far end that has been replaced already, in the seconds that it has to leave."""
+    leg = chart.up()
+    earlier = leg.call
+    chart.answer(chart.referred(leg), 200, "OK", tag="new", body=sdp(port=42000))
+    dialog = earlier.dialog
+    assert dialog is not None
+    replaces = f"Replaces: {dialog.call_id};to-tag={dialog.local.tag};from-tag={dialog.remote.tag}"
+    chart.request("INVITE", body=sdp(port=43000), headers=[replaces], call_id="other")
+    answered = next(sent.message for sent in chart.sent if sent.message.summary_line == "200 OK"
+                    and sent.message.call_id == "other")  # fmt: skip
+    chart.request("ACK", to=answered.get("To") or "", call_id="other")
+    chart.clock.advance(70)
+    assert list(chart.agent.calls) == [leg.call.call_id]
+    assert len(chart.media.ports) == 1
