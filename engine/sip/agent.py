@@ -161,7 +161,9 @@ class UserAgent(Way):
             else:
                 self.respond(transaction, 481)
         elif request.to.tag:
-            if not self.past.take(request, transaction):
+            if request.method == "BYE" and self.past.is_leaving(request):
+                self.respond(transaction, 200)
+            elif not self.past.take(request, transaction):
                 self.respond(transaction, 481)
         elif not _known_scheme(request):
             self.respond(transaction, 416)
@@ -180,9 +182,9 @@ class UserAgent(Way):
         else:
             self.respond(transaction, 405 if request.method in KNOWN_METHODS else 501)
 
-    def interval_too_small(self, request: Message) -> list[tuple[str, str]]:
+    def interval_too_small(self, request: Message, running: int = 0) -> list[tuple[str, str]]:
         """Min-SE for a 422 where a request's session interval is too small; else nothing (RFC 4028, 9)."""
-        small = self.account.session_expires and too_small(request)
+        small = self.account.session_expires and too_small(request, running)
         return [("Min-SE", str(MIN_SE))] if small else []
 
     def capabilities(self) -> list[tuple[str, str]]:
@@ -326,7 +328,13 @@ class UserAgent(Way):
 
     def bye(self, dialog: Dialog, reason: Sequence[tuple[str, str]] = ()) -> None:
         """End a dialog; `reason` is a Reason header (RFC 3326)."""
-        self.ask(dialog, "BYE", reason)
+
+        def on_response(response: Message) -> None:
+            if response.code >= 200:
+                self.past.left(dialog.id)
+
+        self.past.leave(dialog.id)
+        self.ask(dialog, "BYE", reason, on_response=on_response, on_timeout=lambda: self.past.left(dialog.id))
 
     def hang_up_saved(self, saved: SavedDialog | SavedInvite) -> None:
         """BYE (or CANCEL) to whoever an engine that died had left on the line.

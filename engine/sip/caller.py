@@ -147,7 +147,7 @@ class Caller:
         call, request = self._call, self.exchange.request
         if call.progress is LegState.ENDED or request is None:
             return False
-        if call.timer.raised_by(response):
+        if call.timer.raised_by(response) or call.timer.refused_by(response):
             return True
         account = call.agent.account
         if response.code < 400 and self._targets is None and account.redirects == "follow":

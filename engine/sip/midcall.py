@@ -171,7 +171,7 @@ class MidCall:
         call.changed()
 
     def _refused_for_its_interval(self, request: Message, transaction: ServerTransaction) -> bool:
-        if too_small := self._call.agent.interval_too_small(request):
+        if too_small := self._call.agent.interval_too_small(request, self._call.timer.interval):
             self._call.respond(transaction, 422, extra=too_small)
         return bool(too_small)
 

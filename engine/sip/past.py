@@ -24,10 +24,25 @@ class Past:
     def __init__(self) -> None:
         self._dialogs: deque[DialogId] = deque(maxlen=MAX_DIALOGS)
         self._subscriptions: dict[str, Transfer] = {}
+        self._leaving: dict[str, set[DialogId]] = {}
 
     def __contains__(self, call_id: str) -> bool:
         """Whether something more may come with a Call-ID."""
-        return call_id in self._subscriptions
+        return call_id in self._subscriptions or call_id in self._leaving
+
+    def leave(self, dialog: DialogId) -> None:
+        """Our BYE is on its way: until it is answered the dialog is there, and the far end's own BYE may
+        cross it (RFC 5407, 3.3.1). As many are kept as requests of ours are unanswered."""
+        self._leaving.setdefault(dialog[0], set()).add(dialog)
+
+    def left(self, dialog: DialogId) -> None:
+        dialogs = self._leaving.get(dialog[0], set())
+        dialogs.discard(dialog)
+        if not dialogs:
+            self._leaving.pop(dialog[0], None)
+
+    def is_leaving(self, request: Message) -> bool:
+        return (request.call_id, request.to.tag, request.from_.tag) in self._leaving.get(request.call_id, ())
 
     def __len__(self) -> int:
         return len(self._subscriptions)

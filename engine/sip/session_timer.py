@@ -31,6 +31,7 @@ class SessionTimer:
         self._wanted = call.agent.account.session_expires
         self._min_se = MIN_SE
         self._raises = 0
+        self._without: set[str] = set()
         self._refresh: TimerHandle | None = None
         self._expiry: TimerHandle | None = None
         self.interval = 0
@@ -41,8 +42,8 @@ class SessionTimer:
 
     def offer(self) -> list[tuple[str, str]]:
         """What our INVITE, re-INVITE or UPDATE says of it: roles stay as they are (section 7.4)."""
-        supported = self._call.agent.account.supported
-        fields = [("Supported", supported)] if supported else []
+        extensions = [tag for tag in self._call.agent.account.extensions if tag not in self._without]
+        fields = [("Supported", ", ".join(extensions))] if extensions else []
         if not self._wanted:
             return fields
         expires = str(max(self.interval or self._wanted, self._min_se))
@@ -60,6 +61,18 @@ class SessionTimer:
             return False
         self._raises += 1
         self._min_se = minimum
+        return True
+
+    def refused_by(self, response: Message) -> bool:
+        """Whether a 420 names extensions that the request can be repeated without (RFC 3261, 8.1.3.5)."""
+        account = self._call.agent.account
+        named = {tag.lower() for tag in response.all("Unsupported")} if response.code == 420 else set()
+        named = {tag for tag in named if tag in account.extensions} - self._without
+        if not named or ("100rel" in named and account.reliable == "required"):
+            return False
+        self._without |= named
+        if "timer" in named:
+            self._wanted = 0
         return True
 
     def on_response(self, response: Message) -> None:
@@ -117,10 +130,11 @@ class SessionTimer:
         self.interval = 0
 
 
-def too_small(request: Message) -> bool:
-    """Whether a request must be refused 422: its interval is below our Min-SE (section 9)."""
+def too_small(request: Message, running: int = 0) -> bool:
+    """Whether a request is refused 422: its interval is below our Min-SE (section 9), and below the one that
+    is `running`, for what the far end has granted us it may keep."""
     interval, _ = _session_expires(request)
-    return 0 < interval < MIN_SE and _supports_timer(request)
+    return 0 < interval < min(MIN_SE, running or MIN_SE) and _supports_timer(request)
 
 
 def _session_expires(message: Message) -> tuple[int, str]:

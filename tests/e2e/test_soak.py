@@ -155,7 +155,7 @@ async def test_after_forty_calls_the_engine_holds_what_it_held_before(
                 "calls": len(agent.calls),
                 "open rings of messages": len(engine.station.journal._calls),
                 "ports": engine.station.plane.in_use,
-                "streams": len(engine.station.media._streams),
+                "streams": len(engine.station.media._board.streams),
                 "meters": len(engine.station.media.meters()),
                 "attempts": len(engine.dialer.active),
                 "saved dialogs": len(engine.store.dialogs.left()),

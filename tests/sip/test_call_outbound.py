@@ -407,6 +407,19 @@ class TestEnd:
         chart.clock.advance(60)
         assert chart.take() == []
 
+    def test_a_bye_that_crosses_ours_is_answered_200(self, chart: Chart) -> None:
+        """RFC 5407, 3.3.1: until ours is answered the dialog is there, and not after."""
+        call, _ = chart.answered()
+        call.hangup_leg()
+        bye = chart.last("BYE")
+        chart.request("BYE", call, cseq=1)
+        assert chart.last().summary_line == "200 OK"
+        chart.answer(bye, 200)
+        chart.request("BYE", call, cseq=2)
+        assert chart.last().code == 481
+        assert len(chart.agent.past) == 0
+        assert not chart.agent.knows(call.call_id)
+
     def test_a_challenged_bye_is_sent_again_with_one_set_of_credentials(self, chart: Chart) -> None:
         call, _ = chart.answered()
         call.hangup_leg()

@@ -50,6 +50,18 @@ class TestCaller:
         chart.answer(again, 200, body=sdp())
         assert call.progress is LegState.ANSWERED
 
+    def test_a_far_end_that_lacks_an_extension_is_asked_without_it(self, chart: Chart) -> None:
+        """RFC 3261, 8.1.3.5: 420 names in Unsupported what to leave out."""
+        call, invite = chart.dial()
+        chart.answer(invite, 420, "Bad Extension", headers=["Unsupported: timer"])
+        again = chart.last("INVITE")
+        assert (again.call_id, again.cseq) == (invite.call_id, invite.cseq + 1)
+        assert again.all("Supported") == ["100rel"]
+        assert again.get("Session-Expires") is None
+        chart.answer(again, 420, "Bad Extension", headers=["Unsupported: timer"])
+        assert call.cause is not None
+        assert (call.cause.name, call.cause.sip_code) == ("rejected", 420)
+
     def test_a_422_without_end_is_a_refusal(self, chart: Chart) -> None:
         call, _ = chart.dial()
         for n in range(1, 9):
@@ -253,6 +265,16 @@ class TestCallee:
             chart.request(method, call, cseq=n, body=sdp(), headers=headers)
             assert chart.last().code == 422
         assert call.timer.interval == 1800
+
+    def test_a_refresh_may_keep_the_interval_that_runs_however_short(self, chart: Chart) -> None:
+        """RFC 4028, 9: 422 is for what we would not agree to; this one we have."""
+        call = up(chart, "8;refresher=uas")
+        headers = ["Supported: timer", "Session-Expires: 8;refresher=uac"]
+        chart.request("UPDATE", call, cseq=1, headers=headers)
+        assert (chart.last().code, chart.last().get("Session-Expires")) == (200, "8;refresher=uac")
+        headers = ["Supported: timer", "Session-Expires: 7;refresher=uac"]
+        chart.request("UPDATE", call, cseq=2, headers=headers)
+        assert chart.last().code == 422
 
     def test_our_own_refresh_as_callee_names_us_uac(self, chart: Chart) -> None:
         """RFC 4028, 7.4: the roles are those of the refresh's own transaction."""
