@@ -52,6 +52,9 @@ class Agreed(Protocol):
     @property
     def keys(self) -> Keys | None: ...
 
+RECEIVE_BUFFER = 1 << 19
+"""Bytes that the kernel keeps for a stream, where it may: a flood at the port fills it between two ticks."""
+
 
 class MediaPlane:
     """Binds a port of `low`-`high` on `host` for each stream and tells the media thread of it."""
@@ -83,6 +86,7 @@ class MediaPlane:
                 sock.close()
                 continue
             sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self._open[stream] = port
             self._media.order(OpenStream(stream, sock, encrypted))
             return port

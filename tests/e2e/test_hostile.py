@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import socket
+import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -148,7 +149,10 @@ async def test_floods_at_both_ports_do_not_disturb_a_bridged_call(bench: Bench, 
     carrier.wait("recording", number="8001")
     callee, agent = bench.recording("5550001"), bench.recording("8001")
     for speaker, listener in ((callee, agent), (agent, callee)):
-        late, alike = delay(speaker, listener, start, end - 0.5)
+        third = (end - 0.5 - start) / 3
+        # a machine that is busy with something else spoils one third, a flood that gets through all of them
+        thirds = [delay(speaker, listener, start + n * third, start + (n + 1) * third) for n in range(3)]
+        late, alike = (statistics.median(values) for values in zip(*thirds, strict=True))
         print(f"under the flood: delay {late * 1000:.1f} ms, likeness {alike:.3f}")
         assert alike > 0.9
         assert late < 0.1
