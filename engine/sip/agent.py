@@ -1,7 +1,8 @@
 """The user agent: pyVoIP's `SIPClient` with our layers beneath it.
 
 Sans-IO: datagrams come in by `receive`, leave by the `send` it was given, and time is the clock's.
-`engine.sip.transport` is the socket around it, `engine.sip.phone` the calls above it.
+`engine.sip.network` is the sockets around it, `engine.sip.reception` tells what each request that comes in
+gets, `engine.sip.phone` has the calls above it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPParseError
 
-from engine.sip.account import KNOWN_METHODS, USER_AGENT, Account
+from engine.sip.account import USER_AGENT, Account
 from engine.sip.dialog import Dialog, SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator
 from engine.sip.hop import Hop
 from engine.sip.layer import TransactionLayer
-from engine.sip.message import Message, build, response_to
+from engine.sip.message import Message, response_to
 from engine.sip.past import Past
-from engine.sip.refer import ReferError
+from engine.sip.reception import Reception
 from engine.sip.refusal import refusal_of_malformed
 from engine.sip.registration import Registration
-from engine.sip.replacing import replaced_call
 from engine.sip.session_timer import MIN_SE, too_small
 from engine.sip.transaction import Clock, Send, ServerTransaction, cancel_of
 from engine.sip.way import Way
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from engine.sip.call import Call
 
 log = logging.getLogger(__name__)
-
-MAX_INBOUND = 16
-"""Inbound calls ringing or up at once; one more is answered 486."""
 
 
 class UserAgent(Way):
@@ -49,7 +46,7 @@ class UserAgent(Way):
         self.credentials = account.credentials()
         self.clock = clock
         self.layer = TransactionLayer(clock, self._send)
-        self.layer.on_request = self._on_request
+        self.layer.on_request = Reception(self).receive
         self.layer.on_ack = self._on_ack
         self.layer.refuses = self._refuses
         self.layer.on_cancel = self._on_cancel
@@ -124,7 +121,7 @@ class UserAgent(Way):
     def _is_ours(self, message: Message) -> bool:
         if not message.is_request:
             return self.layer.expects(message)
-        call = self._of(message)
+        call = self.call_of(message)
         return call is not None and call.tag == message.to.tag
 
     def knows(self, call_id: str) -> bool:
@@ -148,39 +145,7 @@ class UserAgent(Way):
             value += f";received={source[0]}"
         message.fields[index] = ("Via", value)
 
-    # --- requests ---------------------------------------------------------------------------
-
-    def _on_request(self, request: Message, transaction: ServerTransaction) -> None:
-        if request.version != "SIP/2.0":
-            self.respond(transaction, 505)
-            return
-        call = self._of(request) if request.method == "BYE" else self.calls.get(request.call_id)
-        if call is not None and request.to.tag:
-            if (dialog := call.dialog_of(request)) is not None:
-                call.receive_request(request, transaction, dialog)
-            else:
-                self.respond(transaction, 481)
-        elif request.to.tag:
-            if request.method == "BYE" and self.past.is_leaving(request):
-                self.respond(transaction, 200)
-            elif not self.past.take(request, transaction):
-                self.respond(transaction, 481)
-        elif not _known_scheme(request):
-            self.respond(transaction, 416)
-        elif unsupported := self.account.unsupported(request):
-            self.respond(transaction, 420, [("Unsupported", unsupported)])
-        elif request.method != "INVITE" and request.get("Replaces") and self.account.accept_transfer:
-            self.respond(transaction, 400)  # RFC 3891, 3
-        elif request.method == "OPTIONS":
-            self.respond(transaction, 200, self.capabilities())
-        elif request.method == "INVITE":
-            self._inbound(request, transaction)
-        elif request.method in ("BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"):
-            self.respond(transaction, 481)  # they live within a dialog; of NOTIFY see RFC 6665, 4.1.3
-        elif request.method == "REFER" and self.account.accept_transfer:
-            self.respond(transaction, 603)  # only within a call
-        else:
-            self.respond(transaction, 405 if request.method in KNOWN_METHODS else 501)
+    # --- answers ----------------------------------------------------------------------------
 
     def interval_too_small(self, request: Message, running: int = 0) -> list[tuple[str, str]]:
         """Min-SE for a 422 where a request's session interval is too small; else nothing (RFC 4028, 9)."""
@@ -191,38 +156,6 @@ class UserAgent(Way):
         """What the answer to OPTIONS tells beside Allow (11.2)."""
         return [("Accept", "application/sdp, application/dtmf-relay, application/dtmf"),
                 ("Supported", self.account.supported)]  # fmt: skip
-
-    def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
-        if request.call_id in self.calls:
-            self.respond(transaction, 482)
-        elif request.get("Content-Encoding") not in (None, "", "identity"):
-            self.respond(transaction, 415, [("Accept-Encoding", "identity")])
-        elif request.content and not request.sdp and not request.body_is_optional:
-            self.respond(transaction, 415, [("Accept", "application/sdp")])
-        elif not request.accepts("application/sdp"):
-            self.respond(transaction, 406)
-        elif min_se := self.interval_too_small(request):
-            self.respond(transaction, 422, min_se)
-        elif self.account.accept_transfer and request.get("Replaces") is not None:
-            self._replace(request, transaction)
-        elif not self.account.inbound:
-            self.respond(transaction, 480)
-        elif (
-            len(self.calls) >= MAX_INBOUND
-            and sum(c.role == "inbound" for c in self.calls.values()) >= MAX_INBOUND
-        ):
-            self.respond(transaction, 486)
-        else:
-            self.on_inbound(request, transaction)
-
-    def _replace(self, request: Message, transaction: ServerTransaction) -> None:
-        """An INVITE that is to take the place of one of our dialogs."""
-        try:
-            old = replaced_call(request, self.calls, self.past)
-        except ReferError as error:
-            self.respond(transaction, error.code)
-        else:
-            self.on_replacing(request, transaction, old)
 
     def forget(self, call: Call) -> None:
         """A call is over."""
@@ -241,11 +174,11 @@ class UserAgent(Way):
         transaction.respond(response_to(transaction.request, code, to_tag=new_tag(), extra=fields))
 
     def _on_ack(self, ack: Message) -> None:
-        call = self._of(ack)
+        call = self.call_of(ack)
         if call is not None and call.dialog_of(ack) is not None:
             call.receive_ack(ack)
 
-    def _of(self, request: Message) -> Call | None:
+    def call_of(self, request: Message) -> Call | None:
         """The call of a request's Call-ID, also while it waits for the ACK that lets its BYE go."""
         return self.calls.get(request.call_id) or self._leaving.get(request.call_id)
 
@@ -375,13 +308,3 @@ class UserAgent(Way):
         raise NotImplementedError("engine.sip.phone.Phone starts the agent with its socket")
 
     stop = close
-
-
-def _known_scheme(request: Message) -> bool:
-    try:
-        return request.uri.scheme in ("sip", "sips", "tel")
-    except ValueError:
-        return True  # odd, but meant for us
-
-
-__all__ = ["UserAgent", "build"]

@@ -10,40 +10,38 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPParseError
-from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError, PhoneStatus
+from pyVoIP.VoIP import InvalidStateError, PhoneStatus
 
 from engine.legs import HangupCause, LegState
-from engine.sip.account import USER_AGENT, Account
+from engine.sip.account import Account
 from engine.sip.agent import UserAgent
 from engine.sip.call import Call
 from engine.sip.caller import Caller
-from engine.sip.dialog import SavedDialog, SavedInvite, new_branch, new_call_id, new_tag
+from engine.sip.dialog import SavedDialog, SavedInvite
+from engine.sip.first_invite import FirstInvite
 from engine.sip.hop import Hop, Target
+from engine.sip.incoming import Incoming
 from engine.sip.journal import Journal, Passed
 from engine.sip.keepalive import OptionsPing
 from engine.sip.mediaplane import MediaPlane
-from engine.sip.message import Message, build
+from engine.sip.message import Message
 from engine.sip.network import Network
 from engine.sip.referral import Referral
 from engine.sip.registration import RegistrationState
 from engine.sip.resolver import ResolveError, Resolver
-from engine.sip.sdp import LocalDescription, SdpError, negotiate, parse
+from engine.sip.sdp import LocalDescription
 from engine.sip.threaded import ThreadedPhone
 from engine.sip.trace import Trace, mask
-from engine.sip.transaction import ServerTransaction
 from engine.sip.transfer import Transfer
 from engine.sip.transport import local_address_towards
-from engine.sip.uri import NameAddr
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 def new_leg_id() -> str:
@@ -192,8 +190,8 @@ class Phone(ThreadedPhone):
         """Take a user agent, which has a clock and a way to send, and start to register."""
         self.agent = self.sip = agent
         agent.on_registration = self._registration_changed
-        agent.on_inbound = self._inbound
-        agent.on_replacing = self._replacing
+        incoming = Incoming(self, agent)
+        agent.on_inbound, agent.on_replacing = incoming.ring, incoming.replace
         agent.on_message = self.on_message
         agent.layer.on_sent = self._sent
         self.calls = agent.calls
@@ -271,57 +269,34 @@ class Phone(ThreadedPhone):
         agent = self.agent
         if agent is None:
             raise InvalidStateError("the phone is not open")
-        account = self.account
         if not number or not number.isprintable() or len(number) > 64:
             raise ValueError("a number of 1 to 64 printable characters is needed")
-        target = account.target(number)
-        caller = account.caller(caller_id).with_tag(new_tag())
-        identity = account.identity_headers(caller_id)
-        call_id = new_call_id()
-        cseq = 0
-        leg = new_leg_id()
-        local = self._local_description(leg)
-
-        def make(extra: list[tuple[str, str]]) -> Message:
-            nonlocal cseq
-            cseq += 1
-            return build(
-                f"INVITE {target} SIP/2.0",
-                [
-                    ("Via", agent.via(new_branch())),
-                    ("Max-Forwards", "70"),
-                    *agent.preloaded_routes,
-                    ("From", str(caller)),
-                    ("To", str(NameAddr(target))),
-                    ("Call-ID", call_id),
-                    ("CSeq", f"{cseq} INVITE"),
-                    ("Contact", agent.contact),
-                    ("Allow", account.allow),
-                    ("User-Agent", USER_AGENT),
-                    *identity,
-                    ("Content-Type", "application/sdp"),
-                    *headers,
-                    *extra,
-                ],
-                local.encode(),
-            )
-
+        invite = FirstInvite(agent, number, caller_id, headers)
+        leg, local = self.new_leg()
+        offer = local.encode()
         try:
-            call = Call(leg, self, agent, "outbound", number, make([]), local, self._call_changed)
+            call = Call(
+                leg, self, agent, "outbound", number, invite.draft(offer), local, self.call_changed
+            )
         except SIPParseError as error:
             self.media.close(leg)
             raise ValueError(str(error)) from None
-        cseq = 0
-        agent.calls[call_id] = call
-        self.journal.open(call_id, leg, number)
-        call.caller = Caller(call, make)
+        self.keep(call)
+        call.caller = Caller(call, lambda extra: invite.next(offer, extra))
         return call
 
-    def _local_description(self, leg: str) -> LocalDescription:
+    def new_leg(self) -> tuple[str, LocalDescription]:
+        """The id of a call to be, and our description of its audio. Raises NoPortsAvailableError."""
         assert self.agent is not None
-        terms = self.account.terms
+        leg, terms = new_leg_id(), self.account.terms
         port = self.media.open(leg, terms.srtp != "off")
-        return LocalDescription.offer(self.agent.local[0], port, terms)
+        return leg, LocalDescription.offer(self.agent.local[0], port, terms)
+
+    def keep(self, call: Call) -> None:
+        """A call has begun; `forget` ends it."""
+        assert self.agent is not None
+        self.agent.calls[call.call_id] = call
+        self.journal.open(call.call_id, call.id, call.number)
 
     def save_dialog(self, call: Call) -> None:
         if call.dialog is not None and self.agent is not None:
@@ -340,55 +315,6 @@ class Phone(ThreadedPhone):
         self.journal.close(call.call_id)
         self.media.close(call.stream)
         self.on_dialog(call.id, None)
-
-    def _inbound(self, request: Message, transaction: ServerTransaction) -> None:
-        assert self.agent is not None
-        if code := self.turn_away(request.from_.uri.number):
-            self.agent.respond(transaction, code)
-            return
-        call = self._called(request, transaction)
-        if call is None:
-            return
-        call.ring(transaction)
-        self.on_inbound(call)
-        if self.callCallback is not None:
-            threading.Thread(
-                target=self.callCallback, args=(call,), name=f"call {call.id}", daemon=True
-            ).start()
-
-    def _called(self, request: Message, transaction: ServerTransaction) -> Call | None:
-        """The call that an INVITE begins; None, and the INVITE is refused, where its offer can't be accepted
-        (RFC 3261, 13.3.1.3) or every RTP port is taken.
-        """
-        agent = self.agent
-        assert agent is not None
-        try:
-            if request.sdp:
-                negotiate(parse(request.sdp), self.account.terms)
-        except SdpError as error:
-            log.warning("a call from %r was refused: %s", request.from_.uri.number, error)
-            agent.respond(transaction, 488)
-            return None
-        leg = new_leg_id()
-        try:
-            local = self._local_description(leg)
-        except NoPortsAvailableError:
-            agent.respond(transaction, 503)
-            return None
-        call = Call(leg, self, agent, "inbound", request.from_.uri.number, request, local, self._call_changed)
-        agent.calls[request.call_id] = call
-        self.journal.open(request.call_id, leg, call.number)
-        return call
-
-    def _replacing(self, request: Message, transaction: ServerTransaction, old: Call) -> None:
-        """An INVITE takes the place of a call that is up: answered at once, the old one ended (RFC 3891)."""
-        call = self._called(request, transaction)
-        if call is None:
-            return
-        call.answer_at_once(transaction)
-        if call.progress is LegState.ANSWERED:
-            self.on_replaced(old, call)
-            old.hangup_leg("normal", f"replaced by a call from {call.number}")
 
     def _receive(self, data: bytes, source: Hop, trusted: bool) -> None:
         if self.agent is not None:
@@ -420,7 +346,7 @@ class Phone(ThreadedPhone):
     def _knows(self, call_id: str) -> bool:
         return self.agent is not None and self.agent.knows(call_id)
 
-    def _call_changed(self, call: Call) -> None:
+    def call_changed(self, call: Call) -> None:
         self.on_call_change(call)
 
     @property

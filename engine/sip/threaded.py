@@ -93,6 +93,13 @@ class ThreadedPhone(VoIPPhone):  # type: ignore[misc]
     def call(self, number: str) -> Call:
         return self.run(lambda: self.dial(number))
 
+    def call_back(self, call: Call) -> None:
+        """Hand a call that rings to pyVoIP's callback, in a thread of its own as pyVoIP does."""
+        if self.callCallback is not None:
+            threading.Thread(
+                target=self.callCallback, args=(call,), name=f"call {call.id}", daemon=True
+            ).start()
+
     def _on_fact(self, fact: Fact) -> None:
         if isinstance(fact, DigitReceived):
             for call in list(self.calls.values()):

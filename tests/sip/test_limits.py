@@ -10,7 +10,6 @@ from pyVoIP.SIP import SIPParseError
 
 from engine.legs import LegState
 from engine.sip import layer
-from engine.sip.agent import MAX_INBOUND
 from engine.sip.message import (
     MAX_CALL_ID,
     MAX_CONTACTS,
@@ -22,6 +21,7 @@ from engine.sip.message import (
     MAX_VIAS,
     Message,
 )
+from engine.sip.reception import MAX_INBOUND
 
 STRANGER = ("203.0.113.66", 5060)
 REQUEST = (
