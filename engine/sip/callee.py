@@ -60,9 +60,8 @@ class Callee:
         goes in the first reliable response (RFC 3262, 5)."""
         call, request = self._call, self._transaction.request
         setting = call.agent.account.reliable
-        required = "100rel" in (tag.lower() for tag in request.all("Require"))
-        supported = "100rel" in (tag.lower() for tag in request.all("Supported"))
-        if not (required or (supported and setting == "required")):
+        supported = setting == "required" and request.names("Supported", "100rel")
+        if not (supported or request.names("Require", "100rel")):
             call.respond(self._transaction, 180)
             return
         content = b""

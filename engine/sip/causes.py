@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from engine.legs import HangupCause
+from engine.sip.fields import delta_seconds
 from engine.sip.message import Message
 from engine.sip.uri import number, parse_params, split_outside_quotes
 
@@ -35,8 +35,7 @@ def ended_by(
         if protocol == "Q.850" and q850 is None:
             q850 = cause
         said = said or text
-    after = re.match(r"\s*([0-9]{1,9})", message.get("Retry-After") or "")
-    return HangupCause(name, by, code, reason or said, q850, int(after[1]) if after else None)
+    return HangupCause(name, by, code, reason or said, q850, delta_seconds(message.get("Retry-After")))
 
 
 def _reasons(message: Message) -> list[tuple[str, int | None, str]]:

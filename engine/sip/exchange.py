@@ -54,6 +54,7 @@ class InviteExchange:
         self._cancelled = False
         self._cancel_sent = False
         self._limit: TimerHandle | None = None
+        self._grace: TimerHandle | None = None
         self.request: Message | None = None
         self.finished = False
         self.heard_anything = False
@@ -103,10 +104,10 @@ class InviteExchange:
         self._cancel_sent = True
         # as the INVITE left: by the same hop, with the same Via (9.1)
         self._layer.request(cancel_of(sent.request), sent.hop, lambda r: None, lambda: None)
-        self._layer.clock.call_later(CANCEL_GRACE, lambda: self._give_up(request))
+        self._grace = self._layer.clock.call_later(CANCEL_GRACE, lambda: self._give_up(request))
 
     def _give_up(self, request: Message) -> None:
-        if not self.finished and self._transaction is not None:
+        if self._transaction is not None:
             self._transaction.terminate()
             self._fail(request, None)
 
@@ -139,5 +140,6 @@ class InviteExchange:
 
     def _finish(self) -> None:
         self.finished = True
-        if self._limit is not None:
-            self._limit.cancel()
+        for timer in (self._limit, self._grace):
+            if timer is not None:
+                timer.cancel()

@@ -7,7 +7,7 @@ import re
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPParseError
 
-from engine.sip.uri import parse_params
+from engine.sip.uri import number, parse_params
 
 COMPACT = {
     "i": "Call-ID",
@@ -94,6 +94,12 @@ def canonical(name: str) -> str:
         or _CANONICAL.get(name.lower())
         or "-".join(part.capitalize() for part in name.split("-"))
     )
+
+
+def delta_seconds(text: str | None) -> int | None:
+    """The seconds that a header begins with, as in `Retry-After: 18 (busy);duration=60` (RFC 3261, 20.33);
+    None for anything else."""
+    return number((text or "").split("(")[0].split(";")[0])
 
 
 class Via:

@@ -74,6 +74,6 @@ class Forks:
 
 def reliable_number(response: Message) -> int | None:
     """The RSeq of a reliable provisional response; None for an ordinary one (RFC 3262, 3 and 7.1)."""
-    if not 100 < response.code < 200 or "100rel" not in (v.lower() for v in response.all("Require")):
+    if not 100 < response.code < 200 or not response.names("Require", "100rel"):
         return None
     return number(response.get("RSeq"))

@@ -9,6 +9,11 @@ Transport = Literal["udp", "tcp", "tls"]
 DEFAULT_PORTS: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061}
 
 
+def bracketed(host: str) -> str:
+    """A host as URIs and Via write it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 class Hop(NamedTuple):
     """An IP address, a port and the transport that a message takes there or came by."""
 
@@ -17,8 +22,8 @@ class Hop(NamedTuple):
     transport: Transport = "udp"
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}" + ("" if self.transport == "udp" else f" ({self.transport.upper()})")
+        transport = "" if self.transport == "udp" else f" ({self.transport.upper()})"
+        return f"{bracketed(self.host)}:{self.port}{transport}"
 
     @property
     def reliable(self) -> bool:

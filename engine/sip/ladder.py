@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPParseError
 
-from engine.sip.hop import Hop
+from engine.sip.hop import Hop, bracketed
 from engine.sip.journal import Passed
 from engine.sip.message import Message
 from engine.sip.sdp import SdpError, parse
@@ -45,7 +45,7 @@ def ladder(messages: Sequence[Passed]) -> list[str]:
 
 
 def _name(hop: Hop) -> str:
-    name = f"[{hop.host}]:{hop.port}" if ":" in hop.host else f"{hop.host}:{hop.port}"
+    name = f"{bracketed(hop.host)}:{hop.port}"
     return safe(name if hop.transport == "udp" else f"{name} {hop.transport}", _GAP - 2)
 
 

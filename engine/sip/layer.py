@@ -218,11 +218,20 @@ class TransactionLayer:
         transaction = ServerTransaction(request, source, self.clock, self._reply(request, source), ended)
         self._servers[key] = transaction
         if request.method != "CANCEL":
-            self.on_request(request, transaction)
+            self._hand_up(request, transaction)
             return
         target = self._servers[key[:-1]]
         transaction.respond(response_to(request, 200, to_tag=target.to_tag or new_tag()))
         self.on_cancel(target, request)
+
+    def _hand_up(self, request: Message, transaction: ServerTransaction) -> None:
+        """What fails before it has answered leaves no transaction that waits for ever: 500 (21.5.1)."""
+        try:
+            self.on_request(request, transaction)
+        except Exception:
+            if transaction.is_silent:
+                transaction.respond(response_to(request, 500, to_tag=new_tag()))
+            raise
 
     def _reply(self, request: Message, source: Hop) -> Send:
         """Sends responses by the connection that the request came by; without it, to Via (18.2.2)."""

@@ -217,6 +217,10 @@ class Message(SIPMessage):  # type: ignore[misc]
     def all(self, name: str) -> list[str]:
         return [v for k, v in self.fields if k == name]
 
+    def names(self, header: str, tag: str) -> bool:
+        """Whether a list of option tags (Supported, Require) holds one, which is given in lower case."""
+        return any(value.lower() == tag for value in self.all(header))
+
     @property
     def contact(self) -> NameAddr | None:
         """The first Contact, None where it is absent, `*` or malformed."""

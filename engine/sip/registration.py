@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from engine.sip.account import USER_AGENT
 from engine.sip.dialog import new_branch, new_call_id, new_tag
 from engine.sip.digest import Authenticator, Challenge, next_nonce, renewed
+from engine.sip.fields import delta_seconds
 from engine.sip.message import Message, build
 from engine.sip.transaction import TimerHandle
-from engine.sip.uri import Uri, number, parse_name_addr
+from engine.sip.uri import Uri, parse_name_addr
 
 if TYPE_CHECKING:
     from engine.sip.agent import UserAgent
@@ -323,5 +324,4 @@ def _plain_host(host: str) -> str:
 
 
 def _seconds(text: str | None) -> int:
-    """The leading digits of a header, as in `Retry-After: 18 (busy)`; 0 for none."""
-    return number((text or "").split("(")[0].split(";")[0]) or 0
+    return delta_seconds(text) or 0

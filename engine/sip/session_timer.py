@@ -145,4 +145,4 @@ def _session_expires(message: Message) -> tuple[int, str]:
 
 
 def _supports_timer(request: Message) -> bool:
-    return "timer" in (tag.lower() for tag in [*request.all("Supported"), *request.all("Require")])
+    return request.names("Supported", "timer") or request.names("Require", "timer")

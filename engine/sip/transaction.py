@@ -253,6 +253,11 @@ class ServerTransaction(Transaction):
         self.to_tag = ""
         """The To tag of our last response; the answer to a CANCEL carries the same (9.2)."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was answered yet."""
+        return self._last is None and not self.final_code
+
     def receive_again(self) -> None:
         """The same request once more: repeat the last response, if any."""
         if self._last is not None:

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from engine.sip.hop import Target, Transport
+from engine.sip.hop import Target, Transport, bracketed
 
 DEFAULT_PORT = 5060
 
@@ -60,7 +60,7 @@ class Uri:
     def __str__(self) -> str:
         if self.scheme not in ("sip", "sips"):
             return f"{self.scheme}:{self.user}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         text = f"{self.scheme}:{self.user}@{host}" if self.user else f"{self.scheme}:{host}"
         if self.port is not None:
             text += f":{self.port}"

@@ -11,7 +11,7 @@ import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.SIP import SIPClient
 
 from engine.sip.account import Account
-from engine.sip.hop import DEFAULT_PORTS, Hop, Target
+from engine.sip.hop import DEFAULT_PORTS, Hop, Target, bracketed
 from engine.sip.layer import Found, TransactionLayer
 from engine.sip.message import Message
 from engine.sip.uri import NameAddr, Uri, escape_user, is_ip, number, parse_name_addr
@@ -84,7 +84,7 @@ class Way(SIPClient):  # type: ignore[misc]
     def via(self, branch: str, hop: Hop | None = None) -> str:
         """Our Via, asking for rport (RFC 3581)."""
         transport = (hop or self.flow).transport.upper()
-        return f"SIP/2.0/{transport} {_bracket(self.local[0])}:{self.local[1]};rport;branch={branch}"
+        return f"SIP/2.0/{transport} {bracketed(self.local[0])}:{self.local[1]};rport;branch={branch}"
 
     def _locate(self, target: Target, found: Found) -> None:
         """The hops of a target. What names the trunk without a transport takes the way that we take
@@ -145,7 +145,3 @@ class Way(SIPClient):  # type: ignore[misc]
         port = number(via.params.get("rport"), 65536)
         if port and is_ip(host):
             self.public = (host, port)
-
-
-def _bracket(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

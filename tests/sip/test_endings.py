@@ -158,3 +158,33 @@ def test_what_is_kept_for_a_restart_holds_no_answer_to_a_challenge(chart: Chart)
     assert len(response) == 32
     assert response not in saved.invite
     assert Message(saved.invite.encode()).via.branch == chart.last("INVITE").via.branch
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_a_request_that_fails_here_is_500_and_nothing_of_it_is_kept(chart: Chart, method: str) -> None:
+    """RFC 3261, 21.5.1; the error itself is the socket's to log."""
+
+    def fail(*_: object) -> list[tuple[str, str]]:
+        raise RuntimeError("a mistake of ours")
+
+    chart.agent.on_inbound = fail  # type: ignore[assignment]
+    chart.agent.capabilities = fail  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        chart.request(method, body=sdp() if method == "INVITE" else "", branch="z9hG4bKone")
+    refusal = chart.last("500")
+    assert len(chart.sent) == 1
+    if method == "INVITE":
+        chart.request("ACK", to=refusal.get("To") or "", branch="z9hG4bKone")
+    chart.clock.advance(40)
+    assert len(chart.agent.layer) == 0
+
+
+def test_a_cancelled_call_leaves_no_timer(chart: Chart) -> None:
+    call, invite = chart.dial()
+    before = chart.clock.pending
+    chart.answer(invite, 180, "Ringing")
+    call.hangup_leg()
+    chart.answer(chart.last("CANCEL"), 200)
+    chart.answer(invite, 487)
+    chart.clock.advance(6.0)  # timer K of CANCEL (5 s) is over, timer D of the INVITE (32 s) is not
+    assert chart.clock.pending == before - 1
