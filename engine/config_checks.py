@@ -47,6 +47,8 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
             shown(config.rtp.ports),
             "low-high is allowed, such as 16384-16583, from 1024 to 65535",
         )
+    if 0 < config.sip.session_expires < 90:
+        add("sip.session_expires", shown(config.sip.session_expires), "90 or more is allowed, or 0: never")
     if not config.rtp.codecs:
         add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU, G722, opus is needed")
     elif len(set(config.rtp.codecs)) < len(config.rtp.codecs):
@@ -89,6 +91,9 @@ def _check_trunk(path: str, trunk: Trunk, needed: bool, add: Add) -> None:
     if trunk.listen and not _is_host_port(trunk.listen, literal=True):
         allowed = "address:port is allowed, such as 0.0.0.0:5062 (port 0: any)"
         add(f"{path}.listen", shown(trunk.listen), allowed)
+    for key in ("domain", "tls_server_name"):
+        if (value := getattr(trunk, key)) and not _is_host_port(value):
+            add(f"{path}.{key}", shown(value), "a host's name is allowed, such as sip.example.com")
     if needed and trunk.register and not trunk.username:
         add(f"{path}.username", None, f"the account's user name is needed, or {path}.register = false")
     for key in ("username", "auth_username", "from_user", "domain", "display_name", "password"):
@@ -99,11 +104,11 @@ def _check_trunk(path: str, trunk: Trunk, needed: bool, add: Add) -> None:
         add(f"{path}.caller_id", shown(trunk.caller_id), f"one of {path}.caller_ids is allowed: {listed}")
     if trunk.identity != "none" and not trunk.caller_ids:
         add(f"{path}.identity", shown(trunk.identity), f"{path}.caller_ids must hold the numbers to be shown")
-    for place, rule in enumerate(trunk.rules):
+    for place, rule in enumerate(trunk.rules, 1):
         try:
             compiled(rule)
         except RuleError as error:
-            add(f"{path}.rules[{place}]", shown(rule.match), str(error))
+            add(f"{path}.rules, rule {place}", shown(rule.match), str(error))
     for prefix in trunk.prefixes:
         if not re.fullmatch(r"\+?[0-9*#]{1,15}", prefix, re.ASCII):
             allowed = "the first digits of numbers are allowed, such as +86 or 00"
@@ -129,7 +134,7 @@ def _same_address(listen: str, other: str) -> bool:
 def _is_host_port(text: str, literal: bool = False) -> bool:
     try:
         host, _ = split_host_port(text)
-        if literal:
+        if literal or ":" in host:
             ipaddress.ip_address(host)
     except ValueError:
         return False

@@ -79,7 +79,8 @@ def load(
         if name not in sections:
             problems.append(Problem(name, "an unknown section", _did_you_mean(name, sections)))
         elif not isinstance(table, dict):
-            problems.append(Problem(name, shown(table), f"a section is allowed: [{name}]"))
+            section = "trunks.NAME" if name == "trunks" else name
+            problems.append(Problem(name, shown(table), f"a section is allowed: [{section}]"))
         elif name == "trunks":
             values[name] = _trunks(table, problems)
         else:
@@ -107,8 +108,19 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         problems.append(Problem(str(path), f"a byte at {error.start} that is not UTF-8", "UTF-8 is allowed"))
     except tomli.TOMLDecodeError as error:
-        problems.append(Problem(str(path), str(error), "valid TOML is needed"))
+        problems.append(Problem(str(path), _not_toml(error), "valid TOML is needed"))
     return {}
+
+
+def _not_toml(error: tomli.TOMLDecodeError) -> str:
+    """The parser's message; what is there twice in plain words."""
+    where = f"line {error.lineno}"
+    if error.msg == "Cannot overwrite a value":
+        return f"a key that stands there a second time, at {where}"
+    if twice := re.fullmatch(r"Cannot declare \((.*)\) twice", error.msg):
+        section = ".".join(part.strip(" '\"") for part in twice[1].split(",") if part.strip())
+        return f"[{section}] a second time, at {where}"
+    return f"{error.msg} at line {error.lineno}, column {error.colno}"
 
 
 def _override(raw: dict[str, Any], item: str, problems: list[Problem]) -> None:
@@ -155,7 +167,7 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
     for key, value in table.items():
         where = f"{name}.{key}"
         if key not in hints:
-            problems.append(Problem(where, "an unknown key", _did_you_mean(key, hints)))
+            problems.append(Problem(where, "an unknown key", _elsewhere(key) or _did_you_mean(key, hints)))
             continue
         hint = hints[key]
         if isinstance(value, _Text):
@@ -164,20 +176,51 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
             good[key] = msgspec.convert(value, hint, strict=True)
         except msgspec.ValidationError:
             found = "a value" if "password" in key else shown(value)
-            problems.append(Problem(where, found, _allowed(hint)))
+            if _is_rules(hint) and (wrong := _rules(where, value)):
+                problems += wrong
+            else:
+                problems.append(Problem(where, found, _allowed(hint)))
     return kind(**good)
+
+
+def _is_rules(hint: Any) -> bool:
+    return getattr(_bare(hint), "__args__", ())[:1] == (Rule,)
+
+
+def _rules(where: str, value: Any) -> list[Problem]:
+    """What is wrong with each of a list of rules; nothing where it is no list of tables."""
+    if not isinstance(value, list) or not all(isinstance(rule, dict) for rule in value):
+        return []
+    known = get_type_hints(Rule)
+    problems = []
+    for place, rule in enumerate(value, 1):
+        path = f"{where}, rule {place}"
+        problems += [Problem(path, f"the key {k}", _did_you_mean(k, known)) for k in rule if k not in known]
+        problems += [
+            Problem(path, f"{k} = {shown(rule[k])}", "text in quotes is allowed")
+            for k in known
+            if k in rule and not isinstance(rule[k], str)
+        ]
+        if not problems and "match" not in rule:
+            problems.append(Problem(path, "no match", 'an expression is needed, such as match = "^0"'))
+    return problems
 
 
 def _trunks(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Trunk]:
     """The further trunks: a table each, with the keys of [trunk]."""
-    found = {}
+    found: dict[str, Trunk] = {}
+    variables: dict[str, str] = {}
     for name, table in tables.items():
         path = f"trunks.{name}"
+        other = variables.setdefault(_variable(name), name)
         if not re.fullmatch(TRUNK_NAME, name) or name == FIRST_TRUNK:
             allowed = f"a trunk's name is 1-20 of A-Z a-z 0-9 _ -, and not {FIRST_TRUNK}"
             problems.append(Problem(path, "a bad name", allowed))
         elif not isinstance(table, dict):
             problems.append(Problem(path, shown(table), f"a section is allowed: [{path}]"))
+        elif other != name:
+            allowed = f"it must differ from {other} in more than case, - and _"
+            problems.append(Problem(path, "another trunk's name", allowed))
         else:
             found[name] = _section(path, Trunk, table, problems)
     return found
@@ -226,11 +269,26 @@ _PATTERNS = {
 }
 
 
+def _elsewhere(key: str) -> str:
+    """The place of a key that belongs to another section, in words; empty where none has it."""
+    places = [
+        f"{field.name}.{key}"
+        for field in msgspec.structs.fields(Config)
+        if isinstance(field.type, type) and key in get_type_hints(field.type)
+    ]
+    return f"did you mean {' or '.join(places)}?" if places else ""
+
+
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}allowed: {', '.join(names)}"
+
+
+def _variable(name: str) -> str:
+    """The environment variable with a further trunk's password."""
+    return f"{PASSWORD_ENV}_{name.upper().replace('-', '_')}"
 
 
 def _password(
@@ -267,6 +325,6 @@ def _secret(
     elif trunk.password_env:
         variable = trunk.password_env
         if name != FIRST_TRUNK and variable == PASSWORD_ENV:  # no trunk gets another's password by default
-            variable = f"{PASSWORD_ENV}_{name.upper().replace('-', '_')}"
+            variable = _variable(name)
         secret = environ.get(variable, "")
     return secret

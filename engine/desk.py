@@ -94,7 +94,7 @@ class Desk:
     def _answered(self, leg: str | None) -> TrunkLeg | str:
         found = self._current(leg)
         if found is None:
-            return f"There is no leg {leg}." if leg else "No call is up."
+            return f"There is no leg {leg}: get_snapshot lists them." if leg else "No call is up."
         if found.state is not LegState.ANSWERED:
             return "The call is not answered yet."
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.config import Config, Trunk
+from engine.config import Config, Trunk, trunk_path
 from engine.dial_rules import RuleError, rewrite
 from engine.dialer.numbers import Number, NumberError, parse, written
 
@@ -45,7 +45,10 @@ class DialPlan:
         except NumberError:
             return Route(name, "", number, None, number)
         formatted = written(parsed, trunk.number_format, self.country_of(name))
-        dialled, rule = rewrite(formatted, trunk.rules)
+        try:
+            dialled, rule = rewrite(formatted, trunk.rules)
+        except RuleError as error:
+            raise RuleError(f"{trunk_path(name)}.rules: {error}") from None
         return Route(name, _prefix(trunk, parsed) or "", formatted, rule, dialled)
 
     def order(self, number: str, caller_id: str | None = None) -> list[str]:

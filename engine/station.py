@@ -6,6 +6,7 @@ The engine, `offhook call`, `offhook register` and `offhook check` all stand on 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -192,10 +193,12 @@ class Station:
             own = self.config.all_trunks[phone.name].listen
             key, listen = (f"{path}.listen", own) if own else ("sip.listen", self.config.sip.listen)
             why = error.strerror or str(error)
-            raise SetupError(
-                f"{key}: {listen} can't be used ({why}); another program may hold the port: "
-                "choose another, or port 0 for a free one"
-            ) from None
+            mend = (
+                "it is no address of this machine: 0.0.0.0 takes any"
+                if error.errno == errno.EADDRNOTAVAIL
+                else "another program may hold the port: choose another, or port 0 for a free one"
+            )
+            raise SetupError(f"{key}: {listen} can't be used ({why}); {mend}") from None
 
     def _open_again(self, phone: Phone) -> None:
         if not self._closing:

@@ -99,6 +99,8 @@ class Talks:
         parsed, error = await self._engine.dialer.may_dial(number)
         if parsed is None:
             return error
+        if self._engine.dialer.seats.mode != "headset":
+            return "Consulting needs the headset: an agent's phone takes one call at a time."
         seat = self._second_line()
         if isinstance(seat, str):
             return seat

@@ -213,6 +213,8 @@ class ConsoleState:
             self.calls[leg.id].follow_leg(leg)
         elif leg.state != "ended":
             self.calls[leg.id] = call_of_leg(leg)
+            if leg.role == "manual" and leg.state != "answered":
+                self._chosen = leg.id  # just placed by hand: F8 ends it, and not the call held for it
 
     def _attempt(self, event: wire.Attempt) -> Change:
         key = attempt_key(event)
@@ -231,8 +233,8 @@ class ConsoleState:
             if call.attempt is not None and call.attempt.entry == event.entry and call.word == "done":
                 call.word = event.disposition.replace("_", " ") or "done"
         parts = [event.disposition.replace("_", " ")]
-        if event.sip_code is not None:
-            parts.append(f"{event.sip_code} {event.reason}".strip())
+        if answer := " ".join(str(part) for part in (event.sip_code, event.reason) if part):
+            parts.append(answer)
         text = f"{event.number}: {', '.join([*parts, span(event.duration)])}"
         self._log(wire.LogLine(at=self._latest, level="info", text=text))
         return Change.CALLS | Change.LOG

@@ -22,7 +22,7 @@ from engine.cli.common import (
     set_up_logging,
 )
 from engine.cli.register import describe, exit_status, until_settled
-from engine.cli.trace import save_pcap, save_text
+from engine.cli.trace import save_pcap, save_text, unwritable
 from engine.control import messages
 from engine.dialer.compliance import Compliance
 from engine.dialer.ports import LegState
@@ -211,6 +211,9 @@ def _validate(options: CallOptions, guard: Compliance) -> None:
         raise Usage(f"--dtmf: found {bad[0]!r}; the digits 0-9 * # A-D are allowed")
     if options.play is not None and not options.play.is_file():
         raise Usage(f"--play: {options.play} is not a readable file")
+    for name, file in (("trace", options.trace), ("pcap", options.pcap)):
+        if file is not None and (why := unwritable(file)):
+            raise Usage(f"--{name}: {file} can't be written: {why}")
     verdict = guard.check(options.number, manual=True)
     if verdict.kind != "allow":
         raise Usage(verdict.reason)
@@ -264,10 +267,13 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
 def _save_messages(station: Station, options: CallOptions) -> None:
     """The call's SIP messages, and where there was no call those with the trunk."""
     passed = list(station.journal.find("last") or station.journal.trunk)
-    if options.trace is not None:
-        save_text(options.trace, passed)
-    if options.pcap is not None:
-        save_pcap(options.pcap, passed)
+    try:
+        if options.trace is not None:
+            save_text(options.trace, passed)
+        if options.pcap is not None:
+            save_pcap(options.pcap, passed)
+    except Usage as error:  # how the call went is told all the same
+        say(f"offhook: {error}")
 
 
 def _status(call: OneCall) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from engine.config import Config, control_socket
 from engine.control.endpoint import EndpointError
 
 READY = "ready"
-PASSWORD = "trunk.password="
+PASSWORD = re.compile(r"\s*(trunk|trunks\.([^.=]+))\.password\s*=(?=.)")
 PASSWORD_VARIABLE = "OFFHOOK_PASSWORD_GIVEN"
 
 
@@ -144,16 +145,22 @@ def passed_on(path: Path | None, overrides: list[str]) -> list[str]:
     """The settings as arguments for a process of ours; a password goes by `environment` instead."""
     arguments = ["--config", str(path)] if path else []
     for item in overrides:
-        if item.startswith(PASSWORD):
-            item = f"trunk.password_env={PASSWORD_VARIABLE}"
+        if found := PASSWORD.match(item):
+            for emptied in ("password", "password_file"):  # either would go before the environment
+                arguments += ["--set", f"{found[1]}.{emptied}="]
+            item = f"{found[1]}.password_env={_variable(found)}"
         arguments += ["--set", item]
     return arguments
 
 
 def environment(overrides: list[str]) -> dict[str, str]:
     """The environment for it: a long-lived process must not show a password in its arguments."""
-    given = [item.removeprefix(PASSWORD) for item in overrides if item.startswith(PASSWORD)]
-    return {**os.environ, PASSWORD_VARIABLE: given[-1]} if given else dict(os.environ)
+    given = {_variable(found): item[found.end() :] for item in overrides if (found := PASSWORD.match(item))}
+    return {**os.environ, **given}
+
+
+def _variable(found: re.Match[str]) -> str:
+    return f"{PASSWORD_VARIABLE}_{found[2]}" if found[2] else PASSWORD_VARIABLE
 
 
 def need_terminal() -> None:

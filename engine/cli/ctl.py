@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import sys
 from pathlib import Path
 from typing import get_args
@@ -29,7 +30,10 @@ def parse_command(name: str, arguments: list[str]) -> messages.Command:
     """A command from its name and its values, in order or as key=value. Raises Usage with what is allowed."""
     kind = COMMANDS.get(ALIASES.get(name, name.replace("-", "_")))
     if kind is None:
-        raise Usage(f"ctl: {name!r} is not a command; allowed: events, list, {', '.join(sorted(COMMANDS))}")
+        known = {"events", "list", *COMMANDS, *ALIASES}
+        close = difflib.get_close_matches(name.replace("-", "_"), known, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise Usage(f"ctl: {name!r} is not a command; {hint}`offhook ctl list` shows them all")
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     values: dict[str, object] = {"type": kind.__struct_config__.tag}
     in_order = iter(fields)
@@ -38,11 +42,16 @@ def parse_command(name: str, arguments: list[str]) -> messages.Command:
         if not equals:
             key, text = next((each for each in in_order if each not in values), ""), argument
         if key not in fields:
-            takes = ", ".join(f"{f}=..." for f in fields) or "nothing"
-            raise Usage(f"ctl {name}: found {argument!r}; it takes {takes}")
+            raise Usage(f"ctl {name}: found {argument!r}; it takes {_takes(kind) or 'nothing'}")
         if fields[key].type is bool:
             text = SWITCH.get(text, text)
         values[key] = text.split(",") if fields[key].type == list[str] else text
+        if problem := _misfit(fields[key].type, text):
+            raise Usage(f"ctl {name}: found {key}={text}; {problem}")
+    for field in fields.values():
+        if field.required and field.name not in values:
+            missing = f"{field.name}=... is missing; it takes {_takes(kind)}"
+            raise Usage(f"ctl {name}: {missing}{_where(field.name)}")
     try:
         command: messages.Command = msgspec.convert(values, messages.Command, strict=False)
     except msgspec.ValidationError as error:
@@ -50,12 +59,31 @@ def parse_command(name: str, arguments: list[str]) -> messages.Command:
     return command
 
 
+def _takes(kind: type[msgspec.Struct]) -> str:
+    """What a command takes, in order; what can be left out in brackets."""
+    fields = msgspec.structs.fields(kind)
+    return " ".join(f"{f.name}=..." if f.required else f"[{f.name}=...]" for f in fields)
+
+
+def _misfit(kind: object, text: str) -> str:
+    """Why a text can't be a value of this type, in words; empty where it can."""
+    if kind is bool and text.lower() not in ("true", "false", "1", "0"):
+        return "on or off is allowed"
+    if kind is int and not text.removeprefix("-").isdecimal():
+        return "a whole number is allowed"
+    return ""
+
+
+def _where(field: str) -> str:
+    names_leg = field in ("leg", "other")
+    return " (`offhook ctl get-snapshot` shows the legs' ids)" if names_leg else ""
+
+
 def _list() -> int:
     named = COMMANDS | {alias: COMMANDS[name] for alias, name in ALIASES.items()}
     for name, kind in sorted(named.items()):
-        takes = " ".join(f"{f.name}=..." for f in msgspec.structs.fields(kind))
-        first = (kind.__doc__ or "").strip().split("\n")[0]
-        print(f"{name} {takes}".strip().ljust(44), first)
+        first = (kind.__doc__ or "").strip().split("\n\n")[0]
+        print(f"{name} {_takes(kind)}".strip().ljust(44), " ".join(first.split()))
     return EXIT_OK
 
 

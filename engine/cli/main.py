@@ -105,7 +105,7 @@ def trace(
     call: Annotated[
         str,
         typer.Argument(
-            metavar="[CALL]",
+            metavar="CALL",
             help="A leg, number or Call-ID; `last`; `trunk` for what belongs to no call; `strangers`.",
         ),
     ] = "last",
@@ -198,7 +198,9 @@ def dialplan(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number to be explained.")],
     config: ConfigOption = None,
     override: SetOption = None,
-    as_json: JsonOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output.")
+    ] = False,
 ) -> None:
     """Show what would be dialled for a number: trunk, rules, headers, guards. Calls nobody."""
     from engine.cli.dialplan import run_dialplan

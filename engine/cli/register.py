@@ -88,9 +88,15 @@ def run_register(seconds: float, path: Path | None, overrides: list[str], as_jso
         set_up_logging(config, stderr=True)
         station = Station(config)
         stop = asyncio.Event()
+        told: dict[str, str] = {}
+
+        def tell(phone: Phone) -> None:
+            if told.get(phone.name) != (words := describe(phone)):  # not every attempt's same failure
+                told[phone.name] = words
+                say(words)
 
         def changed(phone: Phone) -> None:
-            say(describe(phone))
+            tell(phone)
             if as_json:
                 emit(wire.trunk(phone))
 
@@ -100,12 +106,16 @@ def run_register(seconds: float, path: Path | None, overrides: list[str], as_jso
             for phone in station.phones.values():
                 if phone.agent is None:  # told by nobody else
                     changed(phone)
+                else:
+                    tell(phone)
             on_signals(stop.set)
             try:
                 async with asyncio.timeout(seconds or None):
                     await stop.wait()
             except TimeoutError:
                 pass
+            for phone in filter(_registering, station.phones.values()):
+                say(f"not registered at {wire.trunk(phone).server}: no answer")
             return max(map(exit_status, station.phones.values()))
         finally:
             await station.close()

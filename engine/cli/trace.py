@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -82,6 +83,16 @@ def _as_json(message: Passed) -> dict[str, object]:
         "local": list(message.local[:2]), "remote": list(message.remote[:2]), "message": safe(label),
         "audio": note, "text": message.data.decode("utf-8", "replace"),
     }  # fmt: skip
+
+
+def unwritable(path: Path) -> str:
+    """Why a file can't be written, found out without changing one; empty where it can."""
+    if path.is_dir():
+        return os.strerror(errno.EISDIR)
+    if not path.absolute().parent.is_dir():
+        return os.strerror(errno.ENOENT)
+    written = path if path.exists() else path.absolute().parent
+    return "" if os.access(written, os.W_OK) else os.strerror(errno.EACCES)
 
 
 def save_pcap(path: Path, passed: Sequence[Passed]) -> None:

@@ -150,7 +150,10 @@ class ClientTransaction(Transaction):
         again is back before the next retransmission or two."""
         self._refused += 1
         if self._refused >= MAX_REFUSED:
-            self.fail("unreachable")
+            self.fail(
+                f"nothing answers at {self.destination} (ICMP unreachable): "
+                "check the address, the port and trunk.transport"
+            )
 
     def abandon(self, on_response: Callable[[Message], None]) -> None:
         """Ask no more, and hand what may still come to another; the user hears nothing of it."""

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.cli.common import emit
+from engine.cli.console import environment, passed_on
+from engine.config_file import load
 from engine.control.messages import LogLine
 
 TRUNK = ["--set", "trunk.server=127.0.0.1:9", "--set", "trunk.username=1001", "--set", "trunk.password=x"]
@@ -54,6 +56,39 @@ def test_a_log_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> No
     said = refused(offhook("register", *TRUNK, "--set", f"log.file={tmp_path / 'none' / 'log'}"))
     assert said.startswith("offhook: log.file:")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--trace", "--pcap"])
+def test_a_file_for_the_calls_messages_is_refused_before_anybody_is_called(
+    option: str, tmp_path: Path
+) -> None:
+    for bad in (tmp_path, tmp_path / "none" / "file"):
+        said = refused(offhook("call", "5551234", *TRUNK, option, str(bad)))
+        assert f"{option}: {bad} can't be written" in said
+        assert "regist" not in said
+
+
+def test_a_registration_that_fails_is_told_once_with_what_to_check() -> None:
+    result = offhook("register", "--for", "3", *TRUNK, "--set", "trunk.transport=tcp")
+    first, second = result.stderr.splitlines()
+    assert first == "registering as 1001 at 127.0.0.1:9"
+    assert "refuses connections: check the port" in second
+
+
+@pytest.mark.parametrize("section", ["trunk", "trunks.backup"])
+def test_a_password_is_passed_to_a_process_of_ours_where_nobody_sees_it(section: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[trunk]\nserver = "a"\nusername = "u"\npassword = "old"\n'
+        '[trunks.backup]\nserver = "b"\nusername = "u"\npassword = "old"\n'
+    )
+    given = [f"{section}.password=new=one", "trunk.priority=3"]
+    arguments = passed_on(file, given)
+    assert "new" not in " ".join(arguments)
+    again = passed_on(file, arguments[3::2])  # the demo's supervisor hands them on
+    config = load(file, again[3::2], environ=environment(given))
+    assert config.all_trunks[section.removeprefix("trunks.")].password == "new=one"
+    assert config.trunk.priority == 3
 
 
 def test_a_negative_time_is_refused() -> None:

@@ -41,3 +41,23 @@ def test_what_is_no_command_is_said_in_one_sentence(typed: str) -> None:
     name, *values = typed.split()
     with pytest.raises(Usage, match="ctl"):
         parse_command(name, values)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("transfer", "leg=... is missing; it takes leg=... to=... (`offhook ctl get-snapshot`"),
+        ("transfer ab12", "to=... is missing"),
+        ("refuse ab12 busy", "found code=busy; a whole number is allowed"),
+        ("dnd maybe", "found on=maybe; on or off is allowed"),
+        ("hold on ab12 cd34", "it takes on=... [leg=...]"),
+        ("transfr a b", "did you mean transfer?"),
+        ("atend a b", "did you mean attend?"),
+    ],
+)
+def test_it_is_said_how_to_mend_it(typed: str, said: str) -> None:
+    name, *values = typed.split()
+    with pytest.raises(Usage) as caught:
+        parse_command(name, values)
+    assert said in str(caught.value)
+    assert "`str`" not in str(caught.value)

@@ -22,8 +22,8 @@ def call(engine: FakeEngine, clock: Clock) -> Script:
 def second(engine: FakeEngine, clock: Clock, **fields: object) -> None:
     engine.publish(
         wire.Leg(
-            id="in-1", role="inbound", number="02012345", at=clock.now, remote="Bob [b]x[/b]",
-            **{"state": "answered", "bridged_to": "sound"} | fields,
+            id="in-1", number="02012345", at=clock.now, remote="Bob [b]x[/b]",
+            **{"role": "inbound", "state": "answered", "bridged_to": "sound"} | fields,
         )  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -82,6 +82,35 @@ class TestASecondLine:
         async with open_console(engine, clock, SMALL) as console:
             await console.pilot.press("k", *"2125550102", "enter")
             await console.sent(wire.Consult(number="2125550102"))
+
+    async def test_the_call_just_placed_is_on_show_and_is_what_f8_ends(
+        self, engine: FakeEngine, clock: Clock, call: Script
+    ) -> None:
+        async with open_console(engine, clock, SMALL) as console:
+            call.to_leg(12.5, held=True, bridged_to="")
+            second(engine, clock, role="manual", state="ringing", bridged_to="")
+            await console.shows("2 calls up", "RINGING")
+            await console.pilot.press("f8")
+            await console.sent(wire.Hangup(leg="in-1"))
+            second(engine, clock, role="manual", state="ended", bridged_to="")
+            await console.shows("Take back")
+
+    async def test_a_call_with_nobody_waiting_offers_no_bridge(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        async with open_console(engine, clock, SMALL) as console:
+            second(engine, clock, held=True, bridged_to="")
+            await console.shows("Take back")
+            assert "a Bridge" not in console.text
+
+    async def test_with_an_agents_phone_there_is_none(
+        self, engine: FakeEngine, clock: Clock, call: Script
+    ) -> None:
+        async with open_console(engine, clock, SMALL) as console:
+            engine.publish(wire.Flow(running=True, operator="cold", agents=["8001"]))
+            await console.shows("cold")
+            await console.pilot.press("k")
+            await console.shows("Consulting needs the headset")
 
     async def test_a_swap_is_the_other_call_taken_back(
         self, engine: FakeEngine, clock: Clock, call: Script

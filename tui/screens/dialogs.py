@@ -95,6 +95,10 @@ class MainDialogs:
     def ask_consult(self) -> None:
         if self._talked_to("No answered call to consult somebody about.") is None:
             return
+        flow = self._main.state.flow
+        if flow is not None and flow.operator != "headset":
+            self._main.say("Consulting needs the headset: an agent's phone takes one call at a time.", "warn")
+            return
 
         def answered(command: wire.Consult | None) -> None:
             if command is not None:

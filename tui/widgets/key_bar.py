@@ -26,7 +26,8 @@ def fitting_keys(state: ConsoleState) -> list[str]:
         ids.append("hangup")
     ids.append("stop")
     if call is not None and call.up:
-        ids += ["accept"] if "accept" not in ids and call.step in (Step.ANSWER, Step.WAIT_TONE) else []
+        if call.attempt is not None and "accept" not in ids and call.step in (Step.ANSWER, Step.WAIT_TONE):
+            ids.append("accept")
         ids += ["hold", "mute", "record"]
         if call.step in (Step.ANSWER, Step.BRIDGE):
             ids.append("transfer")
