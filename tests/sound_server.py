@@ -24,6 +24,10 @@ import numpy as np
 MISSING = "PulseAudio or ALSA's pulse plugin is missing (pulseaudio, pulseaudio-utils, libasound2-plugins)"
 
 
+PRIORITY = ["nice", "-n", "-11"] if os.geteuid() == 0 else []
+"""As a desktop's sound server runs; without it whatever else the machine does is heard as gaps."""
+
+
 def available() -> bool:
     """Whether everything needed is installed."""
     plugins = any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
@@ -53,7 +57,7 @@ def sound_server() -> Iterator[dict[str, str]]:
             "PULSE_SERVER": f"unix:{native}", "ALSA_CONFIG_PATH": str(alsa), "PULSE_RUNTIME_PATH": folder,
             "PULSE_STATE_PATH": folder, "HOME": folder, "XDG_RUNTIME_DIR": folder, "XDG_CONFIG_HOME": folder,
         }
-        command = ["pulseaudio", "-n", "-F", str(script), "--exit-idle-time=-1", "--daemonize=no",
+        command = [*PRIORITY, "pulseaudio", "-n", "-F", str(script), "--exit-idle-time=-1", "--daemonize=no",
                    "--disallow-exit", "--use-pid-file=no", "--log-target=stderr", "--log-level=error"]
         log = home / "log"
         with log.open("wb") as sink:
@@ -87,7 +91,7 @@ class Ear:
     """`parec` on a monitor: samples at 8 kHz with the time at which each was there."""
 
     def __init__(self, source: str, environment: dict[str, str] | None = None) -> None:
-        command = ["parec", f"--device={source}", "--rate=8000", "--channels=1", "--format=s16le",
+        command = [*PRIORITY, "parec", f"--device={source}", "--rate=8000", "--channels=1", "--format=s16le",
                    "--latency-msec=10", "--raw"]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment

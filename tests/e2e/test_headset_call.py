@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import numpy as np
 import pytest
 from rig import RATE, Bench, Driver, until_monotonic
-from sound_server import MISSING, Ear, available, locate, noise, sound_server
+from sound_server import MISSING, PRIORITY, Ear, available, locate, noise, sound_server
 from test_first_call import tone_begins
 
 from engine.control import messages
@@ -68,6 +68,7 @@ async def test_wait_tone_accept_and_both_voices_through_the_headset(
     attempt = await driver.until(messages.Attempt, lambda a: a.state == "bridged")
     voice = np.concatenate((np.zeros(RATE * 3, np.int16), noise(2, 7), np.zeros(RATE // 2, np.int16)))
     speaking = [
+        *PRIORITY,
         "pacat",
         "--device=mic",
         f"--rate={RATE}",
@@ -92,14 +93,19 @@ async def test_wait_tone_accept_and_both_voices_through_the_headset(
     assert begins is not None
     assert begins < 0.1
 
-    part = noise(2, 7)[RATE // 2 : RATE]
-    spoken, _ = locate(said, part)
-    arrived, outward = locate(callee.received, part)
-    out = (callee.t0 + arrived / RATE) - (said_at + spoken / RATE)
-    begin = round((heard_at + len(heard) / RATE - 2.0 - callee.t0) * RATE)
-    talk = callee.sent[begin : begin + RATE]
-    found, inward = locate(heard, talk)
-    back = (heard_at + found / RATE) - (callee.t0 + begin / RATE)
+    # each way by the best of three pieces: a sound server that the machine kept waiting spoils one or two
+    outwards = []
+    for begin in (RATE // 4, RATE * 3 // 4, RATE * 5 // 4):
+        part = noise(2, 7)[begin : begin + RATE // 2]
+        spoken, _ = locate(said, part)
+        arrived, alike = locate(callee.received, part)
+        outwards.append((alike, (callee.t0 + arrived / RATE) - (said_at + spoken / RATE)))
+    inwards = []
+    for seconds in (3.4, 2.7, 2.0):
+        begin = round((heard_at + len(heard) / RATE - seconds - callee.t0) * RATE)
+        found, alike = locate(heard, callee.sent[begin : begin + RATE // 2])
+        inwards.append((alike, (heard_at + found / RATE) - (callee.t0 + begin / RATE)))
+    (outward, out), (inward, back) = max(outwards), max(inwards)
     with capsys.disabled():
         print(
             f"\n  headset -> callee {out * 1000:.0f} ms (r {outward:.2f}), "

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from media_rig import Rig
-from sound_server import MISSING, Ear, available, locate, noise, sound_server
+from sound_server import MISSING, PRIORITY, Ear, available, locate, noise, sound_server
 
 from engine.media import codec
 from engine.media.devices import list_devices
@@ -107,7 +107,7 @@ def test_what_the_operator_says_reaches_the_caller(headset, capsys):
     listener.start()
     ear = Ear("mic.monitor")
     assert ear.hearing.wait(20)
-    command = ["pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw",
+    command = [*PRIORITY, "pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw",
                "--latency-msec=20"]
     voice = np.concatenate((np.zeros(8 * 1500, np.int16), said, np.zeros(8 * 500, np.int16)))
     subprocess.run(command, input=voice.tobytes(), check=True, timeout=60)
@@ -130,7 +130,7 @@ def test_a_muted_microphone_sends_silence(headset):
     name, far = headset.open()
     headset.engine.order(Bridge(name, SOUND))
     headset.engine.order(Mute(SOUND, True))
-    command = ["pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw"]
+    command = [*PRIORITY, "pacat", "--device=mic", "--rate=8000", "--channels=1", "--format=s16le", "--raw"]
     subprocess.run(command, input=noise(1, 3).tobytes(), check=True, timeout=60)
     assert all(not far.is_sound(far.receive()) for _ in range(20))
 
