@@ -17,6 +17,8 @@ import platformdirs
 from msgspec import Meta
 
 FIRST_TRUNK = "trunk"
+RINGBACK = "ringback"
+"""The one wait tone that is no file."""
 PASSWORD_ENV = "OFFHOOK_PASSWORD"
 TRUNK_NAME = r"[A-Za-z0-9_-]{1,20}"
 HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
@@ -107,7 +109,7 @@ class Operator(Section, frozen=True):
 
 
 class Dialer(Section, frozen=True):
-    wait_tone: str = "ringback"
+    wait_tone: str = RINGBACK
     early_media: Literal["listen", "ignore", "operator"] = "listen"
     ring_timeout: Seconds = 60.0
     max_channels: Count = 1

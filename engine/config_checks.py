@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.config import Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
+from engine.config import RINGBACK, Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
 from engine.dial_rules import RuleError, compiled
 
 Add = Callable[[str, str | None, str], None]
@@ -73,7 +73,7 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
         ("compliance", "message"),
     ):
         value = getattr(getattr(config, section), key)
-        if value and value != "ringback" and not Path(value).expanduser().is_file():
+        if value and value != RINGBACK and not Path(value).expanduser().is_file():
             add(f"{section}.{key}", shown(value), "the file does not exist; a readable file is needed")
 
 

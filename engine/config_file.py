@@ -21,6 +21,7 @@ from engine.config import (
     FIRST_TRUNK,
     HOURS,
     PASSWORD_ENV,
+    RINGBACK,
     TRUNK_NAME,
     Config,
     Rule,
@@ -71,6 +72,7 @@ def load(
         raw = _read(path, problems)
         if problems:
             raise ConfigError(source, problems)  # what it should have held would only be told as missing
+        _beside(path, raw)
     for item in overrides:
         _override(raw, item, problems)
     values: dict[str, Any] = {}
@@ -86,7 +88,7 @@ def load(
         else:
             values[name] = _section(name, sections[name], table, problems)
     config = Config(**values)
-    config = _password(config, path, environ, problems)
+    config = _password(config, environ, problems)
 
     def add(key: str, found: str | None, allowed: str) -> None:
         if not any(p.key == key for p in problems):
@@ -110,6 +112,23 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
     except tomli.TOMLDecodeError as error:
         problems.append(Problem(str(path), _not_toml(error), "valid TOML is needed"))
     return {}
+
+
+FILES = {
+    "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone",), "call": ("record_dir",),
+    "compliance": ("do_not_call", "message"), "log": ("file",),
+}  # fmt: skip
+"""The keys that name a file or folder, by section."""
+
+
+def _beside(path: Path, raw: dict[str, Any]) -> None:
+    """Make the files that a configuration names relative to itself, wherever the command is run."""
+    further = raw.get("trunks")
+    tables = [(FILES["trunk"], trunk) for trunk in further.values()] if isinstance(further, dict) else []
+    for keys, table in [*tables, *((keys, raw.get(name)) for name, keys in FILES.items())]:
+        for key in keys if isinstance(table, dict) else ():
+            if isinstance(value := table.get(key), str) and value and value != RINGBACK:
+                table[key] = str(path.absolute().parent / Path(value).expanduser())
 
 
 def _not_toml(error: tomli.TOMLDecodeError) -> str:
@@ -291,27 +310,21 @@ def _variable(name: str) -> str:
     return f"{PASSWORD_ENV}_{name.upper().replace('-', '_')}"
 
 
-def _password(
-    config: Config, path: Path | None, environ: Mapping[str, str], problems: list[Problem]
-) -> Config:
+def _password(config: Config, environ: Mapping[str, str], problems: list[Problem]) -> Config:
     """Every trunk's password: from the config, else from a file, else from the environment."""
     first, *others = [
-        msgspec.structs.replace(trunk, password=_secret(name, trunk, path, environ, problems))
+        msgspec.structs.replace(trunk, password=_secret(name, trunk, environ, problems))
         for name, trunk in config.all_trunks.items()
     ]
     return msgspec.structs.replace(config, trunk=first, trunks=dict(zip(config.trunks, others, strict=True)))
 
 
-def _secret(
-    name: str, trunk: Trunk, path: Path | None, environ: Mapping[str, str], problems: list[Problem]
-) -> str:
+def _secret(name: str, trunk: Trunk, environ: Mapping[str, str], problems: list[Problem]) -> str:
     if trunk.password:
         return trunk.password
     secret = ""
     if trunk.password_file:
         file = Path(trunk.password_file).expanduser()
-        if path is not None and not file.is_absolute():
-            file = path.parent / file
         try:
             secret = file.read_text("utf-8").strip("\r\n")
         except (OSError, UnicodeDecodeError):

@@ -335,6 +335,31 @@ def test_what_is_no_host_is_told(key: str, value: str) -> None:
     assert f"trunk.{key}" in problems(*GOOD, f"trunk.{key}={value}")
 
 
+def test_files_that_a_configuration_names_are_looked_for_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    (there / "ca.pem").touch()
+    (there / "wait.wav").touch()
+    (here / "dnc.txt").touch()
+    file = there / "config.toml"
+    file.write_text(
+        '[trunk]\nserver = "a"\nregister = false\ntls_ca = "ca.pem"\n'
+        '[trunks.b]\nserver = "a"\nregister = false\ntls_ca = "ca.pem"\n'
+        '[dialer]\nwait_tone = "wait.wav"\n[sip]\ntrace_file = "~/trace"\n'
+    )
+    monkeypatch.chdir(here)
+    config = load(file, ["compliance.do_not_call=dnc.txt"])
+    assert config.trunk.tls_ca == config.trunks["b"].tls_ca == str(there / "ca.pem")
+    assert config.dialer.wait_tone == str(there / "wait.wav")
+    assert config.sip.trace_file == str(Path.home() / "trace")
+    assert config.compliance.do_not_call == "dnc.txt"
+    file.write_text('[dialer]\nwait_tone = "ringback"\n')
+    assert load(Path("../there/config.toml"), need_trunk=False).dialer.wait_tone == "ringback"
+
+
 def test_a_session_interval_below_what_is_allowed_is_told() -> None:
     """RFC 4028, 5: 90 s at least."""
     assert "90 or more" in problems(*GOOD, "sip.session_expires=89")["sip.session_expires"]
