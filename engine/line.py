@@ -10,7 +10,7 @@ from typing import Literal
 
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
-from engine.config import Config
+from engine.config import RINGBACK, Config
 from engine.detect.plans import plans
 from engine.detour import Detour
 from engine.dialer.numbers import NumberError, parse
@@ -111,7 +111,7 @@ class TrunkLeg:
 
     def play_wait_tone(self, wait_tone: str) -> None:
         source: orders.Source
-        if wait_tone == "ringback":
+        if wait_tone == RINGBACK:
             source = orders.ToneSource(self.country or "us", "ringback")
         else:
             source = orders.WavSource(str(Path(wait_tone).expanduser()))
@@ -201,7 +201,7 @@ class TrunkLine:
         leg = TrunkLeg(call, self, role, number)
         leg.entry = entry
         leg.detour = Detour(ways[1:], caller_id)
-        if self.config.dialer.wait_tone == "ringback":
+        if self.config.dialer.wait_tone == RINGBACK:
             self.media.preload(orders.ToneSource(leg.country or "us"))  # ready by the time of the answer
         self.legs[leg.id] = leg
         self.on_leg(leg)
