@@ -161,8 +161,9 @@ class Desk:
         return leg if isinstance(leg, str) else self.talks.answer(leg)
 
     def close(self) -> None:
-        """End the calls that were answered or placed here."""
+        """End the calls that were answered or placed here, and follow no transfer any more."""
         self.talks.close()
+        self.handover.close()
 
     def _ringing(self, leg: str) -> TrunkLeg | str:
         found = self._engine.line.legs.get(leg)

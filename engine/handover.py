@@ -24,6 +24,11 @@ class Handover:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, str] = {}
 
+    def close(self) -> None:
+        """Follow no further wish of a far end's."""
+        for task in self._tasks:
+            task.cancel()
+
     async def blind(self, leg: TrunkLeg, number: str) -> str:
         """Have a leg's far end call a number in our place. What may not be dialled may not be asked for."""
         dialled, error = await self._dialled(leg, number, by_hand=True)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REAL_TIME = ("e2e", "media", "demo")
 """Folders whose tests listen to audio as it goes: one after the other, beside tests that don't."""
+
+settings.register_profile("offhook", deadline=None)  # a machine may be busy for longer than any example takes
+settings.load_profile("offhook")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

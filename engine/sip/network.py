@@ -49,9 +49,9 @@ class Network:
                 if tcp:
                     await self.streams.listen(*self.udp.bound[:2])
                 break
-            except OSError as error:  # a free UDP port need not be free for TCP
+            except BaseException as error:  # a free UDP port need not be free for TCP
                 self.udp.close()
-                if listen[1] or not left or error.errno != errno.EADDRINUSE:
+                if not isinstance(error, OSError) or listen[1] or not left or error.errno != errno.EADDRINUSE:
                     raise
         self.udp.on_traffic = self._traffic
         self.streams.on_message = self._from_stream

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from charts import TRUNK, Chart, sdp
 
 from engine.config import FIRST_TRUNK, Config
 from engine.dialer.ports import LegState, StateChanged
+from engine.handover import Handover
 from engine.line import TrunkLeg, TrunkLine
 from engine.media import orders
 from engine.sip.account import Account
@@ -283,3 +286,26 @@ def test_one_that_takes_the_place_of_a_call_without_a_leg_is_not_kept(chart: Ben
     chart.clock.advance(70)
     assert list(chart.agent.calls) == [leg.call.call_id]
     assert len(chart.media.ports) == 1
+
+
+async def test_a_transfer_that_is_being_weighed_at_the_end_is_followed_no_more(chart: Bench) -> None:
+    leg = chart.up()
+    asked, given_up = asyncio.Event(), asyncio.Event()
+
+    async def may_dial(number: str, *, by_hand: bool) -> tuple[None, str]:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+        return None, ""
+
+    engine = SimpleNamespace(dialer=SimpleNamespace(may_dial=may_dial), line=chart.line)
+    handover = Handover(engine)  # type: ignore[arg-type]
+    chart.line.succession.on_referral = handover.referred
+    chart.request("REFER", leg.call, cseq=10, headers=[REFER_TO])
+    async with asyncio.timeout(10):
+        await asked.wait()
+        handover.close()
+        await given_up.wait()
+    assert leg.coming is None

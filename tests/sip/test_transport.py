@@ -14,10 +14,14 @@ from pyVoIP.SIP import SIPParseError
 from engine.legs import LegState
 from engine.sip import gate
 from engine.sip.account import Account
-from engine.sip.hop import Hop
+from engine.sip.hop import Hop, Target
 from engine.sip.message import Message, build, response_to
+from engine.sip.network import Network
 from engine.sip.phone import Phone
 from engine.sip.registration import RegistrationState
+from engine.sip.resolver import Resolver
+from engine.sip.streams import Streams
+from engine.sip.tls import TlsTerms
 from engine.sip.transport import UdpTransport, local_address_towards
 
 OPTIONS = text("OPTIONS sip:1001@127.0.0.1 SIP/2.0", [
@@ -297,3 +301,21 @@ class TestNobodyThere:
         began = asyncio.get_running_loop().time()
         await made.close()
         assert asyncio.get_running_loop().time() - began < 1.5
+
+
+async def test_an_opening_that_is_given_up_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = asyncio.Event()
+
+    async def listen(streams: Streams, host: str, port: int) -> None:
+        listening.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Streams, "listen", listen)
+    network = Network(lambda *_: None, [Target("127.0.0.1")], TlsTerms(), Resolver("IPv4"))
+    opening = asyncio.create_task(network.open(("127.0.0.1", 0), tcp=True))
+    await listening.wait()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+        again.bind(tuple(network.udp.bound[:2]))
