@@ -22,7 +22,7 @@ class Handover:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told: dict[str, str] = {}
+        self._told: dict[str, tuple[str, str]] = {}
 
     def close(self) -> None:
         """Follow no further wish of a far end's."""
@@ -65,13 +65,13 @@ class Handover:
 
     def told(self, leg: str, transfer: Transfer) -> None:
         """A step of a transfer that we asked for."""
-        text = transfer.in_words
-        if text != self._told.get(leg):
-            self._engine.tell("warning" if transfer.state == "failed" else "info", text, leg)
-        if transfer.over:
-            self._told.pop(leg, None)
-        else:
-            self._told[leg] = text
+        known = self._engine.line.legs.get(leg)
+        number, said = self._told.pop(leg, (known.number if known is not None else "", ""))
+        if (text := transfer.in_words) != said:
+            level = "warning" if transfer.state == "failed" else "info"
+            self._engine.tell(level, f"{number}: {text}" if number else text, leg)
+        if not transfer.over:
+            self._told[leg] = number, text
 
     # --- asked of us -----------------------------------------------------------------------------
 

@@ -29,6 +29,11 @@ def load_config(path: Path | None, overrides: list[str], *, need_trunk: bool = T
     """The configuration from a file, the user's own where it exists, and overrides. Raises Usage."""
     if path is None and default_path().is_file():
         path = default_path()
+    if path is None and not overrides and need_trunk:
+        raise Usage(
+            f"there is no configuration yet: copy config.example.toml to {default_path()} and set the "
+            "trunk's server, username and password there, or give --config FILE (`offhook demo` needs none)"
+        )
     try:
         return load(path, overrides, need_trunk=need_trunk)
     except ConfigError as error:

@@ -44,6 +44,12 @@ def test_a_configuration_file_that_is_not_there_is_named_and_nothing_else(
     assert "trunk.server" not in said
 
 
+def test_without_any_configuration_it_is_said_where_one_is_looked_for(tmp_path: Path) -> None:
+    said = refused(offhook("dialplan", "5551234", XDG_CONFIG_HOME=str(tmp_path)))
+    assert f"copy config.example.toml to {tmp_path / 'offhook' / 'config.toml'}" in said
+    assert "nothing" not in said
+
+
 def test_a_folder_for_a_configuration_is_refused(tmp_path: Path) -> None:
     assert "a readable file is needed" in refused(offhook("check", "--config", str(tmp_path)))
 

@@ -31,6 +31,7 @@ class TestClosing:
         async with open_console(engine, clock, attached=True) as console:
             await console.pilot.press("q")
             await closed(console)
+            assert "`offhook ctl shutdown` ends it" in str(console.app._exit_renderables[0])
         assert engine.commands == []
 
     async def test_with_a_call_up_it_asks_and_can_hang_up(self, engine: FakeEngine, clock: Clock) -> None:

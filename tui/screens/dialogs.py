@@ -134,7 +134,7 @@ class MainDialogs:
         if not self._main.connection.up:
             self._app.leave()
         elif not up and (self._app.attached or not working):
-            self._app.leave(end_engine=not self._app.attached)
+            self._leave()
         else:
             self._app.push_screen(quit_screen(up, working, self._app.attached), self._quit_answered)
 
@@ -142,6 +142,13 @@ class MainDialogs:
         if answer in (None, CANCEL):
             return
         if answer == HANG_UP:
-            self._app.leave(hang_up=True, end_engine=not self._app.attached)
+            self._leave(hang_up=True)
         else:
             self._app.leave(message="The calls go on. `offhook attach` shows them again.")
+
+    def _leave(self, *, hang_up: bool = False) -> None:
+        if self._app.attached:  # an engine that was there before us
+            goes_on = "The engine goes on. `offhook attach` shows it again, `offhook ctl shutdown` ends it."
+            self._app.leave(hang_up=hang_up, message=goes_on)
+        else:
+            self._app.leave(hang_up=hang_up, end_engine=True)
