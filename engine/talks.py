@@ -118,7 +118,9 @@ class Talks:
             cause = await self._placed(leg, config.dialer.ring_timeout)
             self._placing = None
             if cause is not None:
-                self._engine.tell("warning", f"the call to {leg.number}: {in_words(cause)}", leg.id)
+                taken_back = cause.name == "cancelled"
+                level, words = ("info", "taken back") if taken_back else ("warning", in_words(cause))
+                self._engine.tell(level, f"the call to {leg.number}: {words}", leg.id)
                 for each in held[-1:]:
                     self.hold(each, False)
                 return

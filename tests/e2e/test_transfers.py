@@ -178,6 +178,18 @@ async def test_consulting_beside_a_call(start: Callable[..., Awaitable[Driver]],
         await reinvited(trunk, first, one, "sendrecv")  # and the first is back by itself
         await leg(driver, "2125550101", held=False, bridged_to="sound")
         driver.forget()
+        await driver.send(messages.Consult(number="2125550104"))
+        await reinvited(trunk, first, one, "sendonly")
+        ringing = await trunk.next("INVITE")
+        trunk.reply(ringing, 180)
+        placed = await leg(driver, "2125550104", state="ringing")
+        await driver.send(messages.Hangup(leg=placed.id))  # thought better of
+        trunk.reply(await trunk.next("CANCEL"), 200)
+        trunk.reply(ringing, 487)
+        await logged(driver, "the call to 2125550104: taken back")
+        await reinvited(trunk, first, one, "sendrecv")
+        await leg(driver, "2125550101", held=False, bridged_to="sound")
+        driver.forget()
         await driver.send(messages.Consult(number="2125550103"))
         await reinvited(trunk, first, one, "sendonly")
         await leg(driver, "2125550101", held=True)
