@@ -186,7 +186,7 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
     for key, value in table.items():
         where = f"{name}.{key}"
         if key not in hints:
-            problems.append(Problem(where, "an unknown key", _elsewhere(key) or _did_you_mean(key, hints)))
+            problems.append(Problem(where, "an unknown key", _meant(key, hints)))
             continue
         hint = hints[key]
         if isinstance(value, _Text):
@@ -288,14 +288,16 @@ _PATTERNS = {
 }
 
 
-def _elsewhere(key: str) -> str:
-    """The place of a key that belongs to another section, in words; empty where none has it."""
-    places = [
-        f"{field.name}.{key}"
-        for field in msgspec.structs.fields(Config)
-        if isinstance(field.type, type) and key in get_type_hints(field.type)
-    ]
-    return f"did you mean {' or '.join(places)}?" if places else ""
+def _meant(key: str, here: Iterable[str]) -> str:
+    """What an unknown key may stand for: a key of another section, or one that is written much alike."""
+    places: dict[str, list[str]] = {}
+    for field in msgspec.structs.fields(Config):
+        for name in get_type_hints(field.type) if isinstance(field.type, type) else ():
+            places.setdefault(name, []).append(f"{field.name}.{name}")
+    here = list(here)
+    alike = [] if difflib.get_close_matches(key, here, 1) else difflib.get_close_matches(key, places, 1)
+    found = places.get(key) or [place for name in alike for place in places[name]]
+    return f"did you mean {' or '.join(found)}?" if found else _did_you_mean(key, here)
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

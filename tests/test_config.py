@@ -302,6 +302,8 @@ def test_a_rule_with_a_wrong_key_says_which_rule_and_which_key(rule: str, found:
 
 def test_a_key_of_another_section_is_told_where_it_belongs() -> None:
     assert "did you mean trunk.transport?" in problems(*GOOD, "sip.transport=tcp")["sip.transport"]
+    assert "did you mean trunk.transport?" in problems(*GOOD, "sip.tranport=tcp")["sip.tranport"]
+    assert "did you mean password?" in problems(*GOOD, "trunk.pasword=x")["trunk.pasword"]
     found = problems(*GOOD, "trunks.b.keepalive=5", "trunks.b.server=x", "trunks.b.register=false")
     assert "did you mean sip.keepalive?" in found["trunks.b.keepalive"]
 
