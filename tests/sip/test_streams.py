@@ -360,13 +360,20 @@ class TestBounds:
     async def test_what_a_far_end_leaves_unread(
         self, ours: tuple[Streams, list[tuple[Hop, str]]]
     ) -> None:
-        deaf = await asyncio.start_server(lambda r, w: r._transport.pause_reading(), "127.0.0.1", 0)  # type: ignore[attr-defined]
+        kept: list[asyncio.StreamWriter] = []  # one that nobody holds is closed
+
+        def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            kept.append(writer)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+        deaf = await asyncio.start_server(listen, "127.0.0.1", 0)
         hop = Hop("127.0.0.1", deaf.sockets[0].getsockname()[1], "tcp")
         async with asyncio.timeout(LIMIT_S):
             while not ours[1]:
                 ours[0].send(b"x" * 60_000, hop)
                 await asyncio.sleep(0)
         assert ours[1] == [(hop, f"the connection with {hop} is gone (it does not read what we send)")]
+        kept[0].close()
         deaf.close()
 
     async def test_idle_ones_are_closed_but_the_trunks(
