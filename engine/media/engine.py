@@ -66,6 +66,9 @@ class MediaEngine:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()
+        # full collections are of few objects now: often, so that what calls leave in cycles stays little
+        gc.collect()
+        gc.set_threshold(700, 10, 2)
         self._board.waiter = Waiter()
         self._board.loader.start()
         self._stopping = False
