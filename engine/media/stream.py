@@ -37,6 +37,7 @@ from engine.media.orders import (
 )
 from engine.media.outbound import Outbound
 from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue, to_bytes
+from engine.media.reception import Reception
 from engine.media.recorder import Recording
 from engine.media.rtp import Packet
 from engine.media.sender import Sender
@@ -97,6 +98,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         # Kept by the media thread from here on.
         self.sock: socket.socket | None = None
         self.inbound = Inbound(encrypted)
+        self.reception = Reception()
         self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self.sender = Sender(self._writer, sample_width)
         self._decoder = Decoder()
@@ -215,7 +217,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self._reader.close()
         if self.sock is not None:
             self.sock.close()
-        return StreamStats(self.out.sent, self.jitter.received, self.jitter.lost, self.jitter.late,
+        return StreamStats(self.out.sent, self.reception.received, self.reception.lost, self.jitter.late,
                            self.inbound.discarded)
 
     def set_remote(self, order: SetRemote, now: float) -> None:
@@ -299,6 +301,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self._ssrc = packet.ssrc
             self._presses(self.digits_in.reset(), now, facts)
         law = self.inbound.laws.get(packet.payload_type)
+        if not self.reception.take(packet, CLOCK[law] if law is not None else 0, now):
+            return
         peer = self.peer if isinstance(self.peer, RtpStream) and self.may_receive and not self.muted else None
         if law is None:
             self.jitter.pass_over(packet)
