@@ -14,6 +14,7 @@ from engine.media.clip import Player
 from engine.media.clock import Waiter
 from engine.media.dtmf import EVENTS
 from engine.media.loader import ClipLoader, Loaded
+from engine.media.mixer import Room
 from engine.media.orders import SOUND, Fact, Meter, Order
 from engine.media.recorder import Recording, RecordingWriter
 from engine.media.sound import SoundCard
@@ -32,6 +33,9 @@ class Tell:
 
     fact: Fact
 
+
+HOLD = "hold"
+"""The tag of what a stream on hold is played."""
 
 Item = Order | Loaded | Adopt | Tell
 
@@ -55,10 +59,13 @@ class Board:
         self.reported: set[str] = set()
         """Streams whose fault was logged."""
         self.awaited: dict[str, orders.Play] = {}
+        self.rooms: dict[str, Room] = {}
+        """Conferences by name."""
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             orders.SetRemote: self._set_remote,
             orders.CloseStream: self._close, orders.Play: self._play, orders.StopPlay: self._stop_play,
             orders.Bridge: self._bridge, orders.Unbridge: self._unbridge,
+            orders.Conference: self._conference, orders.Gain: self._gain, orders.Hold: self._hold,
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
             orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
@@ -136,7 +143,7 @@ class Board:
     def _bridge(self, order: orders.Bridge, now: float) -> None:
         ends: list[RtpStream | SoundCard] = []
         for name in (order.a, order.b):
-            end = self.sound if name == SOUND else self.streams.get(name)
+            end = self._end(name)
             if end is None:
                 return
             ends.append(end)
@@ -153,8 +160,16 @@ class Board:
             self.waiter.watch(a.out.fd)
             self.waiter.watch(b.out.fd)
 
+    def _end(self, name: str) -> RtpStream | SoundCard | None:
+        return self.sound if name == SOUND else self.streams.get(name)
+
     def _part(self, end: RtpStream | SoundCard) -> None:
-        """End the bridge that a stream or the headset is in, if any."""
+        """End the bridge that a stream or the headset is in, or its part in a conference."""
+        if end.room is not None:
+            end.room.leave(SOUND if isinstance(end, SoundCard) else end.name)
+            end.enter(None)
+            self.rooms = {name: room for name, room in self.rooms.items() if room.places}
+            return
         other = end.peer
         if other is None:
             return
@@ -164,9 +179,39 @@ class Board:
             each.join(None)
 
     def _unbridge(self, order: orders.Unbridge, now: float) -> None:
-        end = self.sound if order.stream == SOUND else self.streams.get(order.stream)
+        end = self._end(order.stream)
         if end is not None:
             self._part(end)
+
+    def _conference(self, order: orders.Conference, now: float) -> None:
+        room = self.rooms.setdefault(order.name, Room(self.sound))
+        ends = {m.stream: end for m in order.members if (end := self._end(m.stream)) is not None}
+        for name in [name for name in room.places if name not in ends]:
+            if (end := self._end(name)) is not None and end.room is room:
+                end.enter(None)
+        for name, end in ends.items():
+            self.awaited.pop(name, None)
+            if end.room is not room:
+                self._part(end)
+                end.play(None)
+        room.seat(dict(ends), {m.stream: m.hears for m in order.members})
+        for end in ends.values():
+            end.enter(room)
+        if not ends:
+            del self.rooms[order.name]
+
+    def _gain(self, order: orders.Gain, now: float) -> None:
+        if (end := self._end(order.stream)) is not None:
+            end.set_gain(order.received_db, order.sent_db)
+
+    def _hold(self, order: orders.Hold, now: float) -> None:
+        end = self._end(order.stream)
+        if end is None:
+            return
+        self._part(end)
+        self._stop_play(orders.StopPlay(order.stream), now)
+        if order.source is not None:
+            self._play(orders.Play(order.stream, order.source, loop=True, tag=HOLD), now)
 
     def _send_digits(self, order: orders.SendDigits, now: float) -> None:
         stream = self.streams.get(order.stream)

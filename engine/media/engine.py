@@ -202,7 +202,12 @@ class MediaEngine:
                 self._record_tick(stream, stream.recording)
             if stream.peer is self._board.sound:
                 self._board.sound.speaker(stream.heard())
-        self._board.sound.end_tick(now, facts)
+        for room in self._board.rooms.values():
+            room.gather()
+        sound = self._board.sound
+        if sound.room is not None:
+            sound.speaker(sound.room.places[SOUND].pcm())
+        sound.end_tick(now, facts)
         for stream in streams:
             stream.prepare()
         self._ticks += 1

@@ -14,7 +14,7 @@ import msgspec
 from engine.detect.types import Detection
 
 SOUND = "sound"
-"""The stream id of the local headset in `Bridge`, `Mute`, `Play` and the meters."""
+"""The stream id of the local headset in `Bridge`, `Conference`, `Gain`, `Mute`, `Play` and the meters."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -129,6 +129,46 @@ class Unbridge(msgspec.Struct, frozen=True):
     stream: str
 
 
+class Member(msgspec.Struct, frozen=True):
+    """One party of a conference. `hears` names whom it hears; None: everybody else."""
+
+    stream: str
+    hears: tuple[str, ...] | None = None
+
+
+class Conference(msgspec.Struct, frozen=True):
+    """Mix streams, SOUND among them where wanted; a later one of the same name takes its place, one without
+    members ends it.
+
+    Whoever comes in leaves the bridge or conference it was in; whoever is no member any more is left with
+    silence. Who may only listen is named in nobody's `hears`. The others go on when one is closed.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+
+
+class Gain(msgspec.Struct, frozen=True):
+    """How loud the others hear a stream (`received_db`), and how loud it hears them (`sent_db`); of SOUND the
+    microphone and the loudspeaker. -30 to +20 dB; what gets too loud is limited softly. Tones that are played
+    keep their level.
+    """
+
+    stream: str
+    received_db: float = 0.0
+    sent_db: float = 0.0
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Take a stream out of its bridge or conference: nobody hears it, and it gets `source` over and over, or
+    silence. `Bridge` or `Conference` brings it back. `PlaybackEnded` with the tag `hold` tells that a
+    source can't be played; silence is sent then.
+    """
+
+    stream: str
+    source: Source | None = None
+
+
 class SendDigits(msgspec.Struct, frozen=True):
     """Send DTMF by RFC 4733: each digit `duration_ms` long, `gap_ms` apart, three end packets; as tones to
     a far end that did not offer it, or where they are asked for (`inband`)."""
@@ -181,8 +221,8 @@ class CloseSound(msgspec.Struct, frozen=True):
 
 
 Order = (
-    OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | SendDigits | Mute
-    | Record | Detect | SetRtpTimeout | OpenSound | CloseSound
+    OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | Conference | Gain | Hold
+    | SendDigits | Mute | Record | Detect | SetRtpTimeout | OpenSound | CloseSound
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,8 @@ from engine.media.clip import Player, dtmf_clip
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import Encoder, OpusEncoder, encoder
 from engine.media.dtmf import DigitSender, rescale
+from engine.media.gain import Fader
+from engine.media.mixer import Feed
 from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded
 from engine.media.outbound import Outbound
 from engine.media.pcm import PcmQueue, from_bytes
@@ -36,9 +37,8 @@ class _Frame:
 class Sender:
     """Served by the media thread: `tick` first in each tick, `prepare` in its slack, `forward` in between.
 
-    `live` gives this tick's frame of the headset; `transcoded` that of a bridged stream whose codec is
-    another; `direct` is true while a bridged stream's packets go on as they are. `written` is what a program
-    wrote, `width` octets a sample.
+    `direct` is true while a bridged stream's packets go on as they are; `feed` is what a bridge or a
+    conference otherwise gives, at `gain`. `written` is what a program wrote, `width` octets a sample.
     """
 
     def __init__(self, written: PcmQueue, width: int) -> None:
@@ -46,8 +46,8 @@ class Sender:
         self.digits = DigitSender()
         self.player: Player | None = None
         self.inband: Player | None = None  # DTMF as tones, where telephone-event was not negotiated
-        self.live: Callable[[], Pcm] | None = None
-        self.transcoded: Callable[[], Pcm] | None = None
+        self.feed: Feed | None = None
+        self.gain = Fader()
         self.direct = False
         self.may_send = False
         self.send_first = True
@@ -59,6 +59,7 @@ class Sender:
         self._sent: Pcm | bytes | None = None
         self._ready: _Frame | None = None  # the next tick's, made in the slack of this one
         self._forward_idle = FORWARD_IDLE
+        self._relaying: int | None = None
         self._relayed: int | None = None
         self._relayed_at = 0
         self._relayed_until = 0.0
@@ -79,9 +80,11 @@ class Sender:
         self.player = player
         self._ready = None
 
-    def join(self, live: Callable[[], Pcm] | None) -> None:
-        """Be bridged to the headset, or to a stream or nothing (None)."""
-        self.live = live
+    def route(self, feed: Feed | None, direct: bool) -> None:
+        """Send what a bridge or a conference gives, a bridged stream's packets, or neither."""
+        if (feed, direct) == (self.feed, self.direct):
+            return
+        self.feed, self.direct = feed, direct
         self._own()
         self._forward_idle = FORWARD_IDLE
 
@@ -122,6 +125,9 @@ class Sender:
             if self.out.forward(packet, None, payload):
                 self._forward_idle = 0
             return
+        if packet.ssrc != self._relaying and now < self._relayed_until:
+            return  # one press at a time: another party's is still going on
+        self._relaying = packet.ssrc
         first = packet.timestamp != self._relayed
         if first:
             self._relayed, self._relayed_at = packet.timestamp, self.out.timestamp
@@ -156,12 +162,14 @@ class Sender:
 
     def prepare(self) -> None:
         """Make the next tick's frame now, where nothing fresher can come until then."""
-        if self.direct or self.live is not None or not self.may_send or self.digits.active:
+        if self.direct or not self.may_send or self.digits.active:
             return
-        if player := self.inband or self.player:
-            self._ready = self._played(player)
-        elif self.transcoded is not None:
-            self._ready = self._encoded(self.transcoded())
+        if self.inband is not None:
+            self._ready = self._played(self.inband)
+        elif self.feed is not None:
+            self._ready = None if self.feed.fresh else self._fed(self.feed)
+        elif self.player is not None:
+            self._ready = self._played(self.player)
 
     def sent(self) -> Pcm | None:
         """What this tick sent of our own; None for nothing."""
@@ -186,15 +194,12 @@ class Sender:
             self._forward_idle = FORWARD_IDLE
 
     def _next(self, heard_far_end: bool) -> _Frame | None:
-        """This tick's audio of the headset, another stream, a player or a program; None where nothing is
-        sent yet.
+        """This tick's audio of a bridge or conference, a player or a program; None where nothing is sent yet.
         """
         if self.inband is not None:
             return self._played(self.inband)
-        if self.live is not None:
-            return self._encoded(self.live())
-        if self.transcoded is not None:
-            return self._encoded(self.transcoded())
+        if self.feed is not None:
+            return self._fed(self.feed)
         if self.player is not None:
             return self._played(self.player)
         if len(self._written):
@@ -210,7 +215,7 @@ class Sender:
             if self.inband.ended:
                 self.inband = None
                 facts.append(DigitsSent(name, now, self._inband_digits))
-        elif self.player is not None and self.live is None and self.transcoded is None:
+        elif self.player is not None and self.feed is None:
             self.player.advance()
             if self.player.ended:
                 facts.append(PlaybackEnded(name, now, self.player.tag))
@@ -219,6 +224,12 @@ class Sender:
     def _played(self, player: Player) -> _Frame:
         law = self.out.law
         return self._octets(player.octets(law)) if law in codec.DECODE else self._encoded(player.pcm())
+
+    def _fed(self, feed: Feed) -> _Frame:
+        law = self.out.law
+        if self.gain.flat and law in codec.DECODE:
+            return self._octets(feed.octets(law))
+        return self._encoded(self.gain.apply(feed.pcm()))
 
     def _silence(self) -> _Frame:
         law = self.out.law

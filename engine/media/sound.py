@@ -19,6 +19,8 @@ from engine.media.clip import Player
 from engine.media.codec import FRAME, SAMPLE_RATE, Pcm
 from engine.media.devices import SoundError, open_stream, quiet, start_portaudio
 from engine.media.drift import DriftControl, Stretcher
+from engine.media.gain import Fader
+from engine.media.mixer import Room
 from engine.media.orders import SOUND, Fact, Meter, PlaybackEnded, SoundChanged
 
 if TYPE_CHECKING:
@@ -169,8 +171,10 @@ class SoundCard:
 
     def __init__(self) -> None:
         self.peer: RtpStream | None = None
+        self.room: Room | None = None
         self.muted = False
         self.mic: Pcm = codec.SILENT_PCM
+        self.mic_gain, self.speaker_gain = Fader(), Fader()
         self._player: Player | None = None
         self._out: Pcm = codec.SILENT_PCM
         self._input: Microphone | None = None
@@ -258,11 +262,15 @@ class SoundCard:
     def begin_tick(self, now: float) -> None:
         source = self._input
         frame = source.pull(now) if source is not None else codec.SILENT_PCM
-        self.mic = codec.SILENT_PCM if self.muted else frame
+        self.mic = codec.SILENT_PCM if self.muted else self.mic_gain.apply(frame)
+
+    def heard(self) -> Pcm:
+        """This tick's frame of the microphone."""
+        return self.mic
 
     def speaker(self, pcm: Pcm) -> None:
-        """This tick's frame from the bridged stream."""
-        self._out = pcm
+        """This tick's frame from the bridged stream, or of the conference."""
+        self._out = self.speaker_gain.apply(pcm)
 
     def end_tick(self, now: float, facts: list[Fact]) -> None:
         if self._player is not None:
@@ -294,6 +302,14 @@ class SoundCard:
 
     def join(self, peer: Any) -> None:
         self.peer = peer
+
+    def enter(self, room: Room | None) -> None:
+        """Become a member of a conference, in place of any bridge, or leave it."""
+        self.peer, self.room = None, room
+
+    def set_gain(self, received_db: float, sent_db: float) -> None:
+        self.mic_gain.set(received_db)
+        self.speaker_gain.set(sent_db)
 
     def play(self, player: Player | None) -> None:
         self._player = player

@@ -20,8 +20,10 @@ from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, Decoder, passes
 from engine.media.comfort import ComfortNoise
 from engine.media.dtmf import DigitReceiver, Press
+from engine.media.gain import Fader
 from engine.media.inbound import COMFORT_NOISE, Inbound
 from engine.media.jitter import JitterBuffer
+from engine.media.mixer import Ear, Feed, Room
 from engine.media.orders import (
     CloseStream,
     Codec,
@@ -56,8 +58,8 @@ _KIND = {"PCMA": PayloadType.PCMA, "PCMU": PayloadType.PCMU, "G722": PayloadType
 class Sound(Protocol):
     """The local headset, as a bridged stream sees it."""
 
-    mic: Pcm
-    """This tick's frame from the microphone, silent while muted."""
+    def heard(self) -> Pcm:
+        """This tick's frame from the microphone, silent while muted."""
 
     def speaker(self, pcm: Pcm) -> None:
         """Take this tick's frame for the loudspeaker."""
@@ -107,6 +109,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.law = "PCMU"  # the codec that was received last
         self.comfort: ComfortNoise | None = None
         self.peer: RtpStream | Sound | None = None
+        self.room: Room | None = None  # the conference it is in
+        self.gain = Fader()  # of what others hear from it
         self.muted = False
         self.may_receive = False
         self._srtp: SrtpKeys | None = None
@@ -263,15 +267,38 @@ class RtpStream(RTPClient):  # type: ignore[misc]
     def join(self, peer: RtpStream | Sound | None) -> None:
         """Be bridged to another stream or to the headset, or to nothing; playing ends."""
         self.peer = peer
-        live = None if peer is None or isinstance(peer, RtpStream) else lambda: peer.mic
-        self.sender.join(live)
         self._route()
+
+    def enter(self, room: Room | None) -> None:
+        """Become a member of a conference, in place of any bridge, or leave it."""
+        self.peer, self.room = None, room
+        self._route()
+
+    def set_gain(self, received_db: float, sent_db: float) -> None:
+        """How loud others hear it, and how loud it hears them."""
+        self.gain.set(received_db)
+        self.sender.gain.set(sent_db)
+        self._route()
+        if isinstance(self.peer, RtpStream):
+            self.peer._route()
 
     def _route(self) -> None:
         """Whether the bridged stream's packets can be sent as they come, or must be encoded anew."""
-        peer = self.peer if isinstance(self.peer, RtpStream) else None
-        self.sender.direct = peer is not None and passes(peer.law, self.out.law)
-        self.sender.transcoded = None if peer is None or self.sender.direct else peer.heard
+        peer = self.peer
+        feed: Feed | None = None
+        direct = (isinstance(peer, RtpStream) and passes(peer.law, self.out.law)
+                  and peer.gain.flat and self.sender.gain.flat)
+        if self.room is not None:
+            feed = self.room.places.get(self.name)
+        elif peer is not None and not direct:
+            feed = Ear(peer, fresh=not isinstance(peer, RtpStream))
+        self.sender.route(feed, direct)
+
+    def _listeners(self) -> list[RtpStream]:
+        """The streams that hear this one."""
+        if self.room is not None:
+            return [party for party in self.room.listeners(self) if isinstance(party, RtpStream)]
+        return [self.peer] if isinstance(self.peer, RtpStream) else []
 
     def play(self, player: Player | None) -> None:
         self.sender.play(player)
@@ -312,8 +339,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
                 self.comfort = ComfortNoise(packet.payload)
                 return
             self._presses(self.digits_in.feed(packet.payload, packet.timestamp, now, clock), now, facts)
-            if peer is not None:
-                peer.sender.forward_event(packet, clock, now)
+            if self.may_receive and not self.muted:
+                for other in self._listeners():
+                    other.sender.forward_event(packet, clock, now)
         elif self.jitter.put(packet, law, now):
             self.comfort = None
             if law != self.law:
@@ -377,7 +405,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def heard(self) -> Pcm:
         """What reaches others of this tick: silence while muted, or while we hold or refuse to receive."""
-        return self.rx if self.may_receive and not self.muted else codec.SILENT_PCM
+        return self.gain.apply(self.rx) if self.may_receive and not self.muted else codec.SILENT_PCM
 
     def sent(self) -> Pcm:
         """This tick's sent frame."""
