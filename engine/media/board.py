@@ -67,6 +67,7 @@ class Board:
             orders.Bridge: self._bridge, orders.Unbridge: self._unbridge,
             orders.Conference: self._conference, orders.Gain: self._gain, orders.Hold: self._hold,
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
+            orders.PauseRecording: self._pause_recording,
             orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
             orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
             Loaded: self._loaded, Adopt: self._adopted, Tell: self._tell,
@@ -231,12 +232,18 @@ class Board:
         stream = self.streams.get(order.stream)
         if stream is None:
             if order.path is not None:
-                self.facts.append(orders.RecordingEnded(order.stream, now, order.path, "The call is over."))
+                over = "The call is over."
+                self.facts.append(orders.RecordingEnded(order.stream, now, order.path, over, order.tag))
             return
         self._end_recording(stream)
         if order.path is not None:
-            stream.recording = Recording(order.stream, order.path)
+            stream.recording = Recording(order)
             self.writer.start(stream.recording)
+
+    def _pause_recording(self, order: orders.PauseRecording, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        if stream is not None and stream.recording is not None:
+            stream.recording.paused = order.paused
 
     def _end_recording(self, stream: RtpStream) -> None:
         recording, stream.recording = stream.recording, None

@@ -213,9 +213,8 @@ class MediaEngine:
         self._ticks += 1
         if self._ticks % METER_TICKS == 0:
             self._measure()
-        while self._board.writer.finished:
-            done = self._board.writer.finished.popleft()
-            facts.append(orders.RecordingEnded(done.stream, now, done.path, done.error))
+        while self._board.writer.facts:
+            facts.append(self._board.writer.facts.popleft())
 
     def _guard(self, stream: RtpStream, call: Callable[..., None], *args: Any) -> None:
         try:
@@ -264,9 +263,7 @@ class MediaEngine:
             self._board.close(name, now)
         self._board.sound.close()
         self._board.writer.close()
-        while self._board.writer.finished:
-            done = self._board.writer.finished.popleft()
-            self._board.facts.append(orders.RecordingEnded(done.stream, now, done.path, done.error))
+        self._board.facts += self._board.writer.facts
         self._board.loader.stop()
         while self._orders:  # what came meanwhile: only sockets need care
             self._drop(self._orders.popleft())

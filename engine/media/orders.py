@@ -17,6 +17,8 @@ SOUND = "sound"
 """The stream id of the local headset in `Bridge`, `Conference`, `Gain`, `Mute`, `Play` and the meters."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Format = Literal["wav", "wav_alaw", "wav_ulaw", "flac"]
+"""Of a recording: WAV in 16 bit, A-law or mu-law, or FLAC."""
 
 
 class Codec(msgspec.Struct, frozen=True):
@@ -188,10 +190,25 @@ class Mute(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """Record both sides of a stream to a stereo WAV (left received, right sent); None stops."""
+    """Record both sides of a stream (left received, right sent; or mixed into one) to a new file; None stops.
+
+    No file is overwritten: another name is found where `path` is taken. Below `min_free` octets on its disk
+    the recording ends. `tag` comes back in the facts.
+    """
 
     stream: str
     path: str | None
+    format: Format = "wav"
+    mixed: bool = False
+    min_free: int = 0
+    tag: str = ""
+
+
+class PauseRecording(msgspec.Struct, frozen=True):
+    """While paused nothing is recorded: the file goes on with what follows the pause."""
+
+    stream: str
+    paused: bool
 
 
 class Detect(msgspec.Struct, frozen=True):
@@ -222,7 +239,7 @@ class CloseSound(msgspec.Struct, frozen=True):
 
 Order = (
     OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | Conference | Gain | Hold
-    | SendDigits | Mute | Record | Detect | SetRtpTimeout | OpenSound | CloseSound
+    | SendDigits | Mute | Record | PauseRecording | Detect | SetRtpTimeout | OpenSound | CloseSound
 )
 
 
@@ -273,6 +290,15 @@ class DigitsSent(msgspec.Struct, frozen=True):
     digits: str
 
 
+class RecordingStarted(msgspec.Struct, frozen=True):
+    """A recording's file was made, at this path."""
+
+    stream: str
+    at: float
+    path: str
+    tag: str = ""
+
+
 class RecordingEnded(msgspec.Struct, frozen=True):
     """A recording was closed; `error` says why where it stopped before it was told to."""
 
@@ -280,6 +306,9 @@ class RecordingEnded(msgspec.Struct, frozen=True):
     at: float
     path: str
     error: str = ""
+    tag: str = ""
+    seconds: float = 0.0
+    """How much sound the file holds."""
 
 
 class SoundChanged(msgspec.Struct, frozen=True):
@@ -308,7 +337,7 @@ class StreamClosed(msgspec.Struct, frozen=True):
 
 Fact = (
     RtpStarted | RtpTimeout | DigitReceived | Detected | PlaybackEnded | DigitsSent
-    | RecordingEnded | SoundChanged | StreamClosed
+    | RecordingStarted | RecordingEnded | SoundChanged | StreamClosed
 )
 
 

@@ -301,13 +301,19 @@ def test_a_recording_holds_both_sides(rig, tmp_path):
 
 def test_a_recording_that_cannot_be_written_ends_and_the_call_goes_on(rig):
     name, far = rig.open()
-    rig.engine.order(Record(name, "/dev/full"))
-    rig.engine.order(Play(name, ToneSource("cn"), loop=True))
-    ended = rig.fact(RecordingEnded)
-    assert "cannot be written" in ended.error
-    far.receive_until(far.is_sound)
     rig.engine.order(Record(name, __file__ + "/x.wav"))
+    rig.engine.order(Play(name, ToneSource("cn"), loop=True))
     assert "cannot be written" in rig.fact(RecordingEnded).error
+    far.receive_until(far.is_sound)
+
+
+def test_a_recording_on_a_full_disk_ends_and_the_call_goes_on(rig, small_disk):
+    (small_disk / "other").write_bytes(bytes(190_000))
+    name, far = rig.open()
+    rig.engine.order(Record(name, str(small_disk / "x.wav")))
+    rig.engine.order(Play(name, ToneSource("cn"), loop=True))
+    assert "the disk is full, so the recording ended" in rig.fact(RecordingEnded).error
+    far.receive_until(far.is_sound)
 
 
 def test_closing_a_stream_ends_its_recording_properly(rig, tmp_path):
