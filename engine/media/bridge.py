@@ -4,8 +4,6 @@ sessions): payload untouched; sequence number, timestamp and SSRC become the rec
 
 from __future__ import annotations
 
-from engine.media.rtp import Packet
-
 _M16, _M32 = 0xFFFF, 0xFFFFFFFF
 _LEAP_PACKETS = 3000
 _LEAP = 48000 * 10
@@ -29,17 +27,19 @@ class Forwarder:
         """Something else was sent meanwhile: the next packet anchors anew."""
         self._ssrc = None
 
-    def map(self, packet: Packet, next_seq: int, next_ts: int) -> tuple[int, int, bool] | None:
+    def map(
+        self, ssrc: int, sequence: int, timestamp: int, marker: bool, next_seq: int, next_ts: int
+    ) -> tuple[int, int, bool] | None:
         """Sequence number (not yet modulo 2**16), timestamp (modulo 2**32) and marker to send with.
 
         `next_seq` and `next_ts` are what the session itself would use next. None for a packet from
         before the anchor, whose number has been used already.
         """
-        dseq = ((packet.sequence - self._seq + 0x8000) & _M16) - 0x8000
-        dts = ((packet.timestamp - self._ts + 0x80000000) & _M32) - 0x80000000
-        if packet.ssrc != self._ssrc or abs(dseq) > _LEAP_PACKETS or abs(dts) > _LEAP:
-            self._ssrc = packet.ssrc
-            self._seq, self._ts = packet.sequence, packet.timestamp
+        dseq = ((sequence - self._seq + 0x8000) & _M16) - 0x8000
+        dts = ((timestamp - self._ts + 0x80000000) & _M32) - 0x80000000
+        if ssrc != self._ssrc or abs(dseq) > _LEAP_PACKETS or abs(dts) > _LEAP:
+            self._ssrc = ssrc
+            self._seq, self._ts = sequence, timestamp
             self._out_seq = self._first_out = next_seq
             self._out_ts = next_ts
             return next_seq, next_ts, True
@@ -47,6 +47,6 @@ class Forwarder:
         if seq < self._first_out:
             return None
         if dseq > 0:
-            self._seq, self._ts = packet.sequence, packet.timestamp
+            self._seq, self._ts = sequence, timestamp
             self._out_seq, self._out_ts = seq, ts
-        return seq, ts & _M32, packet.marker
+        return seq, ts & _M32, marker

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import select
 import time
+from collections.abc import Iterable
 
 PERIOD_NS = 20_000_000
 
@@ -29,6 +31,18 @@ class _Itimerspec(ctypes.Structure):
 
 _libc = ctypes.PyDLL(None)
 _libc.timerfd_settime.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+_libc.epoll_wait.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+
+
+_PEEK = 64
+"""Descriptors looked at without waiting, at a time."""
+
+
+class _Event(ctypes.Structure):
+    """struct epoll_event; packed on x86-64 alone."""
+
+    _pack_ = 1 if platform.machine() in ("x86_64", "AMD64") else 8
+    _fields_ = (("events", ctypes.c_uint32), ("fd", ctypes.c_int), ("rest", ctypes.c_uint32))
 
 
 class Waiter:
@@ -42,6 +56,9 @@ class Waiter:
         self._epoll = select.epoll()
         self._epoll.register(self._timer, select.EPOLLIN)
         self._epoll.register(self._wake, select.EPOLLIN)
+        self._epoll_fd = self._epoll.fileno()
+        self._events = (_Event * _PEEK)()
+        self._events_address = ctypes.addressof(self._events)
         self._spec = _Itimerspec()
         self._spec_address = ctypes.addressof(self._spec)
 
@@ -55,7 +72,10 @@ class Waiter:
         os.eventfd_write(self._wake, 1)
 
     def watch(self, fd: int) -> None:
-        self._epoll.register(fd, select.EPOLLIN)
+        try:
+            self._epoll.register(fd, select.EPOLLIN)
+        except FileExistsError:
+            pass
 
     def unwatch(self, fd: int) -> None:
         try:
@@ -71,9 +91,17 @@ class Waiter:
 
     def wait(self) -> tuple[list[int], bool]:
         """Block; the watched descriptors that are readable, and whether `wake` was called."""
+        return self._sort(fd for fd, _ in self._epoll.poll())
+
+    def peek(self) -> tuple[list[int], bool]:
+        """`wait`, but for what is there already, and without letting go of the interpreter lock."""
+        count = _libc.epoll_wait(self._epoll_fd, self._events_address, _PEEK, 0)
+        return self._sort(self._events[n].fd for n in range(count)) if count > 0 else ([], False)
+
+    def _sort(self, fds: Iterable[int]) -> tuple[list[int], bool]:
         ready: list[int] = []
         woken = False
-        for fd, _ in self._epoll.poll():
+        for fd in fds:
             if fd == self._wake:
                 os.eventfd_read(fd)
                 woken = True

@@ -42,7 +42,7 @@ def scale(name: str) -> int:
     return CLOCK[name] // SAMPLE_RATE
 
 
-def duration(name: str, payload: bytes) -> int:
+def duration(name: str, payload: bytes | memoryview) -> int:
     """How long a payload lasts, in samples at 8 kHz; 0 for one that is damaged."""
     if name != "opus":
         return len(payload)

@@ -16,16 +16,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from engine.detect.plans import plans
-from engine.media import level, orders, udp
+from engine.media import orders, udp
 from engine.media.board import Adopt, Board, Item
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
-from engine.media.orders import SOUND, Fact, Meter, Order
+from engine.media.orders import Fact, Meter, Order
 from engine.media.priority import raise_priority
-from engine.media.recorder import Recording
 from engine.media.stream import RtpStream
+from engine.media.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,8 @@ SWITCH_INTERVAL_S = 0.0002
 """How long another thread may keep the interpreter once the media thread wants it."""
 CATCH_UP_TICKS = 5
 """Ticks missed in a stall that are still sent; after a longer one they are skipped."""
-METER_TICKS = 5
+SLICE_NS = 200_000
+"""Work of the tick done at a stretch, while bridged packets may wait."""
 
 
 class MediaEngine:
@@ -50,11 +50,12 @@ class MediaEngine:
         self._jitter_ms = jitter_ms
         self._orders: deque[Item] = deque()
         self._lateness = Lateness()
-        self._receiver = udp.Receiver()
-        self._ticks = 0
+        self._inbox = udp.Inbox()
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._board = Board(self._post)
+        self._work = Work(self._board, self._inbox)
+        self._flooded: list[RtpStream] = []
 
     # --- any thread ---------------------------------------------------------------------------
 
@@ -151,21 +152,21 @@ class MediaEngine:
         next_ns = time.monotonic_ns() + PERIOD_NS
         waiter.deadline(next_ns)
         while not self._stopping:
-            ready, _ = waiter.wait()
+            ready, _ = waiter.peek() if self._work.pending else waiter.wait()
             now_ns = time.monotonic_ns()
             if now_ns >= next_ns:
                 next_ns = self._due(next_ns, now_ns)
                 waiter.deadline(next_ns)
             if ready:
-                now = time.monotonic()
-                for fd in ready:
-                    stream = self._board.by_fd.get(fd)
-                    if stream is not None:
-                        self._guard(stream, stream.drain, self._receiver, now, self._board.facts)
+                self._take_packets(ready, waiter)
             if self._orders:
                 self._take_orders()
             if self._board.facts:
                 self._report()
+            if self._work.pending:
+                end_ns = time.monotonic_ns() + SLICE_NS
+                while self._work.step() and time.monotonic_ns() < end_ns:
+                    pass
         self._shut_down()
 
     def _due(self, next_ns: int, now_ns: int) -> int:
@@ -183,50 +184,35 @@ class MediaEngine:
 
     def _tick(self, deadline_ns: int) -> None:
         now = deadline_ns / 1e9
+        self._work.finish()
         facts = self._board.facts
-        streams = self._board.streams.values()
         self._lateness.add(time.monotonic_ns() - deadline_ns)
         self._board.sound.begin_tick(now)
-        for stream in streams:
-            try:
-                stream.send_tick(now, facts)
-            except Exception:
-                self._broken(stream)
-        for stream in streams:
-            try:
-                stream.receive_tick(self._receiver, now, facts)
-            except Exception:
-                self._broken(stream)
-        for stream in streams:
-            if stream.recording is not None:
-                self._record_tick(stream, stream.recording)
-            if stream.peer is self._board.sound:
-                self._board.sound.speaker(stream.heard())
-        for room in self._board.rooms.values():
-            room.gather()
-        sound = self._board.sound
-        if sound.room is not None:
-            sound.speaker(sound.room.places[SOUND].pcm())
-        sound.end_tick(now, facts)
-        for stream in streams:
-            stream.prepare()
-        self._ticks += 1
-        if self._ticks % METER_TICKS == 0:
-            self._measure()
-        while self._board.writer.facts:
-            facts.append(self._board.writer.facts.popleft())
+        for stream in self._board.streams.values():
+            self._work.guard(stream, stream.send_tick, now, facts)
+        self._work.begin(now)
+        if self._flooded:
+            self._listen_again()
 
-    def _guard(self, stream: RtpStream, call: Callable[..., None], *args: Any) -> None:
-        try:
-            call(*args)
-        except Exception:
-            self._broken(stream)
+    def _take_packets(self, ready: list[int], waiter: Waiter) -> None:
+        """One from each bridged stream that has any: where more wait, the next look finds them."""
+        now = time.monotonic()
+        for fd in ready:
+            stream = self._board.by_fd.get(fd)
+            if stream is None:
+                continue
+            if stream.flooded:
+                waiter.unwatch(fd)
+                self._flooded.append(stream)
+            else:
+                self._work.guard(stream, stream.arrive, self._inbox, now, self._board.facts)
 
-    def _broken(self, stream: RtpStream) -> None:
-        """A fault of ours on one stream must not silence the others; logged once a stream."""
-        if stream.name not in self._board.reported:
-            self._board.reported.add(stream.name)
-            log.exception("media: a fault while serving stream %s", stream.name)
+    def _listen_again(self) -> None:
+        """A new tick: streams that were flooded are heard again."""
+        flooded, self._flooded = self._flooded, []
+        for stream in flooded:
+            if isinstance(stream.peer, RtpStream) and self._board.waiter is not None:
+                self._board.waiter.watch(stream.out.fd)
 
     def _report(self) -> None:
         facts, self._board.facts = self._board.facts, []
@@ -235,25 +221,6 @@ class MediaEngine:
                 self._on_fact(fact)
             except Exception:
                 log.exception("media: the receiver of facts failed")
-
-    def _measure(self) -> None:
-        for name, stream in self._board.streams.items():
-            received = level.dbm0(stream.rx_power / METER_TICKS)
-            stream.rx_power = 0.0
-            tone = stream.analyzer.current if stream.analyzer is not None else ""
-            self._board.meters[name] = Meter(received, level.dbm0(level.power(stream.sent())), tone)
-        if self._board.sound.active:
-            self._board.meters[SOUND] = self._board.sound.meter()
-        else:
-            self._board.meters.pop(SOUND, None)
-
-    def _record_tick(self, stream: RtpStream, recording: Recording) -> None:
-        chunk = recording.add(stream.rx, stream.sent())
-        if chunk is not None:
-            self._board.writer.write(recording, chunk)
-        if recording.failed:
-            stream.recording = None
-            self._board.writer.finish(recording)
 
     def _shut_down(self) -> None:
         now = time.monotonic()

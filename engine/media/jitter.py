@@ -114,6 +114,12 @@ class JitterBuffer:
         elif delta <= 0 and self._fresh(delta):
             self._seen += 1
 
+    def flush(self) -> None:
+        """Forget what waits; the next packet begins anew."""
+        self._packets.clear()
+        self._rest = _NOTHING
+        self._next = None
+
     def _new_axis(self, packet: Packet, length: int, now: float) -> None:
         if self._ssrc is not None:
             self.resets += 1

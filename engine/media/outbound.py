@@ -11,6 +11,7 @@ from engine.media.codec import FRAME, TRANSCODE
 from engine.media.coders import duration, scale
 from engine.media.rtp import Packet, plain
 from engine.media.srtp import Encryption
+from engine.media.udp import Inbox
 
 _M16, _M32 = 0xFFFF, 0xFFFFFFFF
 
@@ -88,21 +89,43 @@ class Outbound:
         payload_type = self.payload_type if law is not None else self.event_payload_type
         if payload_type is None or self.address is None:
             return False
-        mapped = self._forwarder.map(packet, self.sequence, self.timestamp)
+        mapped = self._forwarder.map(packet.ssrc, packet.sequence, packet.timestamp, packet.marker,
+                                     self.sequence, self.timestamp)
         if mapped is None:
             return False
         sequence, timestamp, marker = mapped
         payload = packet.payload if payload is None else payload
         if law is not None and law != self.law:
             payload = payload.translate(TRANSCODE[law, self.law])
-        self._forwarding = True
         self._put(payload_type, marker, sequence, timestamp, payload)
-        self.sequence = max(self.sequence, sequence + 1)
-        if law is not None:
-            end = (timestamp + duration(law, payload) * scale(law)) & _M32
+        self._forwarded(sequence, timestamp, duration(law, payload) * scale(law) if law is not None else 0)
+        return True
+
+    def relay(self, inbox: Inbox, size: int, header: tuple[int, int, int, int, int]) -> None:
+        """Send a bridged stream's packet of this very codec on from where it was received: `forward` without
+        a copy. Not for a stream that is encrypted, or without `address`.
+        """
+        _, second, sequence, timestamp, ssrc = header
+        mapped = self._forwarder.map(ssrc, sequence, timestamp, second >= 0x80, self.sequence, self.timestamp)
+        if mapped is None or self.address is None:
+            return
+        sequence, timestamp, marker = mapped
+        second = self.payload_type | 0x80 if marker else self.payload_type
+        if inbox.send_on(self.fd, size, self.address, (0x80, second, sequence & _M16, timestamp, self.ssrc)):
+            self.sent += 1
+        else:
+            self.failed += 1
+        samples = size - 12 if self.law != "opus" else duration(self.law, inbox.payload(size))
+        self._forwarded(sequence, timestamp, samples * scale(self.law))
+
+    def _forwarded(self, sequence: int, timestamp: int, units: int) -> None:
+        self._forwarding = True
+        if sequence >= self.sequence:
+            self.sequence = sequence + 1
+        if units:
+            end = (timestamp + units) & _M32
             if (end - self._end) & _M32 < 0x80000000:
                 self._end = end
-        return True
 
     def advance(self, ticks: int = 1) -> None:
         """On to the next tick, whether this one sent anything or not."""

@@ -67,10 +67,14 @@ class Reception:
         """Count a packet that came at `now`, in monotonic seconds. `clock` is its audio's in Hz, 0 for one
         without audio. False for a duplicate or a stray, which is to be forgotten.
         """
-        if packet.ssrc != self.ssrc:
-            self._begin(packet)
+        return self.count(packet.ssrc, packet.sequence, packet.timestamp, clock, now)
+
+    def count(self, ssrc: int, sequence: int, timestamp: int, clock: int, now: float) -> bool:
+        """`take`, of a packet's numbers alone."""
+        if ssrc != self.ssrc:
+            self._begin(ssrc, sequence)
         else:
-            delta = ((packet.sequence - self._highest + 0x8000) & _M16) - 0x8000
+            delta = ((sequence - self._highest + 0x8000) & _M16) - 0x8000
             if 0 < delta < MAX_DROPOUT:
                 self._highest += delta
                 self._window = (self._window << delta | 1) & _WINDOW
@@ -83,27 +87,27 @@ class Reception:
                 if self._highest + delta < self._base:
                     self._base = self._highest + delta  # the first packet was overtaken
                 self.reordered += 1
-            elif packet.sequence == self._stray or now - self._heard > PAUSE_S:
-                self._begin(packet)
+            elif sequence == self._stray or now - self._heard > PAUSE_S:
+                self._begin(ssrc, sequence)
             else:
-                self._stray = (packet.sequence + 1) & _M16
+                self._stray = (sequence + 1) & _M16
                 self.strays += 1
                 return False
         self._heard = now
         self._here += 1
         self.received += 1
         if clock:
-            self._time(packet.timestamp, clock, now)
+            self._time(timestamp, clock, now)
         return True
 
-    def _begin(self, packet: Packet) -> None:
+    def _begin(self, ssrc: int, sequence: int) -> None:
         if self.ssrc is not None:
             self.restarts += 1
             self._lost_before += max(0, self._lost_here())
-        if packet.ssrc != self.ssrc:
+        if ssrc != self.ssrc:
             self._jitter = 0.0
-        self.ssrc = packet.ssrc
-        self._base = self._highest = packet.sequence
+        self.ssrc = ssrc
+        self._base = self._highest = sequence
         self._window = 1
         self._here = 0
         self._stray = self._transit = None

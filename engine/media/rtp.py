@@ -8,7 +8,8 @@ from dataclasses import dataclass
 MAX_PACKET = 2048
 """Longest datagram taken for RTP, in octets: 200 ms of G.711 with room for headers."""
 
-_HEADER = struct.Struct("!BBHII")
+HEADER = struct.Struct("!BBHII")
+"""The fixed header: its two first octets, sequence number, timestamp, SSRC."""
 _EXTENSION = struct.Struct("!HH")
 
 
@@ -38,7 +39,7 @@ def parse(data: bytes) -> Packet:
         raise RtpError("shorter than an RTP header")
     if size > MAX_PACKET:
         raise RtpError("longer than any RTP packet of a call")
-    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
     if first >> 6 != 2:
         raise RtpError("not RTP version 2")
     packet = Packet(second & 0x7F, sequence, timestamp, ssrc, b"", second >= 0x80)
@@ -73,7 +74,7 @@ def serialize(packet: Packet) -> bytes:
         raise RtpError("more than 15 CSRCs")
     first = 0x80 | len(packet.csrc) | (0x10 if packet.extension else 0)
     second = packet.payload_type | (0x80 if packet.marker else 0)
-    parts = [_HEADER.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)]
+    parts = [HEADER.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)]
     if packet.csrc:
         parts.append(struct.pack(f"!{len(packet.csrc)}I", *packet.csrc))
     if packet.extension:
@@ -86,4 +87,4 @@ def serialize(packet: Packet) -> bytes:
 def plain(payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> bytes:
     """A datagram with neither CSRC nor extension, on the shortest path: the clock's."""
     second = payload_type | 0x80 if marker else payload_type
-    return _HEADER.pack(0x80, second, sequence, timestamp, ssrc) + payload
+    return HEADER.pack(0x80, second, sequence, timestamp, ssrc) + payload

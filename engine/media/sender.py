@@ -17,6 +17,7 @@ from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded
 from engine.media.outbound import Outbound
 from engine.media.pcm import PcmQueue, from_bytes
 from engine.media.rtp import Packet
+from engine.media.udp import Inbox
 
 FORWARD_IDLE = 5
 """Ticks without a packet to forward, after which a bridged stream is sent silence."""
@@ -113,6 +114,19 @@ class Sender:
     def forward(self, packet: Packet, law: str) -> None:
         """Audio that can go on as it is, unless this stream must be silent or is sending digits."""
         if self._free and self.out.forward(packet, law):
+            self._forward_idle = 0
+            self._encoder.clear()
+
+    def relays(self, law: str) -> bool:
+        """Whether packets of a codec can be handed to `relay`."""
+        out = self.out
+        as_it_is = self.direct and law == out.law and out.encryption is None
+        return as_it_is and self._free and out.address is not None
+
+    def relay(self, inbox: Inbox, size: int, header: tuple[int, int, int, int, int]) -> None:
+        """`forward`, from where the packet was received."""
+        self.out.relay(inbox, size, header)
+        if self._forward_idle:
             self._forward_idle = 0
             self._encoder.clear()
 

@@ -14,15 +14,15 @@ import pyVoIP.VoIP  # noqa: F401  first: pyVoIP.RTP alone is a circular import
 from pyVoIP.RTP import PayloadType, RTPClient, TransmitType
 
 from engine.detect.analyzer import Analyzer
-from engine.media import codec, level, udp
+from engine.media import codec, udp
 from engine.media.clip import Player
 from engine.media.codec import Pcm
-from engine.media.coders import CLOCK, Decoder, passes
+from engine.media.coders import CLOCK, passes
 from engine.media.comfort import ComfortNoise
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
 from engine.media.inbound import COMFORT_NOISE, Inbound
-from engine.media.jitter import JitterBuffer
+from engine.media.listening import Listening
 from engine.media.mixer import Ear, Feed, Room
 from engine.media.orders import (
     CloseStream,
@@ -38,19 +38,18 @@ from engine.media.orders import (
     StreamStats,
 )
 from engine.media.outbound import Outbound
-from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue, to_bytes
+from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue
 from engine.media.reception import Reception
 from engine.media.recorder import Recording
-from engine.media.rtp import Packet
+from engine.media.rtp import MAX_PACKET, Packet
 from engine.media.sender import Sender
 from engine.media.srtp import Decryption, Encryption
 
 if TYPE_CHECKING:
     from engine.media.engine import MediaEngine
 
-MAX_DRAIN = 32
-"""Datagrams taken from one socket at a time, so that a flood on one leg cannot hold up the others."""
-
+MAX_ARRIVALS = 64
+"""Datagrams taken from one socket in a tick, so that a flood on one leg cannot hold up the others."""
 
 _KIND = {"PCMA": PayloadType.PCMA, "PCMU": PayloadType.PCMU, "G722": PayloadType.G722}
 
@@ -103,11 +102,11 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.reception = Reception()
         self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self.sender = Sender(self._writer, sample_width)
-        self._decoder = Decoder()
-        self.jitter = JitterBuffer(jitter_ms, self._decoder.decode)
+        self.listening = Listening(jitter_ms)
         self.digits_in = DigitReceiver()
-        self.law = "PCMU"  # the codec that was received last
-        self.comfort: ComfortNoise | None = None
+        self.law = "PCMU"  # the codec that was received last, and the payload type it came with
+        self._law_type = -1
+        self._arrivals = 0
         self.peer: RtpStream | Sound | None = None
         self.room: Room | None = None  # the conference it is in
         self.gain = Fader()  # of what others hear from it
@@ -122,10 +121,6 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self._timed_out = False
         self._started_fact = False
         self._ssrc: int | None = None
-        self.rx: Pcm = codec.SILENT_PCM  # this tick's received frame
-        self._missing = 0
-        self.rx_power = self.tx_power = 0.0
-        self._reader: PcmQueue | None = None
         self._stopped = False
 
     # --- pyVoIP's side, any thread ------------------------------------------------------------
@@ -171,19 +166,19 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         """Leave the media thread, which closes the socket; ends every blocked `read`."""
         self.NSD = False
         self._stopped = True
-        if self._reader is not None:
-            self._reader.close()
+        if self.listening.reader is not None:
+            self.listening.reader.close()
         if self._engine is not None:
             self._engine.order(CloseStream(self.name))
 
     def read(self, length: int = 160, blocking: bool = True) -> bytes:
         """`length` octets of received audio. Not blocking, silence fills what is not there yet."""
-        reader = self._reader
+        reader = self.listening.reader
         if reader is None:
             reader = PcmQueue(MAX_READ_S * codec.SAMPLE_RATE * self.sample_width, keep_newest=True)
             if self._stopped:
                 reader.close()
-            self._reader = reader
+            self.listening.reader = reader
         data = reader.take_whole(length) if blocking and not self._stopped else reader.take(length)
         return data + (b"\x80" if self.sample_width == 1 else b"\0") * (length - len(data))
 
@@ -207,6 +202,11 @@ class RtpStream(RTPClient):  # type: ignore[misc]
     def out(self) -> Outbound:
         return self.sender.out
 
+    @property
+    def rx(self) -> Pcm:
+        """This tick's received frame."""
+        return self.listening.rx
+
     def open(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
         self.out.fd = sock.fileno()
@@ -217,12 +217,13 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         """Close the socket; the stream's final figures."""
         self.NSD = False
         self._stopped = True
-        if self._reader is not None:
-            self._reader.close()
+        if self.listening.reader is not None:
+            self.listening.reader.close()
         if self.sock is not None:
             self.sock.close()
-        return StreamStats(self.out.sent, self.reception.received, self.reception.lost, self.jitter.late,
-                           self.inbound.discarded)
+            self.out.fd = -1  # the number may be another socket's at once
+        return StreamStats(self.out.sent, self.reception.received, self.reception.lost,
+                           self.listening.jitter.late, self.inbound.discarded)
 
     def set_remote(self, order: SetRemote, now: float) -> None:
         self._out_ip, self._out_port = order.host, order.port
@@ -233,8 +234,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if codecs:
             self.inbound.laws = {c.payload_type: c.name for c in (*order.also, *codecs)}
             for each in codecs:
-                self._decoder.ready(each.name)
+                self.listening.decoder.ready(each.name)
             self.assoc = {c.payload_type: _KIND.get(c.name, PayloadType.UNKNOWN) for c in codecs}
+            self._law_type = -1
             self.preference = self.assoc[codecs[0].payload_type]
             if self.law not in self.inbound.laws.values():
                 self.law = codecs[0].name
@@ -307,15 +309,49 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         """Send DTMF: as telephone-event, or as tones where asked for or where the far end offered none."""
         self.sender.send_digits(digits, duration_ms, gap_ms, inband)
 
-    def drain(self, receiver: udp.Receiver, now: float, facts: list[Fact]) -> None:
-        """Take what has arrived; forward it at once where bridged to another stream."""
-        for _ in range(MAX_DRAIN):
-            datagram = receiver.receive(self.out.fd)
-            if datagram is None:
-                return
-            packet = self.inbound.accept(*datagram, now)
+    @property
+    def flooded(self) -> bool:
+        """Whether more came in this tick than is taken; the rest waits for the next one."""
+        return self._arrivals >= MAX_ARRIVALS
+
+    def arrive(self, inbox: udp.Inbox, now: float, facts: list[Fact]) -> bool:
+        """Take one datagram that has come, and forward it at once where bridged to another stream; False
+        where none has, or no more are taken in this tick.
+        """
+        if self._arrivals >= MAX_ARRIVALS:
+            return False
+        size = inbox.take(self.out.fd)
+        if size < 0:
+            return False
+        self._arrivals += 1
+        if not self._relay(inbox, size, now):
+            packet = self.inbound.accept(inbox.data(size), inbox.source(), now)
             if packet is not None:
                 self._take(packet, now, facts)
+        return True
+
+    def _relay(self, inbox: udp.Inbox, size: int, now: float) -> bool:
+        """Forward a packet that nobody here listens to from where it lies; False where it asks for a closer
+        look: for whatever differs from the packet before but its numbers and its payload.
+        """
+        peer, inbound, law = self.peer, self.inbound, self.law
+        if (
+            self.listening.active or not isinstance(peer, RtpStream) or not peer.sender.relays(law)
+            or not self.may_receive or self.muted or inbound.encrypted or not 12 < size <= MAX_PACKET
+        ):
+            return False
+        header = first, second, sequence, timestamp, ssrc = inbox.header()
+        if (
+            first != 0x80 or second & 0x7F != self._law_type or ssrc != inbound.ssrc
+            or inbox.source() != inbound.source
+        ):
+            return False
+        inbound.last_valid = now
+        if self.reception.count(ssrc, sequence, timestamp, CLOCK[law], now):
+            if self.listening.wants_sample:
+                self.listening.sample(law, bytes(inbox.payload(size)))
+            peer.sender.relay(inbox, size, header)
+        return True
 
     def _take(self, packet: Packet, now: float, facts: list[Fact]) -> None:
         source = self.inbound.source
@@ -332,24 +368,28 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             return
         peer = self.peer if isinstance(self.peer, RtpStream) and self.may_receive and not self.muted else None
         if law is None:
-            self.jitter.pass_over(packet)
+            self.listening.jitter.pass_over(packet)
             clock = self.inbound.events.get(packet.payload_type)
             if clock is None:
                 assert packet.payload_type == COMFORT_NOISE
-                self.comfort = ComfortNoise(packet.payload)
+                self.listening.comfort = ComfortNoise(packet.payload)
                 return
             self._presses(self.digits_in.feed(packet.payload, packet.timestamp, now, clock), now, facts)
             if self.may_receive and not self.muted:
                 for other in self._listeners():
                     other.sender.forward_event(packet, clock, now)
-        elif self.jitter.put(packet, law, now):
-            self.comfort = None
-            if law != self.law:
-                self.law = law
-                if isinstance(self.peer, RtpStream):
-                    self.peer._route()
-            if peer is not None and peer.sender.direct:
-                peer.sender.forward(packet, law)
+            return
+        if law != self.law:
+            self.law = law
+            if isinstance(self.peer, RtpStream):
+                self.peer._route()
+        self._law_type = packet.payload_type
+        if peer is not None and peer.sender.direct:
+            peer.sender.forward(packet, law)
+        if self.listening.active:
+            self.listening.put(packet, law, now)
+        elif self.listening.wants_sample:
+            self.listening.sample(law, packet.payload)
 
     def _presses(self, presses: list[Press], now: float, facts: list[Fact]) -> None:
         for press in presses:
@@ -365,34 +405,32 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         """Make the next tick's octets now, where nothing fresher can come until then."""
         self.sender.prepare()
 
-    def receive_tick(self, receiver: udp.Receiver, now: float, facts: list[Fact]) -> None:
-        """Play out 20 ms of what was received into `rx`, and hand it to all but the bridge."""
-        self.drain(receiver, now, facts)
-        found = self.jitter.get(now)
-        if found is not None:
-            self.rx = found
-            self._missing = 0
-        elif self.comfort is not None:
-            self.rx = self.comfort.frame()
-            self._missing = 3
-        else:
-            self._conceal()
+    def receive_tick(self, inbox: udp.Inbox, now: float, facts: list[Fact]) -> None:
+        """Play out 20 ms of what was received, where anybody here listens."""
+        self._arrivals = 0
+        self.listening.activate(self._listened_to())
+        if not isinstance(self.peer, RtpStream):  # a bridged stream's packets are taken as they come
+            while self.arrive(inbox, now, facts):
+                pass
         self._presses(self.digits_in.poll(now), now, facts)
         if self.timeout_s is not None:
             self._check_timeout(now, facts)
-        if not self._started_fact:
-            return
-        self.rx_power += level.power(self.rx)
-        if self._reader is not None:
-            self._reader.put(to_bytes(self.rx, self.sample_width))
-        if self.analyzer is not None:
-            for detection in self.analyzer.feed(self.rx):
-                facts.append(Detected(self.name, now, detection))
+        if self.listening.active and self._started_fact:
+            self.listening.tick(now, self.sample_width)
 
-    def _conceal(self) -> None:
-        """Cover a lost frame by the one before, 6 dB down each time: plain repetition, no pitch search."""
-        self._missing += 1
-        self.rx = (self.rx >> 1) if self._missing <= 3 else codec.SILENT_PCM
+    def _listened_to(self) -> bool:
+        """Whether anybody here hears what comes: a bridged stream whose packets pass untouched does not."""
+        if self.recording is not None or self.analyzer is not None or self.listening.reader is not None:
+            return True
+        peer = self.peer
+        if isinstance(peer, RtpStream):
+            return not peer.sender.direct or peer.recording is not None
+        return peer is not None or self.room is not None
+
+    def detect(self, now: float, facts: list[Fact]) -> None:
+        """Have the detector hear this tick's frame."""
+        if self.analyzer is not None and self._started_fact:
+            facts += [Detected(self.name, now, found) for found in self.analyzer.feed(self.rx)]
 
     def _check_timeout(self, now: float, facts: list[Fact]) -> None:
         heard = max(self.inbound.last_valid or 0.0, self.timeout_from)
@@ -412,6 +450,12 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         own = self.sender.sent()
         if own is not None:
             return own
-        if isinstance(self.peer, RtpStream) and self.sender.direct and self.sender.may_send:
-            return self.peer.heard()
-        return codec.SILENT_PCM
+        source = self.passed_on()
+        return source.heard() if source is not None else codec.SILENT_PCM
+
+    def passed_on(self) -> RtpStream | None:
+        """The bridged stream whose packets are sent here as they are, if it is to be heard."""
+        peer = self.peer
+        if not isinstance(peer, RtpStream) or not (self.sender.direct and self.sender.may_send):
+            return None
+        return peer if peer.may_receive and not peer.muted else None

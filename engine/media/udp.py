@@ -12,13 +12,17 @@ import ipaddress
 import socket
 import struct
 
-from engine.media.rtp import MAX_PACKET
+from engine.media.rtp import HEADER, MAX_PACKET
 
 _libc = ctypes.PyDLL(None)
 _sendto = _libc.sendto
 _sendto.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p,
                     ctypes.c_uint]
 _sendto.restype = ctypes.c_ssize_t
+_send_from = _libc["sendto"]  # the same, from an address
+_send_from.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p,
+                       ctypes.c_uint]
+_send_from.restype = ctypes.c_ssize_t
 _recvfrom = _libc.recvfrom
 _recvfrom.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p,
                       ctypes.c_void_p]
@@ -71,27 +75,47 @@ def send(fd: int, data: bytes, address: bytes) -> bool:
     return bool(_sendto(fd, data, len(data), _SEND_FLAGS, address, len(address)) >= 0)
 
 
-class Receiver:
-    """Receives into one buffer for all sockets; for one thread only."""
+class Inbox:
+    """Receives into one buffer for all sockets; for one thread only.
+
+    `take` a datagram, then look at it where it lies: `header`, `source`, `data`. The next one overwrites it.
+    """
 
     def __init__(self) -> None:
         self._buffer = ctypes.create_string_buffer(MAX_PACKET)
-        self._view = memoryview(self._buffer)
+        self._view = memoryview(self._buffer).cast("B")
         self._address = ctypes.create_string_buffer(28)
-        self._address_view = memoryview(self._address)
+        self._address_view = memoryview(self._address).cast("B")
         self._length = ctypes.c_uint(28)
-        self._args = (ctypes.addressof(self._buffer), ctypes.addressof(self._address),
-                      ctypes.addressof(self._length))
+        self._at = ctypes.addressof(self._buffer)
+        self._args = (ctypes.addressof(self._address), ctypes.addressof(self._length))
 
-    def receive(self, fd: int) -> tuple[bytes, bytes] | None:
-        """One datagram and its sender's struct sockaddr; None when there is none.
-
-        One longer than `MAX_PACKET` comes back as empty bytes.
-        """
-        data, address, length = self._args
+    def take(self, fd: int) -> int:
+        """The next datagram's size in octets, more than `MAX_PACKET` for one cut off; -1 for none."""
         self._length.value = 28
-        size = _recvfrom(fd, data, MAX_PACKET, _RECV_FLAGS, address, length)
-        if size < 0:
-            return None
-        source = self._address_view[: self._length.value].tobytes()
-        return (self._view[:size].tobytes() if size <= MAX_PACKET else b""), source
+        size: int = _recvfrom(fd, self._at, MAX_PACKET, _RECV_FLAGS, *self._args)
+        return size
+
+    def header(self) -> tuple[int, int, int, int, int]:
+        """The first twelve octets, as `rtp.HEADER` has them; earlier ones where the datagram is shorter."""
+        found: tuple[int, int, int, int, int] = HEADER.unpack_from(self._view)
+        return found
+
+    def source(self) -> bytes:
+        """The sender's struct sockaddr."""
+        return self._address_view[: self._length.value].tobytes()
+
+    def data(self, size: int) -> bytes:
+        """The datagram of the size that `take` gave; empty for one cut off."""
+        return self._view[:size].tobytes() if size <= MAX_PACKET else b""
+
+    def payload(self, size: int) -> memoryview:
+        """What follows a header of twelve octets, where it lies."""
+        return self._view[12:size]
+
+    def send_on(
+        self, fd: int, size: int, address: bytes, header: tuple[int, int, int, int, int]
+    ) -> bool:
+        """Send the datagram on with another header, uncopied; False where the kernel did not take it."""
+        HEADER.pack_into(self._view, 0, *header)
+        return bool(_send_from(fd, self._at, size, _SEND_FLAGS, address, len(address)) >= 0)

@@ -11,7 +11,6 @@ from media_rig import PCMA, PCMU, sine
 from engine.media import codec
 from engine.media.bridge import Forwarder
 from engine.media.orders import Bridge, Mute, Play, SendDigits, ToneSource, Unbridge
-from engine.media.rtp import Packet
 
 
 def octets(law: str, n: int) -> bytes:
@@ -204,14 +203,14 @@ def test_closing_one_side_frees_the_other(rig):
 
 def test_packets_from_before_the_anchor_are_dropped():
     forwarder = Forwarder()
-    assert forwarder.map(Packet(8, 100, 16000, 1, b""), 7, 70) == (7, 70, True)
-    assert forwarder.map(Packet(8, 99, 15840, 1, b""), 8, 230) is None
-    assert forwarder.map(Packet(8, 102, 16320, 1, b""), 8, 230) == (9, 390, False)
-    assert forwarder.map(Packet(8, 101, 16160, 1, b""), 10, 390) == (8, 230, False)
+    assert forwarder.map(1, 100, 16000, False, 7, 70) == (7, 70, True)
+    assert forwarder.map(1, 99, 15840, False, 8, 230) is None
+    assert forwarder.map(1, 102, 16320, False, 8, 230) == (9, 390, False)
+    assert forwarder.map(1, 101, 16160, False, 10, 390) == (8, 230, False)
 
 
 def test_another_ssrc_or_a_leap_anchors_anew():
     forwarder = Forwarder()
-    forwarder.map(Packet(8, 100, 16000, 1, b""), 7, 70)
-    assert forwarder.map(Packet(8, 9, 5, 2, b""), 8, 230) == (8, 230, True)
-    assert forwarder.map(Packet(8, 10, 2**31, 2, b""), 9, 390) == (9, 390, True)
+    forwarder.map(1, 100, 16000, False, 7, 70)
+    assert forwarder.map(2, 9, 5, False, 8, 230) == (8, 230, True)
+    assert forwarder.map(2, 10, 2**31, False, 9, 390) == (9, 390, True)

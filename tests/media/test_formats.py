@@ -48,7 +48,7 @@ def test_what_is_received_is_heard(rig, law):
     far.send_pcm(sine(700, 160 * 50))
     heard = read(rig, name, 160 * 40)
     assert pitch(heard[2400:6400]) == pytest.approx(700, abs=3)
-    assert rig.engine.stream(name).jitter.lost == 0
+    assert rig.engine.stream(name).reception.lost == 0
 
 
 @pytest.mark.parametrize("law", [PCMA, G722, OPUS])
@@ -156,14 +156,14 @@ class TestComfortNoise:
         heard = read(rig, name, 160 * 30)[160 * 16 :]
         level = 20 * np.log10(heard.std() / 128)
         assert level == pytest.approx(-40, abs=3)
-        assert (stream.inbound.discarded, stream.jitter.lost) == (0, 0)
+        assert (stream.inbound.discarded, stream.reception.lost) == (0, 0)
 
     def test_audio_ends_it(self, rig):
         name, far = rig.open(PCMA)
         far.send(bytes([40]), 13)
         far.send_pcm(sine(700, 160 * 5))
         rig.engine.stream(name).read(160, blocking=True)
-        assert rig.engine.stream(name).comfort is None
+        assert rig.engine.stream(name).listening.comfort is None
 
 
 class TestBridges:
@@ -241,7 +241,7 @@ class TestAddresses:
         far.send(bytes(160))
         rig.fact(RtpStarted)
         stream = rig.engine.stream(name)
-        assert (stream.inbound.discarded, stream.jitter.received) == (0, 1)
+        assert (stream.inbound.discarded, stream.reception.received) == (0, 1)
 
     def test_an_ipv6_socket_serves_a_far_end_on_ipv4(self, rig):
         """RFC 4291, 2.5.5.2."""

@@ -1,0 +1,130 @@
+"""What a tick does once its own packets are out: receive, play out, record, measure, detect.
+
+It is done in slices, so that a bridged packet that comes meanwhile waits no longer than one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from engine.media import level, udp
+from engine.media.board import Board
+from engine.media.orders import SOUND, Meter
+from engine.media.recorder import Recording
+from engine.media.stream import RtpStream
+
+log = logging.getLogger(__name__)
+
+METER_TICKS = 5
+
+
+class Work:
+    """`begin` at each tick; `step` until it is no longer `pending`."""
+
+    def __init__(self, board: Board, inbox: udp.Inbox) -> None:
+        self._board = board
+        self._inbox = inbox
+        self._ticks = 0
+        self._steps: Iterator[None] | None = None
+        self._failed = False
+
+    @property
+    def pending(self) -> bool:
+        return self._steps is not None
+
+    def begin(self, now: float) -> None:
+        """Start on a tick's work; what is left of the one before is done first."""
+        self.finish()
+        self._ticks += 1
+        self._steps = self._work(now)
+
+    def step(self) -> bool:
+        """Do one stream's part; False where nothing is left."""
+        if self._steps is None:
+            return False
+        try:
+            next(self._steps)
+            return True
+        except StopIteration:
+            pass
+        except Exception:
+            if not self._failed:
+                log.exception("media: a fault in a tick; later ones are not logged")
+            self._failed = True
+        self._steps = None
+        return False
+
+    def finish(self) -> None:
+        while self.step():
+            pass
+
+    def guard(self, stream: RtpStream, call: Callable[..., Any], *args: Any) -> None:
+        """A fault of ours on one stream must not silence the others; logged once a stream."""
+        try:
+            call(*args)
+        except Exception:
+            if stream.name not in self._board.reported:
+                self._board.reported.add(stream.name)
+                log.exception("media: a fault while serving stream %s", stream.name)
+
+    def _work(self, now: float) -> Iterator[None]:
+        board, guard = self._board, self.guard
+        streams = list(board.streams.values())
+        near: list[RtpStream] = []
+        others: list[RtpStream] = []
+        for stream in streams:
+            (near if stream.room is not None or stream.peer is board.sound else others).append(stream)
+        for stream in near:  # what is heard here comes first
+            guard(stream, stream.receive_tick, self._inbox, now, board.facts)
+            if stream.peer is board.sound:
+                board.sound.speaker(stream.heard())
+            yield
+        for room in board.rooms.values():
+            room.gather()
+        if board.sound.room is not None:
+            board.sound.speaker(board.sound.room.places[SOUND].pcm())
+        board.sound.end_tick(now, board.facts)
+        yield
+        for stream in others:
+            guard(stream, stream.receive_tick, self._inbox, now, board.facts)
+            yield
+        for stream in streams:
+            guard(stream, stream.prepare)
+        yield
+        for stream in streams:
+            if stream.recording is not None:
+                guard(stream, self._record, stream, stream.recording)
+                yield
+        while board.writer.facts:
+            board.facts.append(board.writer.facts.popleft())
+        if self._ticks % METER_TICKS == 0:
+            self._measure()
+            yield
+        for stream in streams:
+            if stream.analyzer is not None:
+                guard(stream, stream.detect, now, board.facts)
+                yield
+
+    def _record(self, stream: RtpStream, recording: Recording) -> None:
+        chunk = recording.add(stream.rx, stream.sent())
+        if chunk is not None:
+            self._board.writer.write(recording, chunk)
+        if recording.failed:
+            stream.recording = None
+            self._board.writer.finish(recording)
+
+    def _measure(self) -> None:
+        board = self._board
+        received = {name: stream.listening.measure() for name, stream in board.streams.items()}
+        for name, stream in board.streams.items():
+            own = stream.sender.sent()
+            source = stream.passed_on()
+            sent = level.power(own) if own is not None else received.get(source.name, 0.0) if source else 0.0
+            tone = stream.analyzer.current if stream.analyzer is not None else ""
+            board.meters[name] = Meter(level.dbm0(received[name]), level.dbm0(sent), tone)
+        if board.sound.active:
+            board.meters[SOUND] = board.sound.meter()
+        else:
+            board.meters.pop(SOUND, None)
