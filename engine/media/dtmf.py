@@ -1,208 +1,210 @@
-"""DTMF as telephone-event (RFC 4733 section 2): receiving and sending.
+"""DTMF as telephone-event (RFC 4733 section 2), receiving: packets in, key presses out.
 
-A press is known by its event code and the timestamp that all of its packets share. The marker bit
-is never asked: it may be lost with its packet, or be set on several.
+A press is known by its SSRC, its event code and the timestamp that all of its packets share. The marker
+bit is never asked: it may be lost with its packet, or be set on several.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass
 
-EVENTS = "0123456789*#ABCD"
-TICK_MS = 20
-MAX_QUEUED = 128
-"""Digits waiting to be sent."""
+from engine.media.rtp import Packet
 
-_PAYLOAD = struct.Struct("!BBH")
-_LOST_END_S = 0.2
-_SEGMENT = 0xFFFF
+EVENTS = "0123456789*#ABCD"
+SEGMENT = 0xFFFF
+"""The longest duration that a packet can tell, in units of the event's clock."""
+PAYLOAD = struct.Struct("!BBH")
+
+HOLD_S = 0.04
+"""After a gap in the sequence numbers a press is held so long, for one before it that was overtaken."""
+LOST_END_S = 0.2
+"""A press of which nothing more comes for so long is over."""
+OLDEST_S = 2.0
+"""A packet so much older than the newest press, by its timestamp, is no press that was overtaken."""
+_BACK_S = 60.0  # further back than this is another time axis
+MAX_BURST, MAX_RATE = 32, 25.0
+"""Presses taken at once, and in a second for ever: no finger and no dialler is faster, a flood is."""
+_KNOWN = 64
+_SEGMENTS = 4  # so many whole segments may be lost
+_NEVER = float("-inf")
 _M32 = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """One key press. `duration_ms` is the longest duration that any of its packets told."""
+    """A key that went down, or (`over`) came up. `duration_ms` is how long it was down as far as its packets
+    tell yet."""
 
     digit: str
     duration_ms: int
+    over: bool = False
 
 
 @dataclass(slots=True)
-class _Open:
+class _Live:
+    ssrc: int
     event: int
     clock: int
-    timestamp: int
+    first: int
+    """The timestamp of its first segment; `segment` that of its latest."""
     segment: int
-    base: int
-    duration: int
     heard: float
+    due: float
+    duration: int = 0
+    told: bool = False
+    over: bool = False
+    ended: bool = False
+    """Over by an end packet, not for want of one."""
+
+    def press(self, over: bool) -> Press:
+        return Press(EVENTS[self.event], self.duration * 1000 // self.clock, over)
 
 
 class DigitReceiver:
-    """Packets in, presses out: at a press's end packet, or 200 ms after the last where no end came.
+    """Tells each key press twice: when it begins and when it is over.
 
-    Presses longer than 0xFFFF units (8.2 s) arrive in segments with timestamps of their own
-    (section 2.5.1.3) and are still one press.
+    It begins with whatever packet of it comes first: at once, or `HOLD_S` after a gap in the sequence
+    numbers, so that presses are told in the order of their timestamps. It is over at an end packet, at the
+    next press, or `LOST_END_S` after its last packet. Presses longer than 0xFFFF units (8.2 s) come in
+    segments with timestamps of their own (section 2.5.1.3) and are still one press; so is one that goes on
+    under another SSRC.
     """
 
     def __init__(self) -> None:
-        self._open: _Open | None = None
-        self._done: deque[tuple[int, int]] = deque(maxlen=16)
+        self._live: list[_Live] = []  # in the order of their timestamps; only the last can be down
+        self._known: OrderedDict[tuple[int, int, int], tuple[_Live, int]] = OrderedDict()
+        self._newest: _Live | None = None
+        self._credit, self._credit_at = float(MAX_BURST), _NEVER
         self.ignored = 0
-        """Payloads that are no key press: too short, or events other than the sixteen keys."""
+        """Packets that are no key press: too short, too old, or events other than the sixteen keys."""
+        self.flooded = 0
+        """Packets of presses that came faster than any come."""
 
-    def feed(self, payload: bytes, timestamp: int, now: float, clock: int = 8000) -> list[Press]:
-        """One telephone-event payload with its packet's timestamp; `now` in monotonic seconds, `clock` the
-        event's own in Hz.
+    def feed(self, packet: Packet, now: float, clock: int = 8000, gap_at: float = _NEVER) -> list[Press]:
+        """One telephone-event packet; `now` in monotonic seconds, `clock` the event's in Hz. `gap_at` is when
+        a packet of this stream last came with others missing before it.
         """
-        if len(payload) < 4:
+        if len(packet.payload) < PAYLOAD.size:
             self.ignored += 1
             return []
-        event, flags, duration = _PAYLOAD.unpack_from(payload)
+        event, flags, duration = PAYLOAD.unpack_from(packet.payload)
         if event >= len(EVENTS):
             self.ignored += 1
             return []
-        if (event, timestamp) in self._done:
-            return []
-        presses: list[Press] = []
-        current = self._open
-        if current is not None and (current.event, current.segment) != (event, timestamp):
-            offset = (timestamp - current.segment) & _M32
-            if offset >= 0x80000000:  # of a press before this one, whose packets all were overtaken
-                self._done.append((event, timestamp))
-                return [Press(EVENTS[event], duration * 1000 // clock)]
-            if event == current.event and offset == _SEGMENT:
-                current.base += _SEGMENT
-                current.segment = timestamp
-                current.duration = 0
-            else:
-                presses += self._end()
-                current = None
-        if current is None:
-            current = self._open = _Open(event, clock, timestamp, timestamp, 0, duration, now)
-        current.duration = max(current.duration, duration)
-        current.heard = now
+        key = (packet.ssrc, event, packet.timestamp)
+        found = self._known.get(key) or self._continued(key, clock, duration, now)
+        if found is None:
+            press = self._new(key, clock, now, gap_at)
+            if press is None:
+                return []
+            found = press, 0
+        if key not in self._known:
+            self._known[key] = found
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        press, base = found
+        press.duration = max(press.duration, base + duration)
+        press.heard = now
         if flags & 0x80:
-            presses += self._end()
-        return presses
+            press.over = press.ended = True
+        return self._tell(now)
 
     def poll(self, now: float) -> list[Press]:
-        """Ends a press whose end packets all were lost; call it every frame."""
-        if self._open is not None and now - self._open.heard > _LOST_END_S:
-            return self._end()
-        return []
-
-    def reset(self) -> list[Press]:
-        """Another sender (SSRC): its timestamps have nothing to do with those before."""
-        presses = self._end()
-        self._done.clear()
-        return presses
-
-    def _end(self) -> list[Press]:
-        current, self._open = self._open, None
-        if current is None:
+        """What has become certain with time; call it every frame."""
+        if not self._live:
             return []
-        self._done.append((current.event, current.segment))
-        duration_ms = (current.base + current.duration) * 1000 // current.clock
-        return [Press(EVENTS[current.event], duration_ms)]
+        last = self._live[-1]
+        if now - last.heard > LOST_END_S:
+            last.over = True
+        return self._tell(now)
+
+    def _tell(self, now: float) -> list[Press]:
+        told: list[Press] = []
+        live = self._live
+        while live:
+            press = live[0]
+            if not press.told:
+                if press.due > now:
+                    break
+                press.told = True
+                told.append(press.press(False))
+            if not press.over:
+                break
+            told.append(press.press(True))
+            del live[0]
+        return told
+
+    def _continued(
+        self, key: tuple[int, int, int], clock: int, duration: int, now: float
+    ) -> tuple[_Live, int] | None:
+        """The press that goes on with a timestamp unknown so far, and its units before; None if new."""
+        ssrc, event, timestamp = key
+        press = self._newest
+        if press is None or press.event != event or press.ended:
+            return None
+        if press.ssrc != ssrc:  # was it down before the stream changed hands?
+            if press.over or now - duration / clock > press.heard + 0.02:
+                return None
+            press.ssrc, press.first, press.segment, press.clock = ssrc, timestamp, timestamp, clock
+            press.duration = 0
+            return press, 0
+        base = (timestamp - press.first) & _M32
+        after = (timestamp - press.segment) & _M32
+        segments, rest = divmod(after, SEGMENT)
+        whole = rest == 0 and 1 <= segments <= _SEGMENTS
+        # Some begin a segment at the last duration that was told, which is less by a packet's time.
+        short = 0 < SEGMENT - after <= clock // 20 and now - press.heard < LOST_END_S and not press.over
+        if not whole and not short:
+            return None
+        press.segment = timestamp
+        return press, base
+
+    def _new(self, key: tuple[int, int, int], clock: int, now: float, gap_at: float) -> _Live | None:
+        newest = self._newest
+        behind = 0
+        if newest is not None and newest.ssrc == key[0]:
+            behind = (newest.segment - key[2]) & _M32
+            if OLDEST_S * clock < behind < _BACK_S * clock:
+                self.ignored += 1
+                return None
+        if not self._has_credit(now):
+            self.flooded += 1
+            return None
+        press = _Live(*key[:2], clock, key[2], key[2], now, max(now, gap_at + HOLD_S))
+        if behind and behind < OLDEST_S * clock:  # it was overtaken
+            press.over, press.due = True, now
+            place = len(self._live)
+            while place and not self._live[place - 1].told and self._is_before(press, self._live[place - 1]):
+                place -= 1
+            if place == len(self._live) and place and not self._live[-1].over:
+                place -= 1  # the last may still be down and has been told
+            self._live.insert(place, press)
+        else:
+            for other in self._live:
+                other.over = True
+            self._live.append(press)
+            self._newest = press
+        return press
+
+    @staticmethod
+    def _is_before(one: _Live, other: _Live) -> bool:
+        return one.ssrc == other.ssrc and (other.first - one.first) & _M32 < 0x80000000
+
+    def _has_credit(self, now: float) -> bool:
+        if now > self._credit_at:
+            self._credit = min(MAX_BURST, self._credit + (now - self._credit_at) * MAX_RATE)
+            self._credit_at = now
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
 
 
 def rescale(payload: bytes, received: int, sent: int) -> bytes:
     """A telephone-event of one clock (in Hz) for a session of another."""
-    if received == sent or len(payload) < 4:
+    if received == sent or len(payload) < PAYLOAD.size:
         return payload
-    event, flags, duration = _PAYLOAD.unpack_from(payload)
-    return _PAYLOAD.pack(event, flags, min(duration * sent // received, _SEGMENT))
-
-
-@dataclass(frozen=True, slots=True)
-class EventPacket:
-    """What to send in a tick: a telephone-event payload and its timestamp."""
-
-    payload: bytes
-    timestamp: int
-    marker: bool
-
-
-@dataclass(slots=True)
-class _Job:
-    """Durations in ms, the gap in ticks."""
-
-    digits: str
-    duration: int
-    gap: int
-    place: int = 0
-
-
-class DigitSender:
-    """Sends queued digits: a packet every 20 ms with growing duration, then the end three times."""
-
-    VOLUME = 10
-    """Below 0 dBm0, in dB."""
-
-    def __init__(self) -> None:
-        self.clock = 8000  # of the negotiated event, in Hz
-        self._jobs: deque[_Job] = deque()
-        self._start: int | None = None
-        self._elapsed = 0
-        self._ends = 0
-        self._pause = 0
-
-    @property
-    def active(self) -> bool:
-        """True while audio must give way: from a digit's start to the end of the last gap."""
-        return bool(self._jobs)
-
-    def queue(self, digits: str, duration_ms: int, gap_ms: int) -> str:
-        """Queue digits; returns those taken: the sixteen keys, as far as there is room."""
-        room = MAX_QUEUED - sum(len(job.digits) - job.place for job in self._jobs)
-        taken = "".join(c for c in digits.upper() if c in EVENTS)[: max(0, room)]
-        if taken:
-            longest = min(8000, _SEGMENT * 1000 // self.clock)  # in one segment (2.5.1.3)
-            duration = min(max(duration_ms, 40), longest) // TICK_MS * TICK_MS
-            gap = max(gap_ms, 40) // TICK_MS
-            self._jobs.append(_Job(taken, duration, gap))
-        return taken
-
-    def clear(self) -> None:
-        self._jobs.clear()
-        self._start = None
-        self._ends = self._pause = 0
-
-    def tick(self, timestamp: int) -> tuple[EventPacket | None, str]:
-        """20 ms on the stream's clock: the packet to send, if any, and digits that are now done with."""
-        if not self._jobs:
-            return None, ""
-        job = self._jobs[0]
-        if self._pause:
-            self._pause -= 1
-            packet = self._packet(job, True, False) if self._ends else None
-            self._ends = max(0, self._ends - 1)
-            return packet, ("" if self._pause else self._next_digit(job))
-        marker = self._start is None
-        if self._start is None:
-            self._start = timestamp
-            self._elapsed = 0
-        self._elapsed += TICK_MS
-        end = self._elapsed >= job.duration
-        packet = self._packet(job, end, marker)
-        if end:
-            self._ends = 2
-            self._pause = job.gap
-        return packet, ""
-
-    def _packet(self, job: _Job, end: bool, marker: bool) -> EventPacket:
-        flags = self.VOLUME | (0x80 if end else 0)
-        duration = min(self._elapsed * self.clock // 1000, _SEGMENT)
-        payload = _PAYLOAD.pack(EVENTS.index(job.digits[job.place]), flags, duration)
-        return EventPacket(payload, self._start or 0, marker)
-
-    def _next_digit(self, job: _Job) -> str:
-        self._start = None
-        job.place += 1
-        if job.place < len(job.digits):
-            return ""
-        self._jobs.popleft()
-        return job.digits
+    event, flags, duration = PAYLOAD.unpack_from(payload)
+    return PAYLOAD.pack(event, flags, min(duration * sent // received, SEGMENT))

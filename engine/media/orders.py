@@ -260,13 +260,31 @@ class RtpTimeout(msgspec.Struct, frozen=True):
     silent_s: float
 
 
+Way = Literal["rtp", "info", "inband"]
+"""How a digit goes: telephone-event (RFC 4733), SIP INFO, or as tones in the audio."""
+
+
 class DigitReceived(msgspec.Struct, frozen=True):
-    """One key press, however many packets carried it."""
+    """One key press, however many packets carried it; told when it begins, as soon as it is certain.
+
+    `duration_ms` is how long the key had been down by then.
+    """
 
     stream: str
     at: float
     digit: str
     duration_ms: int
+    way: Way = "rtp"
+
+
+class DigitEnded(msgspec.Struct, frozen=True):
+    """A key that `DigitReceived` told came up; `duration_ms` is how long it was down."""
+
+    stream: str
+    at: float
+    digit: str
+    duration_ms: int
+    way: Way = "rtp"
 
 
 class Detected(msgspec.Struct, frozen=True):
@@ -336,7 +354,7 @@ class StreamClosed(msgspec.Struct, frozen=True):
 
 
 Fact = (
-    RtpStarted | RtpTimeout | DigitReceived | Detected | PlaybackEnded | DigitsSent
+    RtpStarted | RtpTimeout | DigitReceived | DigitEnded | Detected | PlaybackEnded | DigitsSent
     | RecordingStarted | RecordingEnded | SoundChanged | StreamClosed
 )
 

@@ -53,6 +53,8 @@ class Reception:
         """Packets far outside of the sequence, discarded."""
         self.restarts = 0
         """Times that a source began anew, with another SSRC or not."""
+        self.gap_at = float("-inf")
+        """When a packet last came with others missing before it."""
         self._lost_before = 0
         self._base = self._highest = 0  # extended: cycles of 2**16 are counted in
         self._here = 0  # received since the base
@@ -76,6 +78,8 @@ class Reception:
         else:
             delta = ((sequence - self._highest + 0x8000) & _M16) - 0x8000
             if 0 < delta < MAX_DROPOUT:
+                if delta != 1:
+                    self.gap_at = now
                 self._highest += delta
                 self._window = (self._window << delta | 1) & _WINDOW
             elif -MAX_MISORDER < delta <= 0:

@@ -10,7 +10,8 @@ from engine.media import codec
 from engine.media.clip import Player, dtmf_clip
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import Encoder, OpusEncoder, encoder
-from engine.media.dtmf import DigitSender, rescale
+from engine.media.digit_sender import DigitSender
+from engine.media.dtmf import rescale
 from engine.media.gain import Fader
 from engine.media.mixer import Feed
 from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded

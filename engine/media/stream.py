@@ -28,6 +28,7 @@ from engine.media.orders import (
     CloseStream,
     Codec,
     Detected,
+    DigitEnded,
     DigitReceived,
     Event,
     Fact,
@@ -120,7 +121,6 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.timeout_from = 0.0
         self._timed_out = False
         self._started_fact = False
-        self._ssrc: int | None = None
         self._stopped = False
 
     # --- pyVoIP's side, any thread ------------------------------------------------------------
@@ -360,9 +360,6 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if not self._started_fact and source is not None:
             self._started_fact = True
             facts.append(RtpStarted(self.name, now, *udp.host_port(source)))
-        if packet.ssrc != self._ssrc:
-            self._ssrc = packet.ssrc
-            self._presses(self.digits_in.reset(), now, facts)
         law = self.inbound.laws.get(packet.payload_type)
         if not self.reception.take(packet, CLOCK[law] if law is not None else 0, now):
             return
@@ -374,7 +371,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
                 assert packet.payload_type == COMFORT_NOISE
                 self.listening.comfort = ComfortNoise(packet.payload)
                 return
-            self._presses(self.digits_in.feed(packet.payload, packet.timestamp, now, clock), now, facts)
+            self._presses(self.digits_in.feed(packet, now, clock, self.reception.gap_at), now, facts)
             if self.may_receive and not self.muted:
                 for other in self._listeners():
                     other.sender.forward_event(packet, clock, now)
@@ -393,6 +390,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def _presses(self, presses: list[Press], now: float, facts: list[Fact]) -> None:
         for press in presses:
+            if press.over:
+                facts.append(DigitEnded(self.name, now, press.digit, press.duration_ms))
+                continue
             facts.append(DigitReceived(self.name, now, press.digit, press.duration_ms))
             if self.dtmf is not None:
                 self.dtmf(press.digit)

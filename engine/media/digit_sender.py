@@ -1,0 +1,103 @@
+"""DTMF as telephone-event (RFC 4733 section 2), sending: queued digits as the packets of each tick."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from engine.media.dtmf import EVENTS, PAYLOAD, SEGMENT
+
+TICK_MS = 20
+MAX_QUEUED = 128
+"""Digits waiting to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPacket:
+    """What to send in a tick: a telephone-event payload and its timestamp."""
+
+    payload: bytes
+    timestamp: int
+    marker: bool
+
+
+@dataclass(slots=True)
+class _Job:
+    """Durations in ms, the gap in ticks."""
+
+    digits: str
+    duration: int
+    gap: int
+    place: int = 0
+
+
+class DigitSender:
+    """Sends queued digits: a packet every 20 ms with growing duration, then the end three times."""
+
+    VOLUME = 10
+    """Below 0 dBm0, in dB."""
+
+    def __init__(self) -> None:
+        self.clock = 8000  # of the negotiated event, in Hz
+        self._jobs: deque[_Job] = deque()
+        self._start: int | None = None
+        self._elapsed = 0
+        self._ends = 0
+        self._pause = 0
+
+    @property
+    def active(self) -> bool:
+        """True while audio must give way: from a digit's start to the end of the last gap."""
+        return bool(self._jobs)
+
+    def queue(self, digits: str, duration_ms: int, gap_ms: int) -> str:
+        """Queue digits; returns those taken: the sixteen keys, as far as there is room."""
+        room = MAX_QUEUED - sum(len(job.digits) - job.place for job in self._jobs)
+        taken = "".join(c for c in digits.upper() if c in EVENTS)[: max(0, room)]
+        if taken:
+            longest = min(8000, SEGMENT * 1000 // self.clock)  # in one segment (2.5.1.3)
+            duration = min(max(duration_ms, 40), longest) // TICK_MS * TICK_MS
+            gap = max(gap_ms, 40) // TICK_MS
+            self._jobs.append(_Job(taken, duration, gap))
+        return taken
+
+    def clear(self) -> None:
+        self._jobs.clear()
+        self._start = None
+        self._ends = self._pause = 0
+
+    def tick(self, timestamp: int) -> tuple[EventPacket | None, str]:
+        """20 ms on the stream's clock: the packet to send, if any, and digits that are now done with."""
+        if not self._jobs:
+            return None, ""
+        job = self._jobs[0]
+        if self._pause:
+            self._pause -= 1
+            packet = self._packet(job, True, False) if self._ends else None
+            self._ends = max(0, self._ends - 1)
+            return packet, ("" if self._pause else self._next_digit(job))
+        marker = self._start is None
+        if self._start is None:
+            self._start = timestamp
+            self._elapsed = 0
+        self._elapsed += TICK_MS
+        end = self._elapsed >= job.duration
+        packet = self._packet(job, end, marker)
+        if end:
+            self._ends = 2
+            self._pause = job.gap
+        return packet, ""
+
+    def _packet(self, job: _Job, end: bool, marker: bool) -> EventPacket:
+        flags = self.VOLUME | (0x80 if end else 0)
+        duration = min(self._elapsed * self.clock // 1000, SEGMENT)
+        payload = PAYLOAD.pack(EVENTS.index(job.digits[job.place]), flags, duration)
+        return EventPacket(payload, self._start or 0, marker)
+
+    def _next_digit(self, job: _Job) -> str:
+        self._start = None
+        job.place += 1
+        if job.place < len(job.digits):
+            return ""
+        self._jobs.popleft()
+        return job.digits
