@@ -92,6 +92,8 @@ class Rtp(Section, frozen=True):
     timeout: Seconds = 30.0
     send_first: bool = True
     event_payload_type: Annotated[int, Meta(ge=96, le=127)] = 101
+    rtcp: bool = True
+    rtcp_mux: Literal["accept", "offer"] = "accept"
 
 
 class Audio(Section, frozen=True):

@@ -65,6 +65,7 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         user_phone=trunk.user_phone,
         identity=trunk.identity,
         srtp=trunk.srtp,
+        rtcp_mux=config.rtp.rtcp and config.rtp.rtcp_mux == "offer",
         dtmf=trunk.dtmf,
         keepalive=config.sip.keepalive,
         keepalive_method=config.sip.keepalive_method,
@@ -115,7 +116,9 @@ class Station:
         preload(config.rtp.codecs)
         host, port = split_host_port(config.sip.listen)
         low, high = port_range(config.rtp.ports)
-        self.plane = MediaPlane(self.media, host, low, high, send_first=config.rtp.send_first)
+        self.plane = MediaPlane(
+            self.media, host, low, high, send_first=config.rtp.send_first, rtcp=config.rtp.rtcp
+        )
         self.trace = self._trace(config.sip.trace_file) if config.sip.trace_file else None
         self.phones = {name: self._phone(name, host, port) for name in config.all_trunks}
         self.phone = self.phones[FIRST_TRUNK]

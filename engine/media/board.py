@@ -12,6 +12,7 @@ from engine.detect.plans import PlanError
 from engine.media import orders
 from engine.media.clip import Player
 from engine.media.clock import Waiter
+from engine.media.control import ControlPorts
 from engine.media.dtmf import EVENTS
 from engine.media.loader import ClipLoader, Loaded
 from engine.media.mixer import Room
@@ -25,6 +26,7 @@ from engine.media.stream import RtpStream
 class Adopt:
     stream: RtpStream
     sock: socket.socket
+    control: socket.socket | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class Board:
         self.writer = RecordingWriter()
         self.loader = ClipLoader(post)
         self.sound = SoundCard()
+        self.control = ControlPorts()
         self.waiter: Waiter | None = None
         self.reported: set[str] = set()
         """Streams whose fault was logged."""
@@ -86,6 +89,8 @@ class Board:
             self._close(orders.CloseStream(stream.name), now)
         item.sock.setblocking(False)
         stream.open(item.sock, now)
+        if item.control is not None:
+            self.control.adopt(stream, item.control)
         self.streams[stream.name] = stream
         self.by_fd[item.sock.fileno()] = stream
 
@@ -106,7 +111,8 @@ class Board:
         self.awaited.pop(order.stream, None)
         self.meters.pop(order.stream, None)
         self.reported.discard(order.stream)
-        self.facts.append(orders.StreamClosed(order.stream, now, stream.close()))
+        self.control.drop(stream)
+        self.facts.append(orders.StreamClosed(order.stream, now, stream.close(now)))
 
     def _play(self, order: orders.Play, now: float) -> None:
         if order.stream != SOUND and order.stream not in self.streams:

@@ -94,14 +94,16 @@ class MediaEngine:
             stream = RtpStream(
                 {}, "", 0, "", 0, name=order.stream, jitter_ms=self._jitter_ms, encrypted=order.encrypted
             )
-            self.adopt(stream, order.sock)
+            self.adopt(stream, order.sock, order.control)
         else:
             self._post(order)
 
-    def adopt(self, stream: RtpStream, sock: socket.socket) -> None:
+    def adopt(
+        self, stream: RtpStream, sock: socket.socket, control: socket.socket | None = None
+    ) -> None:
         """Serve a stream that a program made itself; as OpenStream otherwise."""
         self._board.named[stream.name] = stream
-        self._post(Adopt(stream, sock))
+        self._post(Adopt(stream, sock, control))
 
     def stream(self, name: str) -> RtpStream | None:
         """A stream by name, from the moment its OpenStream was ordered until it is closed."""
@@ -229,6 +231,7 @@ class MediaEngine:
         for name in list(self._board.streams):
             self._board.close(name, now)
         self._board.sound.close()
+        self._board.control.close()
         self._board.writer.close()
         self._board.facts += self._board.writer.facts
         self._board.loader.stop()
@@ -240,6 +243,8 @@ class MediaEngine:
     def _drop(item: Item) -> None:
         if isinstance(item, Adopt):
             item.sock.close()
+            if item.control is not None:
+                item.control.close()
 
     # --- orders -----------------------------------------------------------------------------------
 

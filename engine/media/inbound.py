@@ -7,6 +7,8 @@ While a source speaks, no other can take its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.media import rtp, udp
 from engine.media.srtp import Decryption
 
@@ -39,6 +41,8 @@ class Inbound:
         self.last_valid: float | None = None
         self.ssrc: int | None = None
         self.discarded = 0
+        self.on_rtcp: Callable[[bytes, bytes, float], None] = lambda data, source, now: None
+        """Takes what comes to this port and is RTCP, with its sender's struct sockaddr and its time."""
         self._left: bytes | None = None
         self._moved_at = 0.0
 
@@ -54,6 +58,7 @@ class Inbound:
     def accept(self, data: bytes, source: bytes, now: float) -> rtp.Packet | None:
         """The packet, if it is a valid one of this stream; None, and counted, if not."""
         if len(data) > 1 and data[1] in _RTCP:
+            self.on_rtcp(data, source, now)
             return None
         clear: bytes | None = data
         if self.encrypted:

@@ -49,6 +49,16 @@ class SrtpKeys(msgspec.Struct, frozen=True):
         return f"SrtpKeys({self.suite})"
 
 
+class Control(msgspec.Struct, frozen=True):
+    """Where the far end takes RTCP: on `host`, empty for RTP's, and `port`, 0 for the one after RTP's; with
+    `mux` on RTP's own port, and so do we (RFC 5761).
+    """
+
+    host: str = ""
+    port: int = 0
+    mux: bool = False
+
+
 # Sources of generated audio
 
 class WavSource(msgspec.Struct, frozen=True, tag="wav"):
@@ -73,12 +83,14 @@ Source = WavSource | ToneSource
 class OpenStream(msgspec.Struct, frozen=True):
     """Take over a bound, non-blocking UDP socket and listen. Nothing is sent until `SetRemote`.
 
-    Where it is `encrypted`, nothing is taken until then either.
+    Where it is `encrypted`, nothing is taken until then either. `control` is the socket of its RTCP, bound to
+    the next port; None for none.
     """
 
     stream: str
     sock: socket.socket
     encrypted: bool = False
+    control: socket.socket | None = None
 
 
 class SetRemote(msgspec.Struct, frozen=True):
@@ -88,7 +100,8 @@ class SetRemote(msgspec.Struct, frozen=True):
     `also` are other numbers that the same codecs may come with: those that we offered (RFC 3264, 6.1).
     `events` are telephone-events that may arrive; the first is sent. `direction` is ours. With `send_first`
     silence is sent until something better is there, for far ends that wait for our first packet. With
-    `srtp` every packet is encrypted, both ways, and what isn't is discarded.
+    `srtp` every packet is encrypted, both ways, and what isn't is discarded. Without `control` no RTCP goes
+    either way.
     """
 
     stream: str
@@ -101,6 +114,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     also: tuple[Codec, ...] = ()
     ptime_ms: int = 20
     srtp: SrtpKeys | None = None
+    control: Control | None = None
 
 
 class CloseStream(msgspec.Struct, frozen=True):

@@ -34,6 +34,8 @@ class Outbound:
         self.event_payload_type: int | None = None
         self.encryption: Encryption | None = None
         self.sent = 0
+        self.octets = 0
+        """Of the payloads sent (RFC 3550, 6.4.1)."""
         self.failed = 0
         self._marker = True
         self._forwarder = Forwarder()
@@ -47,8 +49,14 @@ class Outbound:
         secret = data if self.encryption is None else self.encryption.protect(data)
         if secret is not None and udp.send(self.fd, secret, self.address):
             self.sent += 1
+            self.octets += len(payload)
         else:
             self.failed += 1
+
+    @property
+    def position(self) -> int:
+        """The timestamp that stands for this moment, also of what a bridged sender drives."""
+        return self._end & _M32
 
     def own(self) -> None:
         """What follows is generated here: leave the bridged sender's time axis."""
@@ -113,6 +121,7 @@ class Outbound:
         second = self.payload_type | 0x80 if marker else self.payload_type
         if inbox.send_on(self.fd, size, self.address, (0x80, second, sequence & _M16, timestamp, self.ssrc)):
             self.sent += 1
+            self.octets += size - 12
         else:
             self.failed += 1
         samples = size - 12 if self.law != "opus" else duration(self.law, inbox.payload(size))

@@ -11,7 +11,17 @@ import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.RTP` alone is a circular
 from pyVoIP.VoIP import NoPortsAvailableError
 
 from engine.media.engine import MediaEngine
-from engine.media.orders import CloseStream, Codec, Direction, Event, Fact, OpenStream, SetRemote, SrtpKeys
+from engine.media.orders import (
+    CloseStream,
+    Codec,
+    Control,
+    Direction,
+    Event,
+    Fact,
+    OpenStream,
+    SetRemote,
+    SrtpKeys,
+)
 
 
 class Crypto(Protocol):
@@ -51,21 +61,36 @@ class Agreed(Protocol):
     def ptime(self) -> int: ...
     @property
     def keys(self) -> Keys | None: ...
+    @property
+    def rtcp(self) -> tuple[str, int] | None: ...
+    @property
+    def rtcp_mux(self) -> bool: ...
+
 
 RECEIVE_BUFFER = 1 << 19
 """Bytes that the kernel keeps for a stream, where it may: a flood at the port fills it between two ticks."""
 
 
 class MediaPlane:
-    """Binds a port of `low`-`high` on `host` for each stream and tells the media thread of it."""
+    """Binds a port of `low`-`high` on `host` for each stream, and with `rtcp` the next one for its reports,
+    and tells the media thread of it.
+    """
 
     def __init__(
-        self, media: MediaEngine, host: str, low: int, high: int, *, send_first: bool = True
+        self,
+        media: MediaEngine,
+        host: str,
+        low: int,
+        high: int,
+        *,
+        send_first: bool = True,
+        rtcp: bool = True,
     ) -> None:
         self._media = media
         self._host = host
         self._ports = range(low, high + 1)
         self._send_first = send_first
+        self._rtcp = rtcp
         self._open: dict[str, int] = {}
 
     @property
@@ -73,25 +98,44 @@ class MediaPlane:
         return len(self._open)
 
     def open(self, stream: str, encrypted: bool = False) -> int:
-        """Bind a free port, even ones first (RFC 3550, 11). Raises NoPortsAvailableError."""
-        taken = set(self._open.values())
-        free = [p for p in self._ports if p not in taken]
+        """Bind a free port, an even one and the next for RTCP where there are two (RFC 3550, 11).
+
+        Where no two are free together one is taken alone: a call without reports is better than none. Raises
+        NoPortsAvailableError.
+        """
+        free = [p for p in self._ports if p not in self._open.values()]
         random.shuffle(free)
-        free.sort(key=lambda p: p % 2)
-        for port in free:
-            sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                sock.bind((self._host, port))
-            except OSError:
+        pairs = [p for p in free if p % 2 == 0 and p + 1 in self._ports] if self._rtcp else []
+        for port in pairs:
+            if (sock := self._bind(port)) is None:
+                continue
+            if (control := self._bind(port + 1)) is None:
                 sock.close()
                 continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            self._open[stream] = port
-            self._media.order(OpenStream(stream, sock, encrypted))
-            return port
+            return self._opened(stream, port, sock, encrypted, control)
+        for port in sorted(free, key=lambda p: p % 2):
+            if (sock := self._bind(port)) is not None:
+                return self._opened(stream, port, sock, encrypted, None)
         first, last = self._ports[0], self._ports[-1]
         raise NoPortsAvailableError(f"every RTP port from {first} to {last} is taken; widen rtp.ports")
+
+    def _bind(self, port: int) -> socket.socket | None:
+        sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.bind((self._host, port))
+        except OSError:
+            sock.close()
+            return None
+        sock.setblocking(False)
+        return sock
+
+    def _opened(
+        self, stream: str, port: int, sock: socket.socket, encrypted: bool, control: socket.socket | None
+    ) -> int:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._open[stream] = port
+        self._media.order(OpenStream(stream, sock, encrypted, control))
+        return port
 
     def connect(self, stream: str, agreed: Agreed) -> None:
         """Where to send and in which format; see `SetRemote`."""
@@ -99,6 +143,9 @@ class MediaPlane:
         srtp = None
         if keys is not None:
             srtp = SrtpKeys(keys.ours.suite, keys.ours.key, keys.theirs.key, keys.theirs.mki)
+        control = None
+        if self._rtcp and agreed.rtcp is not None:
+            control = Control(*agreed.rtcp, agreed.rtcp_mux)
         self._media.order(
             SetRemote(
                 stream,
@@ -111,6 +158,7 @@ class MediaPlane:
                 tuple(Codec(name, number) for name, number in agreed.also),
                 agreed.ptime,
                 srtp,
+                control,
             )
         )
 

@@ -9,6 +9,7 @@ _SUITES = {
     "AES_CM_128_HMAC_SHA1_32": (Policy.SRTP_PROFILE_AES128_CM_SHA1_32, 4),
 }
 """Each suite of RFC 4568 with its authentication tag's length in octets."""
+_RTCP_TAG = 10
 
 
 class Encryption:
@@ -21,6 +22,13 @@ class Encryption:
         """The packet encrypted; None where it can't be (a sequence number that was used already)."""
         try:
             return self._session.protect(packet)
+        except (Error, ValueError):
+            return None
+
+    def protect_rtcp(self, packet: bytes) -> bytes | None:
+        """A compound RTCP packet encrypted (3.4); None where it can't be."""
+        try:
+            return self._session.protect_rtcp(packet)
         except (Error, ValueError):
             return None
 
@@ -41,5 +49,14 @@ class Decryption:
             packet = packet[: -self._tag - self._mki] + packet[-self._tag :]
         try:
             return self._session.unprotect(packet)
+        except (Error, ValueError):
+            return None
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes | None:
+        """A compound RTCP packet in clear; its tag is of 80 bits with either suite (RFC 4568, 6.2.2)."""
+        if self._mki:
+            packet = packet[: -_RTCP_TAG - self._mki] + packet[-_RTCP_TAG:]
+        try:
+            return self._session.unprotect_rtcp(packet)
         except (Error, ValueError):
             return None

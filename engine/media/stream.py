@@ -19,6 +19,7 @@ from engine.media.clip import Player
 from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, passes
 from engine.media.comfort import ComfortNoise
+from engine.media.control import ControlChannel
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
 from engine.media.inbound import COMFORT_NOISE, Inbound
@@ -104,6 +105,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self.sender = Sender(self._writer, sample_width)
         self.listening = Listening(jitter_ms)
+        self.control = ControlChannel(self.inbound, self.reception, self.sender.out)
+        self.inbound.on_rtcp = self._muxed
         self.digits_in = DigitReceiver()
         self.law = "PCMU"  # the codec that was received last, and the payload type it came with
         self._law_type = -1
@@ -213,8 +216,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self._family = sock.family
         self.timeout_from = now
 
-    def close(self) -> StreamStats:
-        """Close the socket; the stream's final figures."""
+    def close(self, now: float) -> StreamStats:
+        """Close the sockets; the stream's final figures."""
+        self.control.close(now)
         self.NSD = False
         self._stopped = True
         if self.listening.reader is not None:
@@ -247,9 +251,15 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.sender.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")
         self.may_receive = order.direction in ("sendrecv", "recvonly")
         self.sender.send_first = order.send_first
+        self.control.set_remote(order.control, order.host, order.port, CLOCK[self.out.law])
         self._route()
         if isinstance(self.peer, RtpStream):
             self.peer._route()
+
+    def _muxed(self, data: bytes, source: bytes, now: float) -> None:
+        """RTCP that came to RTP's port."""
+        if self.control.muxed:
+            self.control.take(data, source, now)
 
     def _secure(self, keys: SrtpKeys | None) -> None:
         """Encrypt as agreed; a key that stays keeps its context, and with it the count of roll-overs."""

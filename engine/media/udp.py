@@ -70,6 +70,12 @@ def same_host(a: bytes, b: bytes) -> bool:
     return host_port(a)[0] == host_port(b)[0]
 
 
+def next_port(address: bytes) -> bytes | None:
+    """The same host's next port; None where there is none."""
+    port = int.from_bytes(address[2:4], "big") + 1
+    return address[:2] + port.to_bytes(2, "big") + address[4:] if port < 65536 else None
+
+
 def send(fd: int, data: bytes, address: bytes) -> bool:
     """Send one datagram; False where the kernel did not take it."""
     return bool(_sendto(fd, data, len(data), _SEND_FLAGS, address, len(address)) >= 0)

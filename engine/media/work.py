@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.media import level, udp
 from engine.media.board import Board
+from engine.media.control import SERVED_EVERY
 from engine.media.orders import SOUND, Meter
 from engine.media.recorder import Recording
 from engine.media.stream import RtpStream
@@ -101,6 +102,13 @@ class Work:
             board.facts.append(board.writer.facts.popleft())
         if self._ticks % METER_TICKS == 0:
             self._measure()
+            yield
+        if self._ticks % SERVED_EVERY == 1:
+            for stream in board.control.ready():
+                guard(stream, stream.control.drain)
+                yield
+            for stream in streams:
+                guard(stream, stream.control.serve, now)
             yield
         for stream in streams:
             if stream.analyzer is not None:

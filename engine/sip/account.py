@@ -63,6 +63,7 @@ class Account:
     srtp: Srtp = "off"
     keepalive: float = 25.0
     inbound: bool = True
+    rtcp_mux: bool = False
     digest: Preference = "first"
     user_phone: bool = False
     identity: Identity = "none"
@@ -107,7 +108,7 @@ class Account:
     @property
     def terms(self) -> Terms:
         """What we offer in session descriptions."""
-        return Terms(self.codecs, self.event_payload_type, self.srtp)
+        return Terms(self.codecs, self.event_payload_type, self.srtp, self.rtcp_mux)
 
     @property
     def registrar(self) -> Uri:

@@ -20,9 +20,9 @@ WAIT_S = 10.0
 F = TypeVar("F")
 
 
-def udp_socket() -> socket.socket:
+def udp_socket(host: str = "127.0.0.1") -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
+    sock.bind((host, 0))
     sock.settimeout(WAIT_S)
     return sock
 

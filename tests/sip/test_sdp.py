@@ -284,11 +284,39 @@ class TestAttributes:
         """RFC 8866, 6.4: never longer than asked for, and never longer than maxptime."""
         assert agree(described("8", *lines)).ptime == sent
 
-    def test_rtcp_mux_is_accepted_where_offered_and_offered_nowhere(self) -> None:
+    def test_rtcp_mux_is_accepted_where_offered_and_offered_by_setting(self) -> None:
         """RFC 5761, 5.1.1."""
         assert "rtcp-mux" not in offer().encode().decode()
+        ours = offer(Terms(("PCMA",), rtcp_mux=True))
+        assert "a=rtcp-mux\r\n" in ours.encode().decode()
+        assert ours.accept(parse(described("8", "rtcp-mux").encode())).rtcp_mux
+        assert not ours.accept(parse(described("8").encode())).rtcp_mux
+        assert not offer().accept(parse(described("8", "rtcp-mux").encode())).rtcp_mux
         assert "a=rtcp-mux\r\n" in answer(described("8", "rtcp-mux", "rtcp:4001"))
         assert "rtcp" not in answer(described("8", "rtcp:4001"))
+
+    @pytest.mark.parametrize(
+        ("line", "rtcp"),
+        [
+            ("ptime:20", ("", 0)),
+            ("rtcp:53020", ("", 53020)),
+            ("rtcp:53020 IN IP4 192.0.2.77", ("192.0.2.77", 53020)),
+            ("rtcp:53020 IN IP4 host.example", ("", 53020)),
+            ("rtcp:0", ("", 0)),
+            ("rtcp:70000", ("", 0)),
+            ("rtcp:", ("", 0)),
+            ("rtcp:x IN", ("", 0)),
+        ],
+    )
+    def test_where_rtcp_goes_is_read(self, line: str, rtcp: tuple[str, int]) -> None:
+        """RFC 3605, 2.1."""
+        assert agree(described("8", line)).rtcp == rtcp
+
+    def test_who_gives_rtcp_no_bandwidth_gets_none(self) -> None:
+        """RFC 3556, 2: RS is of senders, RR of receivers."""
+        text = described("8", "ptime:20")
+        assert agree(text.replace("a=ptime:20", "b=RS:0\r\nb=RR:0")).rtcp is None
+        assert agree(text.replace("a=ptime:20", "b=RS:0\r\nb=RR:800")).rtcp == ("", 0)
 
     def test_what_we_do_not_do_is_passed_over(self) -> None:
         text = described(

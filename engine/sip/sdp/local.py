@@ -49,8 +49,9 @@ class LocalDescription:
         crypto = () if terms.srtp == "off" else tuple(Crypto.make(n, s) for n, s in enumerate(SUITES, 1))
         protocol = "RTP/SAVP" if terms.srtp == "required" else "RTP/AVP"
         return cls(
-            host, port, terms, codecs, events, secrets.randbits(31), protocol=protocol, crypto=crypto
-        )
+            host, port, terms, codecs, events, secrets.randbits(31), protocol=protocol, crypto=crypto,
+            rtcp_mux=terms.rtcp_mux,
+        )  # fmt: skip
 
     def answer(
         self, offer: Session, direction: Direction = "sendrecv"
@@ -89,7 +90,8 @@ class LocalDescription:
         clocks = {clock for _, clock in agreed.events}
         also = tuple((name, pt) for name, pt in self.codecs if name in chosen and pt not in taken)
         events = tuple((pt, clock) for pt, clock in self.events if clock in clocks and pt not in taken)
-        return replace(agreed, also=also, events=agreed.events + events)
+        mux = agreed.rtcp_mux and self.rtcp_mux  # an answer can't bring it up (RFC 5761, 5.1.1)
+        return replace(agreed, also=also, events=agreed.events + events, rtcp_mux=mux)
 
     def with_direction(self, direction: Direction) -> LocalDescription:
         return self._next(replace(self, direction=direction))

@@ -28,12 +28,14 @@ PTIMES = (60, 40, 30, 20, 10)
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What we are ready for: codecs in order of preference, the payload type that we propose for
-    telephone-event, and whether audio is encrypted.
+    telephone-event, whether audio is encrypted, and whether we offer RTCP on RTP's port (RFC 5761); in an
+    answer we always take it.
     """
 
     codecs: tuple[str, ...]
     event_payload_type: int = 101
     srtp: Srtp = "off"
+    rtcp_mux: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Negotiated:
     we offered for the same and the far end numbered otherwise. `event_payload_type` is the telephone-event to
     send; `events` are (payload type, clock in Hz) that may arrive. `ptime` is the length in ms of the packets
     that the far end wants. `on_hold` is true when it does not want to hear us (sendonly, inactive, or
-    the old 0.0.0.0). `index` is the place of the audio among its m= lines.
+    the old 0.0.0.0). `index` is the place of the audio among its m= lines. `rtcp` is where the far end takes
+    RTCP: host, empty for its audio's, and port, 0 for the one after; None where it wants none.
     """
 
     host: str
@@ -68,6 +71,7 @@ class Negotiated:
     index: int = 0
     protocol: str = "RTP/AVP"
     rtcp_mux: bool = False
+    rtcp: tuple[str, int] | None = ("", 0)
 
 
 def negotiate(
@@ -125,6 +129,7 @@ def _negotiate(
         index=index,
         protocol=media.protocol,
         rtcp_mux=media.rtcp_mux,
+        rtcp=None if media.no_rtcp >= {"RS", "RR"} else media.rtcp,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from engine.sip.uri import number
+from engine.sip.uri import is_ip, number
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 STATIC = {
@@ -50,6 +50,10 @@ class Media:
     ptime: int = 0
     maxptime: int = 0
     rtcp_mux: bool = False
+    rtcp: tuple[str, int] = ("", 0)
+    """Where it takes RTCP (RFC 3605): host, empty for its audio's, and port, 0 for the one after."""
+    no_rtcp: set[str] = field(default_factory=set)
+    """RS and RR where no bandwidth is given to reports of senders and receivers (RFC 3556)."""
     crypto: list[str] = field(default_factory=list)
 
     def format(self, payload_type: int) -> Format | None:
@@ -128,6 +132,8 @@ def _line(session: Session, kind: str, value: str) -> None:
             session.host = host
         else:
             media.host = host
+    elif kind == "b" and media is not None and value.replace(" ", "").upper() in ("RS:0", "RR:0"):
+        media.no_rtcp.add(value[:2].upper())
     elif kind == "m" and len(words) >= 3:
         # A line whose port can't be read keeps its place: an answer has one line for each (RFC 3264, 6).
         port = number(words[1].split("/")[0], 65536) or 0
@@ -165,6 +171,10 @@ def _attribute(session: Session, media: Media | None, value: str) -> None:
         media.maxptime = _milliseconds(rest) or media.maxptime
     elif name == "rtcp-mux":
         media.rtcp_mux = True
+    elif name == "rtcp":
+        words = rest.split()
+        if words and (port := number(words[0], 65536)):
+            media.rtcp = (words[3] if len(words) > 3 and is_ip(words[3]) else "", port)
     elif name == "crypto" and len(media.crypto) < MAX_CRYPTO:
         media.crypto.append(rest)
 
