@@ -89,6 +89,8 @@ class Rtp(Section, frozen=True):
     ports: str = "16384-16583"
     codecs: list[CodecName] = msgspec.field(default_factory=lambda: ["PCMA", "PCMU"])
     jitter_ms: Annotated[int, Meta(ge=20, le=200)] = 60
+    jitter_min_ms: Annotated[int, Meta(ge=20, le=200)] = 20
+    jitter_max_ms: Annotated[int, Meta(ge=20, le=200)] = 200
     timeout: Seconds = 30.0
     send_first: bool = True
     event_payload_type: Annotated[int, Meta(ge=96, le=127)] = 101

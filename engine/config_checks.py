@@ -53,6 +53,13 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
         add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU, G722, opus is needed")
     elif len(set(config.rtp.codecs)) < len(config.rtp.codecs):
         add("rtp.codecs", str(config.rtp.codecs), "name each codec once")
+    if not config.rtp.jitter_min_ms <= config.rtp.jitter_ms <= config.rtp.jitter_max_ms:
+        add(
+            "rtp.jitter_ms",
+            shown(config.rtp.jitter_ms),
+            f"from rtp.jitter_min_ms ({config.rtp.jitter_min_ms}) to rtp.jitter_max_ms "
+            f"({config.rtp.jitter_max_ms}) is allowed",
+        )
     if config.operator.mode != "headset" and not config.operator.agents:
         add(
             "operator.agents",

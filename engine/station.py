@@ -28,6 +28,7 @@ from engine.media import orders
 from engine.media.coders import preload
 from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
+from engine.media.playout import Bounds
 from engine.sip.account import Account
 from engine.sip.hop import Target, Transport
 from engine.sip.journal import Journal
@@ -112,7 +113,9 @@ class Station:
         self.journal = Journal()
         self._loop = asyncio.get_running_loop()
         self._facts: deque[orders.Fact] = deque()
-        self.media = MediaEngine(self._fact, jitter_ms=config.rtp.jitter_ms)
+        rtp = config.rtp
+        depth = Bounds(rtp.jitter_min_ms, rtp.jitter_ms, rtp.jitter_max_ms)
+        self.media = MediaEngine(self._fact, depth=depth)
         preload(config.rtp.codecs)
         host, port = split_host_port(config.sip.listen)
         low, high = port_range(config.rtp.ports)

@@ -22,6 +22,7 @@ from engine.media import orders, udp
 from engine.media.board import Adopt, Board, Item
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
 from engine.media.orders import Fact, Meter, Order
+from engine.media.playout import Bounds
 from engine.media.priority import raise_priority
 from engine.media.stream import RtpStream
 from engine.media.work import Work
@@ -44,10 +45,10 @@ class MediaEngine:
     thread takes the highest scheduling priority it is given; `priority` then names it (see priority.py).
     """
 
-    def __init__(self, on_fact: Callable[[Fact], None], *, jitter_ms: int = 60) -> None:
+    def __init__(self, on_fact: Callable[[Fact], None], *, depth: Bounds | None = None) -> None:
         self._on_fact = on_fact
         self.priority = "normal"
-        self._jitter_ms = jitter_ms
+        self._depth = depth
         self._orders: deque[Item] = deque()
         self._lateness = Lateness()
         self._inbox = udp.Inbox()
@@ -92,7 +93,7 @@ class MediaEngine:
         """Have the media thread carry out an order, in turn; returns at once."""
         if isinstance(order, orders.OpenStream):
             stream = RtpStream(
-                {}, "", 0, "", 0, name=order.stream, jitter_ms=self._jitter_ms, encrypted=order.encrypted
+                {}, "", 0, "", 0, name=order.stream, depth=self._depth, encrypted=order.encrypted
             )
             self.adopt(stream, order.sock, order.control)
         else:

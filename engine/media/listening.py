@@ -9,26 +9,22 @@ from __future__ import annotations
 from engine.media import codec, level
 from engine.media.codec import Pcm
 from engine.media.coders import Decoder
-from engine.media.comfort import ComfortNoise
-from engine.media.jitter import JitterBuffer
 from engine.media.pcm import PcmQueue, to_bytes
-from engine.media.rtp import Packet
+from engine.media.playout import Bounds, Playout
 
 
 class Listening:
     """One stream's. `rx` is this tick's frame, silence while not `active`."""
 
-    def __init__(self, jitter_ms: int) -> None:
+    def __init__(self, depth: Bounds | None) -> None:
         self.decoder = Decoder()
-        self.jitter = JitterBuffer(jitter_ms, self.decoder.decode)
-        self.comfort: ComfortNoise | None = None
+        self.playout = Playout(depth, self.decoder.decode)
         self.reader: PcmQueue | None = None
         self.active = False
         self.rx: Pcm = codec.SILENT_PCM
         self.wants_sample = False
         """A packet is wanted for the meter, since nothing is played out."""
         self._sample: tuple[str, bytes] | None = None
-        self._missing = 0
         self._power = 0.0
         self._frames = 0
 
@@ -38,41 +34,22 @@ class Listening:
             return
         self.active = active
         self.wants_sample = False
-        self._sample = self.comfort = None
-        self._missing = 3
+        self._sample = None
         self.rx = codec.SILENT_PCM
-        self.jitter.flush()
+        self.playout.flush()
 
     def sample(self, law: str, payload: bytes) -> None:
         """A packet for the meter."""
         self.wants_sample = False
         self._sample = law, payload
 
-    def put(self, packet: Packet, law: str, now: float) -> None:
-        """A packet of a codec, to be played out."""
-        if self.jitter.put(packet, law, now):
-            self.comfort = None
-
     def tick(self, now: float, width: int) -> None:
         """Play out 20 ms into `rx`; the reader gets it in octets of `width`."""
-        found = self.jitter.get(now)
-        if found is not None:
-            self.rx = found
-            self._missing = 0
-        elif self.comfort is not None:
-            self.rx = self.comfort.frame()
-            self._missing = 3
-        else:
-            self._conceal()
+        self.rx = self.playout.get(now)
         self._power += level.power(self.rx)
         self._frames += 1
         if self.reader is not None:
             self.reader.put(to_bytes(self.rx, width))
-
-    def _conceal(self) -> None:
-        """Cover a lost frame by the one before, 6 dB down each time: plain repetition, no pitch search."""
-        self._missing += 1
-        self.rx = (self.rx >> 1) if self._missing <= 3 else codec.SILENT_PCM
 
     def measure(self) -> float:
         """The mean square of what came since the last time: of all frames played out, or of one packet."""

@@ -18,7 +18,6 @@ from engine.media import codec, udp
 from engine.media.clip import Player
 from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, passes
-from engine.media.comfort import ComfortNoise
 from engine.media.control import ControlChannel
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
@@ -41,6 +40,7 @@ from engine.media.orders import (
 )
 from engine.media.outbound import Outbound
 from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue
+from engine.media.playout import Bounds
 from engine.media.reception import Reception
 from engine.media.recorder import Recording
 from engine.media.rtp import MAX_PACKET, Packet
@@ -86,7 +86,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         *,
         engine: MediaEngine | None = None,
         name: str = "",
-        jitter_ms: int = 60,
+        depth: Bounds | None = None,
         sample_width: int = 1,
         encrypted: bool = False,
     ) -> None:
@@ -104,7 +104,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.reception = Reception()
         self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self.sender = Sender(self._writer, sample_width)
-        self.listening = Listening(jitter_ms)
+        self.listening = Listening(depth)
         self.control = ControlChannel(self.inbound, self.reception, self.sender.out)
         self.inbound.on_rtcp = self._muxed
         self.digits_in = DigitReceiver()
@@ -227,7 +227,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self.sock.close()
             self.out.fd = -1  # the number may be another socket's at once
         return StreamStats(self.out.sent, self.reception.received, self.reception.lost,
-                           self.listening.jitter.late, self.inbound.discarded)
+                           self.listening.playout.late, self.inbound.discarded)
 
     def set_remote(self, order: SetRemote, now: float) -> None:
         self._out_ip, self._out_port = order.host, order.port
@@ -375,12 +375,14 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             return
         peer = self.peer if isinstance(self.peer, RtpStream) and self.may_receive and not self.muted else None
         if law is None:
-            self.listening.jitter.pass_over(packet)
             clock = self.inbound.events.get(packet.payload_type)
             if clock is None:
                 assert packet.payload_type == COMFORT_NOISE
-                self.listening.comfort = ComfortNoise(packet.payload)
+                if self.listening.active:
+                    self.listening.playout.put_noise(packet)
                 return
+            if self.listening.active:
+                self.listening.playout.pass_over(packet)
             self._presses(self.digits_in.feed(packet, now, clock, self.reception.gap_at), now, facts)
             if self.may_receive and not self.muted:
                 for other in self._listeners():
@@ -394,7 +396,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if peer is not None and peer.sender.direct:
             peer.sender.forward(packet, law)
         if self.listening.active:
-            self.listening.put(packet, law, now)
+            self.listening.playout.put(packet, law, now)
         elif self.listening.wants_sample:
             self.listening.sample(law, packet.payload)
 

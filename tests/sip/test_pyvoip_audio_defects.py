@@ -22,9 +22,9 @@ from engine.media import codec, udp
 from engine.media.clock import PERIOD_NS
 from engine.media.dtmf import DigitReceiver
 from engine.media.engine import MediaEngine
-from engine.media.jitter import MAX_PACKETS, JitterBuffer
 from engine.media.level import MILLIWATT_POWER
 from engine.media.orders import Codec, Event, Fact, SetRemote
+from engine.media.playout import MAX_PACKETS, Playout
 from engine.media.rtp import Packet
 from engine.media.stream import RtpStream
 
@@ -194,13 +194,13 @@ class TestClock:
 class TestReceiving:
     def test_pyvoip_keeps_every_packet_for_ever_and_we_a_hundred(self) -> None:
         client = stock()
-        jitter = JitterBuffer(60)
+        playout = Playout()
         for n in range(1000):
             client.parse_packet(packet(0, n, b"\xff" * 160))
             client.pmin.read(160)
-            jitter.put(Packet(0, n, n * 160, 1, b"\xff" * 160), "PCMU", n * 0.02)
+            playout.put(Packet(0, n, n * 160, 1, b"\xff" * 160), "PCMU", n * 0.02)
         assert len(client.pmin.log) == 1000
-        assert len(jitter._packets) <= MAX_PACKETS
+        assert len(playout._packets) <= MAX_PACKETS
 
     @pytest.mark.parametrize("data", [b"", b"\x80", b"\x80" * 2, b"\x00" * 172])
     def test_a_malformed_packet_kills_pyvoips_thread_and_is_counted_here(
@@ -222,10 +222,10 @@ class TestReceiving:
         client.parse_packet(packet(0, 2, b"\xff" * 160, timestamp=5_000_000))
         assert len(client.pmin.buffer.getbuffer()) > 5_000_000
 
-        jitter = JitterBuffer(60)
-        jitter.put(Packet(0, 1, 0, 1, b"\xff" * 160), "PCMU", 0.0)
-        jitter.put(Packet(0, 2, 5_000_000, 1, b"\xff" * 160), "PCMU", 0.02)
-        assert sum(len(payload) for payload, _ in jitter._packets.values()) <= 320
+        playout = Playout()
+        playout.put(Packet(0, 1, 0, 1, b"\xff" * 160), "PCMU", 0.0)
+        playout.put(Packet(0, 2, 5_000_000, 1, b"\xff" * 160), "PCMU", 0.02)
+        assert sum(len(payload) for payload, _ in playout._packets.values()) <= 320
 
     def test_a_wrap_of_the_timestamp_loses_what_pyvoip_had_not_read_and_nothing_here(
         self, bench: Bench
