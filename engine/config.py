@@ -22,6 +22,7 @@ RINGBACK = "ringback"
 PASSWORD_ENV = "OFFHOOK_PASSWORD"
 TRUNK_NAME = r"[A-Za-z0-9_-]{1,20}"
 HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
+Decibels = Annotated[float, Meta(ge=-30, le=20)]
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
 CodecName = Literal["PCMA", "PCMU", "G722", "opus"]
@@ -101,6 +102,9 @@ class Rtp(Section, frozen=True):
 class Audio(Section, frozen=True):
     input: str = "default"
     output: str = "default"
+    input_gain: Decibels = 0.0
+    output_gain: Decibels = 0.0
+    push_to_talk: bool = False
 
 
 class Operator(Section, frozen=True):
@@ -127,6 +131,7 @@ class Call(Section, frozen=True):
     max_duration: Annotated[float, Meta(ge=1, le=86400)] = 14400.0
     record: Literal["off", "callee", "agent", "both"] = "off"
     record_dir: str = ""
+    hold_music: str = ""
 
 
 class Compliance(Section, frozen=True):

@@ -78,6 +78,7 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
         ("dialer", "wait_tone"),
         ("compliance", "do_not_call"),
         ("compliance", "message"),
+        ("call", "hold_music"),
     ):
         value = getattr(getattr(config, section), key)
         if value and value != RINGBACK and not Path(value).expanduser().is_file():

@@ -116,7 +116,7 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 FILES = {
     "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone",),
-    "call": ("record_dir",), "compliance": ("do_not_call", "message"), "log": ("file",),
+    "call": ("record_dir", "hold_music"), "compliance": ("do_not_call", "message"), "log": ("file",),
 }  # fmt: skip
 """The keys that name a file or folder, by section."""
 

@@ -13,8 +13,10 @@ from engine.dialer.ports import StoreError
 from engine.handover import Handover
 from engine.legs import LegState
 from engine.line import TrunkLeg
-from engine.media import orders
+from engine.pairs import Pairs
+from engine.supervision import Supervisors
 from engine.talks import Talks
+from engine.voice import Switches, Voice
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -29,10 +31,12 @@ class Desk:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.muted = False
         self.do_not_disturb = engine.config.sip.do_not_disturb
+        self.voice = Voice(engine)
         self.talks = Talks(engine)
         self.handover = Handover(engine)
+        self.pairs = Pairs(engine)
+        self.supervisors = Supervisors(engine)
         dialer = engine.dialer
         self._table: dict[type, Callable[[Any], Awaitable[str | Outcome]]] = {
             messages.Dial: lambda c: dialer.dial(c.number),
@@ -50,7 +54,11 @@ class Desk:
             messages.SendDigits: self._digits,
             messages.Answer: self._answer,
             messages.Refuse: self._refuse,
-            messages.Consult: lambda c: self.talks.consult(c.number),
+            messages.Consult: self._consult,
+            messages.Conference: self._conference,
+            messages.Supervise: self._supervise,
+            messages.Gain: self._gain,
+            messages.Talk: self._talk,
             messages.Transfer: self._transfer,
             messages.TransferToLeg: self._transfer_to_leg,
             messages.DoNotDisturb: self._do_not_disturb,
@@ -73,7 +81,7 @@ class Desk:
             trunk=wire.trunk(engine.station.phone),
             trunks=[wire.trunk(phone) for phone in engine.station.phones.values()],
             sound=wire.sound(engine.station.sound),
-            flow=projection.flow(engine.dialer.flow(), self.muted, self.do_not_disturb),
+            flow=projection.flow(engine.dialer.flow(), self.switches),
             counts=projection.counts(engine.dialer.counts),
             legs=[wire.leg(leg) for leg in engine.line.legs.values()],
             attempts=[projection.attempt(a) for a in engine.dialer.attempts()],
@@ -87,8 +95,11 @@ class Desk:
         legs = self._engine.line.legs
         if leg is not None:
             return legs.get(leg)
-        callees = [found for found in legs.values() if found.role != "agent"]
-        choice = [found for found in callees if found.state is LegState.ANSWERED] or callees
+        callees = [found for found in legs.values() if found.role not in ("agent", "supervisor")]
+        answered = [found for found in callees if found.state is LegState.ANSWERED]
+        bridges = self._engine.line.bridges
+        own = [found for found in answered if not found.bridged_to or bridges.end_of(found)]
+        choice = own or answered or callees
         return choice[-1] if choice else None
 
     def _answered(self, leg: str | None) -> TrunkLeg | str:
@@ -121,17 +132,66 @@ class Desk:
         leg = self._answered(command.leg)
         if isinstance(leg, str):
             return leg
-        return self.talks.hold(leg, command.on)
+        return self.talks.end.hold(leg, command.on)
 
     async def _mute(self, command: messages.Mute) -> str:
-        """The operator is muted wherever they are: at the headset and at every agent's phone."""
-        self.muted = command.on
-        media = self._engine.station.media
-        media.order(orders.Mute(orders.SOUND, command.on))
-        for leg in self._engine.line.legs.values():
-            if leg.role == "agent":
-                media.order(orders.Mute(leg.stream, command.on))
-        self._tell_flow()
+        self.voice.mute(command.on)
+        self.tell_flow()
+        return ""
+
+    async def _talk(self, command: messages.Talk) -> str:
+        return self.voice.talk(command.on, command.seconds)
+
+    async def _gain(self, command: messages.Gain) -> str:
+        leg = None
+        if command.leg is not None:
+            found = self._answered(command.leg)
+            if isinstance(found, str):
+                return found
+            leg = found
+        error = self.voice.gain(leg, command.received, command.sent)
+        if not error and leg is None:
+            self.tell_flow()
+        return error
+
+    async def _consult(self, command: messages.Consult) -> str:
+        beside = self._answered(command.leg)
+        if isinstance(beside, str):
+            return beside if command.leg is not None else await self._engine.dialer.dial(command.number)
+        return await self.talks.consult(command.number, beside)
+
+    async def _conference(self, command: messages.Conference) -> str:
+        leg = self._answered(command.leg) if command.leg is not None else None
+        return leg if isinstance(leg, str) else self.talks.end.conference(leg)
+
+    async def _supervise(self, command: messages.Supervise) -> str:
+        legs = self._engine.line.legs
+        leg = legs.get(command.leg)
+        if command.leg and leg is None:
+            return f"There is no leg {command.leg}: get_snapshot lists them."
+        if command.mode == "off":
+            return "Say which leg." if leg is None else self.supervisors.stop(leg)
+        of = self._answered(command.of or None)
+        if isinstance(of, str):
+            return of
+        if leg is not None:
+            return self.supervisors.begin(leg, of, command.mode)
+        if not command.number:
+            return "Say which leg is to supervise, or which number is to be called for it."
+        return await self.supervisors.call(command.number, of, command.mode)
+
+    def let_go(self, legs: dict[TrunkLeg, str]) -> str:
+        """Leave answered calls up, for the reasons given, without the operator and whoever sees to them now;
+        all of them, or none and why."""
+        dialer = self._engine.dialer
+        for leg in legs:
+            if dialer.bridged(leg.id) is None and not self.talks.owns(leg):
+                return f"{leg.number} is no call that the operator could leave."
+        for leg, reason in legs.items():
+            if (attempt := dialer.bridged(leg.id)) is not None:
+                attempt.let_go(reason)
+            else:
+                self.talks.let_go(leg)
         return ""
 
     async def _digits(self, command: messages.SendDigits) -> str:
@@ -162,8 +222,8 @@ class Desk:
 
     def close(self) -> None:
         """End the calls that were answered or placed here, and follow no transfer any more."""
-        self.talks.close()
-        self.handover.close()
+        for part in (self.talks, self.handover, self.pairs, self.supervisors, self.voice):
+            part.close()
 
     def _ringing(self, leg: str) -> TrunkLeg | str:
         found = self._engine.line.legs.get(leg)
@@ -188,11 +248,11 @@ class Desk:
         leg, other = self._answered(command.leg), self._answered(command.other)
         if isinstance(leg, str) or isinstance(other, str):
             return leg if isinstance(leg, str) else str(other)
-        return self.handover.attended(leg, other)
+        return self.handover.attended(leg, other, here=command.here)
 
     async def _do_not_disturb(self, command: messages.DoNotDisturb) -> str:
         self.do_not_disturb = command.on
-        self._tell_flow()
+        self.tell_flow()
         return ""
 
     def turn_away(self, number: str) -> int:
@@ -202,9 +262,18 @@ class Desk:
         self._engine.tell("info", f"{number} called: answered busy (do not disturb)")
         return 486
 
-    def _tell_flow(self) -> None:
-        flow = self._engine.dialer.flow()
-        self._engine.publish(projection.flow(flow, self.muted, self.do_not_disturb))
+    @property
+    def switches(self) -> Switches:
+        """What the operator has switched."""
+        voice = self.voice
+        return Switches(
+            voice.muted, self.do_not_disturb, voice.received_gain, voice.sent_gain, voice.push_to_talk,
+            voice.talking,
+        )  # fmt: skip
+
+    def tell_flow(self) -> None:
+        """Publish how the flow and the operator's switches stand."""
+        self._engine.publish(projection.flow(self._engine.dialer.flow(), self.switches))
 
     async def _load(self, command: messages.LoadQueue) -> str:
         _, error = await self._engine.dialer.load(command.path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyVoIP.VoIP import InvalidStateError
 
 from engine.dial_rules import RuleError
+from engine.legs import LegState
 from engine.line import TrunkLeg
 from engine.sip.referral import Referral
 from engine.sip.transfer import Transfer
@@ -23,6 +24,8 @@ class Handover:
         self._engine = engine
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[str, str]] = {}
+        self._attended: dict[str, str] = {}
+        """Attended transfers under way: with which other leg."""
 
     def close(self) -> None:
         """Follow no further wish of a far end's."""
@@ -53,14 +56,17 @@ class Handover:
         except RuleError as problem:
             return "", f"{problem}."
 
-    def attended(self, leg: TrunkLeg, other: TrunkLeg) -> str:
-        """Join the far ends of two legs, and leave both."""
+    def attended(self, leg: TrunkLeg, other: TrunkLeg, *, here: bool) -> str:
+        """Join the far ends of two legs, and leave both; `here` without asking either of them to."""
         if leg is other:
             return "A call can't be transferred to itself."
+        if here:
+            return self._engine.desk.pairs.join(leg, other)
         try:
             leg.call.transfers.ask(other.number, other.call)
         except (InvalidStateError, ValueError) as problem:
             return f"{problem}."
+        self._attended[leg.id] = other.id
         return ""
 
     def told(self, leg: str, transfer: Transfer) -> None:
@@ -72,6 +78,15 @@ class Handover:
             self._engine.tell(level, f"{number}: {text}" if number else text, leg)
         if not transfer.over:
             self._told[leg] = number, text
+        elif (other := self._attended.pop(leg, None)) is not None and transfer.state == "failed":
+            self._join_here(leg, other)
+
+    def _join_here(self, leg: str, other: str) -> None:
+        """The far end would not, or could not, take our place: the engine joins the two itself."""
+        legs = [self._engine.line.legs.get(each) for each in (leg, other)]
+        up = [each for each in legs if each is not None and each.state is LegState.ANSWERED]
+        if len(up) == 2 and (problem := self._engine.desk.pairs.join(*up)):
+            self._engine.tell("warning", problem, leg)
 
     # --- asked of us -----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
+from engine.bridges import Bridges, Supervision
 from engine.config import RINGBACK, Config
 from engine.detect.plans import plans
 from engine.detour import Detour
@@ -33,7 +34,7 @@ from engine.sip.phone import Phone, new_leg_id
 from engine.sip.transfer import Transfer
 from engine.succession import Succession
 
-Role = Literal["callee", "agent", "inbound", "manual"]
+Role = Literal["callee", "agent", "inbound", "manual", "supervisor"]
 
 MAX_EVENTS = 10_000
 """Events kept for a reader of a leg that has fallen behind; more are dropped, never its end."""
@@ -84,8 +85,19 @@ class TrunkLeg:
         self.recording = ""
         self.entry: int | None = None
         self.held = False
-        self.parked = False
-        """Held for another call at the headset; its way back there is kept free."""
+        self.conference = ""
+        """The conference it is in; empty for none."""
+        self.supervises = ""
+        """The leg whose talk it listens to, as `supervision` says; empty for none."""
+        self.supervision: Supervision | None = None
+        self.parked_at = ""
+        """Held for another call at this operator's end (`sound` or an agent's leg), where it has a place."""
+        self.received_gain = 0.0
+        self.sent_gain = 0.0
+        """dB by which it is heard, and is spoken to, louder."""
+        self.hold_wanted: bool | None = None
+        """To be held or resumed once the change under way is done."""
+        self.over = asyncio.Event()
         self.coming: Call | None = None
         self.taken_over = False
         self.listening = False
@@ -105,6 +117,11 @@ class TrunkLeg:
     def trunk(self) -> str:
         """The name of the trunk that carries it."""
         return str(self.call.phone.name)
+
+    @property
+    def music(self) -> bool:
+        """Whether it hears music on hold."""
+        return self.held and bool(self._line.config.call.hold_music)
 
     def hangup(self, cause: str = "normal") -> None:
         self.call.hangup_leg(cause)
@@ -128,10 +145,10 @@ class TrunkLeg:
             self._line.media.order(orders.SendDigits(self.stream, digits, inband=way == "inband"))
 
     def bridge(self, other: Leg | None) -> None:
-        self._line.join(self, other.id if other is not None else orders.SOUND)
+        self._line.bridges.join(self, other.id if other is not None else orders.SOUND)
 
     def unbridge(self) -> None:
-        self._line.part(self)
+        self._line.bridges.part(self)
         if self.role == "agent" and self.taken_over:
             self.hangup()  # whom the agent had us call in their place stands by for nobody
 
@@ -145,8 +162,24 @@ class TrunkLeg:
         self._line.changed(self)
 
     def hold(self, on: bool) -> None:
-        """Hold or resume by re-INVITE. Raises InvalidStateError where the call is not up."""
+        """Hold or resume by re-INVITE. Raises InvalidStateError where the call is not up or being changed."""
+        self.hold_wanted = None
         self.call.hold(on)
+
+    def hold_soon(self, on: bool) -> None:
+        """Hold or resume; where the call is just being changed, as soon as that is done."""
+        self.hold_wanted = None
+        try:
+            if self.call.midcall.changes.inviting:
+                self.hold_wanted = on
+            elif self.call.held != on:
+                self.call.hold(on)
+        except InvalidStateError:
+            pass  # it is not up
+
+    def settle_hold(self) -> None:
+        if self.hold_wanted is not None:
+            self.hold_soon(self.hold_wanted)
 
     def put(self, event: LegEvent) -> None:
         if self.events.qsize() < MAX_EVENTS or isinstance(event, StateChanged):
@@ -166,6 +199,7 @@ class TrunkLine:
         self.on_inbound: Callable[[TrunkLeg], None] = lambda leg: None
         self.turn_away: Callable[[str], int] = lambda number: 486 if config.sip.do_not_disturb else 0
         self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
+        self.bridges = Bridges(self)
         self.succession = Succession(self)
         self.tell: Callable[[orders.Fact], None] = self.on_fact
         """Where facts go that signalling learns, such as a digit by INFO."""
@@ -248,38 +282,10 @@ class TrunkLine:
         """The leg whose audio has a name in media's facts."""
         return next((leg for leg in self.legs.values() if leg.stream == stream), None)
 
-    def join(self, leg: TrunkLeg, other: str) -> None:
-        self.part(leg)
-        if other == orders.SOUND:
-            for present in [each for each in self.legs.values() if each.bridged_to == other]:
-                self.part(present)  # the headset has one bridge
-        if other in self.legs:
-            self.part(self.legs[other])
-            self.legs[other].bridged_to = leg.id
-            self.on_leg(self.legs[other])
-        leg.bridged_to = other
-        self.carry(leg)
+    def set_gain(self, leg: TrunkLeg) -> None:
+        """Have media change a leg's levels by what the leg says."""
+        self.media.order(orders.Gain(leg.stream, leg.received_gain, leg.sent_gain))
         self.on_leg(leg)
-
-    def carry(self, leg: TrunkLeg) -> None:
-        """Let a bridge's audio through unless we hold either side: who is on hold must hear nobody talk."""
-        peer = self.legs.get(leg.bridged_to)
-        if leg.held or (peer is not None and peer.held):
-            self.media.order(orders.Unbridge(leg.stream))
-        else:
-            self.media.order(orders.Bridge(leg.stream, peer.stream if peer is not None else leg.bridged_to))
-
-    def part(self, leg: TrunkLeg) -> None:
-        if not leg.bridged_to:
-            return
-        peer = self.legs.get(leg.bridged_to)
-        self.media.order(orders.Unbridge(leg.stream))
-        leg.bridged_to = ""
-        if peer is not None and peer.bridged_to == leg.id:
-            peer.bridged_to = ""
-            self.on_leg(peer)
-        if leg.state is not LegState.ENDED:
-            self.on_leg(leg)
 
     def changed(self, leg: TrunkLeg) -> None:
         self.on_leg(leg)
@@ -319,6 +325,16 @@ class TrunkLine:
             return False
         return self.config.nobody_can_ring or self.guard(number, leg.role == "manual")
 
+    def _held_or_resumed(self, leg: TrunkLeg) -> None:
+        if leg.bridged_to or leg.supervises:
+            self.bridges.carry(leg)
+        if leg.held:
+            music = self.config.call.hold_music
+            source = orders.WavSource(str(Path(music).expanduser())) if music else None
+            self.media.order(orders.Hold(leg.stream, source))
+        elif not leg.bridged_to:
+            self.media.order(orders.Hold(leg.stream))  # silence until somebody takes it
+
     # --- calls ----------------------------------------------------------------------------------
 
     def _inbound(self, call: Call) -> None:
@@ -350,14 +366,17 @@ class TrunkLine:
             leg.put(StateChanged(leg.state, call.sip_code, call.reason, call.cause))
         if call.held is not leg.held:
             leg.held = call.held
-            if leg.bridged_to and leg.state is LegState.ANSWERED:
-                self.carry(leg)
+            if leg.state is LegState.ANSWERED:
+                self._held_or_resumed(leg)
+        if leg.hold_wanted is not None:
+            asyncio.get_running_loop().call_soon(leg.settle_hold)
         if leg.state is LegState.ANSWERED:
             timeout = self.config.rtp.timeout if not (call.held or call.far_held) else 0.0
             if call.progress is not LegState.ANSWERED:
                 timeout = 0.0
             self.media.order(orders.SetRtpTimeout(leg.stream, timeout or None))
         elif leg.state is LegState.ENDED:
-            self.part(leg)
+            self.bridges.part(leg)
             del self.legs[leg.id]
+            leg.over.set()
         self.on_leg(leg)

@@ -7,6 +7,7 @@ import time
 from engine import wire
 from engine.control import messages
 from engine.dialer import ports
+from engine.voice import Switches
 
 
 def entry(row: ports.EntryRow) -> messages.Entry:
@@ -38,17 +39,21 @@ def counts(of: ports.QueueCounts) -> messages.Counts:
     )
 
 
-def flow(of: ports.FlowChanged, muted: bool, do_not_disturb: bool) -> messages.Flow:
+def flow(of: ports.FlowChanged, switches: Switches) -> messages.Flow:
     return messages.Flow(
         running=of.running,
         operator=of.operator,
         agents=list(of.agents),
         agent_state=of.agent_state,
-        muted=muted,
-        do_not_disturb=do_not_disturb,
+        muted=switches.muted,
+        do_not_disturb=switches.do_not_disturb,
         campaign=of.campaign,
         exemptions=list(of.exemptions),
         notice=wire.safe(of.notice),
+        received_gain=switches.received_gain,
+        sent_gain=switches.sent_gain,
+        push_to_talk=switches.push_to_talk,
+        talking=switches.talking,
     )
 
 
@@ -102,7 +107,7 @@ def log_line(of: ports.LogLine) -> messages.LogLine:
     return messages.LogLine(at=time.time(), level=of.level, text=wire.safe(of.text, 400), leg=of.leg)
 
 
-def notice(of: ports.Notice, muted: bool, do_not_disturb: bool) -> messages.Event:
+def notice(of: ports.Notice, switches: Switches) -> messages.Event:
     """A dialer's notice as the event that tells of it."""
     match of:
         case ports.AttemptChanged():
@@ -112,7 +117,7 @@ def notice(of: ports.Notice, muted: bool, do_not_disturb: bool) -> messages.Even
         case ports.AttemptDone():
             return attempt_done(of.record)
         case ports.FlowChanged():
-            return flow(of, muted, do_not_disturb)
+            return flow(of, switches)
         case ports.CountsChanged():
             return counts(of.counts)
         case ports.QueueChanged():

@@ -101,6 +101,7 @@ class Engine:
         self.line.succession.on_taken_over = self.desk.handover.taken_over
         await station.open()
         self._opened = True
+        self.desk.voice.start()
         await self._hang_up_leftovers()
         await self._sound_settled()
         file = await self.dialer.start(queue, fresh=fresh)
@@ -184,7 +185,7 @@ class Engine:
     # --- what the parts say -----------------------------------------------------------------------
 
     def _notice(self, notice: ports.Notice) -> None:
-        self.publish(projection.notice(notice, self.desk.muted, self.desk.do_not_disturb))
+        self.publish(projection.notice(notice, self.desk.switches))
 
     def _registration(self, phone: Phone) -> None:
         self.publish(wire.trunk(phone))
@@ -215,8 +216,8 @@ class Engine:
             self.tell("error", fact.error, leg)
 
     def _leg(self, leg: TrunkLeg) -> None:
-        if leg.role == "agent" and leg.state is LegState.DIALING and self.desk.muted:
-            self.station.media.order(orders.Mute(leg.stream, True))  # whoever is called later is muted too
+        if leg.role == "agent" and leg.state is LegState.DIALING:
+            self.desk.voice.follow(leg)
         if failed := leg.call.reinvite_failed:
             leg.call.reinvite_failed = ""
             self.tell("warning", f"the far end refused the change: {failed}", leg.id)

@@ -103,18 +103,20 @@ class Succession:
         """Bridge, detection and recording of a leg go on with another call."""
         line = self._line
         earlier, recorded = leg.number, leg.recording
-        line.media.order(orders.Unbridge(leg.stream))
+        line.bridges.forget(leg)
         if recorded:
             line.media.order(orders.Record(leg.stream, None))
         leg.call, leg.coming, leg.taken_over, leg.detour = call, None, True, None
         leg.number, leg.country = call.number, line.country_of(call.number)
         if leg.listening:
             leg.listen(True)
+        if leg.received_gain or leg.sent_gain:
+            line.set_gain(leg)
         if recorded:
             path = Path(recorded)
             leg.record(str(path.with_name(f"{path.stem}-{call.id}{path.suffix}")))
-        if leg.bridged_to:
-            line.carry(leg)
+        if leg.bridged_to or leg.supervises:
+            line.bridges.carry(leg)
         line.call_changed(call)
         self.on_taken_over(leg, earlier)
 

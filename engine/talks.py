@@ -1,7 +1,4 @@
-"""Calls beside the queue's: those that come in and are answered, and those placed to consult somebody.
-
-Several can be at the headset at once: one is talked to, the others are held.
-"""
+"""Calls beside the queue's: those that come in and are answered, and those placed to consult somebody."""
 
 from __future__ import annotations
 
@@ -11,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyVoIP.VoIP import InvalidStateError
 
-from engine.dialer.agents import ended, in_words
+from engine.dialer.agents import in_words
 from engine.dialer.ports import HangupCause, Leg, StateChanged
 from engine.dialer.seats import Seat, SeatFailed
 from engine.legs import LegState
 from engine.line import TrunkLeg
 from engine.media import orders
+from engine.operator_end import OperatorEnd
 from engine.sip.auto_answer import answer_after
 
 if TYPE_CHECKING:
@@ -24,15 +22,17 @@ if TYPE_CHECKING:
 
 
 class Talks:
-    """What comes in, what is placed beside it, and which of them the operator hears.
+    """What comes in, and what is placed beside it.
 
     Each command returns an empty text, or one sentence that says why nothing was done.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.end = OperatorEnd(engine)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._placing: TrunkLeg | None = None
+        self._given: dict[str, asyncio.Event] = {}
+        """By leg: set when the call goes on without us."""
 
     def close(self) -> None:
         """End every call that was answered or placed here."""
@@ -60,7 +60,7 @@ class Talks:
 
     def answer(self, leg: TrunkLeg) -> str:
         """Answer a call that rings; a call at the headset is held for it."""
-        seat = self._engine.dialer.seats.reserve() or self._second_line()
+        seat = self._engine.dialer.seats.reserve() or self.end.second_line(orders.SOUND)
         if isinstance(seat, str):
             return seat
         self._run(self._talk(leg, seat))
@@ -69,7 +69,8 @@ class Talks:
     async def _talk(self, leg: TrunkLeg, seat: Seat) -> None:
         """An inbound call from our answer to its end, which either side may bring at any moment."""
         config = self._engine.config
-        over = asyncio.get_running_loop().create_task(ended(leg))
+        over = asyncio.get_running_loop().create_task(leg.over.wait())
+        given = self._given[leg.id] = asyncio.Event()
         try:
             leg.call.accept()
             if leg.state is LegState.ENDED:  # its offer could not be answered
@@ -80,63 +81,82 @@ class Talks:
             if not await _until(over, seat.connect(leg, manual=True), limit):
                 self._engine.tell("warning", f"no operator within {limit:g} s of the answer", leg.id)
             elif not over.done():
-                self._bring(leg, seat.leg)
-                await _until(over, seat.lost(), config.call.max_duration)
+                self.end.bring(leg, seat.leg.id if seat.leg is not None else orders.SOUND)
+                await _until(over, _either(seat.lost(), given.wait()), config.call.max_duration)
         except (SeatFailed, InvalidStateError) as error:
             self._engine.tell("warning", str(error), leg.id)
         finally:
             over.cancel()
+            self._leave(leg, seat)
+
+    def owns(self, leg: TrunkLeg) -> bool:
+        """Whether an answered call was answered or placed here."""
+        return leg.id in self._given and leg.state is LegState.ANSWERED
+
+    def let_go(self, leg: TrunkLeg) -> None:
+        """Leave a call up, whose operator's end is free from now on."""
+        self._given[leg.id].set()
+
+    def _leave(self, leg: Leg, seat: Seat) -> None:
+        given = self._given.pop(leg.id, None)
+        if given is None or not given.is_set():
             leg.hangup()
-            seat.release()
-            self._remind()
+        seat.release()
+        self.end.remind()
 
     # --- calls placed beside another ---------------------------------------------------------------
 
-    async def consult(self, number: str) -> str:
-        """Call a number beside the present call, which is held; without one, as by hand."""
+    async def consult(self, number: str, beside: TrunkLeg) -> str:
+        """Call a number beside a call, which is held; where the operator is free, as by hand."""
         if not self._engine.dialer.seats.taken:
             return await self._engine.dialer.dial(number)
         parsed, error = await self._engine.dialer.may_dial(number)
         if parsed is None:
             return error
-        if self._engine.dialer.seats.mode != "headset":
-            return "Consulting needs the headset: an agent's phone takes one call at a time."
-        seat = self._second_line()
+        end = self._engine.line.bridges.end_of(beside) or beside.parked_at
+        if not end:
+            return "The operator does not talk to anybody beside whom somebody could be called."
+        seat = self.end.second_line(end)
         if isinstance(seat, str):
             return seat
-        held = self._park_others(None)
+        held = self.end.park(end, None)
         leg = self._engine.line.dial(parsed.dialable, role="manual")
         if isinstance(leg, TrunkLeg):
-            self._placing = leg
-        self._run(self._consult(leg, seat, held))
+            self.end.placing = leg
+        self._run(self._consult(leg, seat, end, held))
         return ""
 
-    async def _consult(self, leg: Leg, seat: Seat, held: list[TrunkLeg]) -> None:
+    async def _consult(self, leg: Leg, seat: Seat, end: str, held: list[TrunkLeg]) -> None:
         config = self._engine.config
-        over: asyncio.Task[HangupCause] | None = None
+        given = self._given[leg.id] = asyncio.Event()
         try:
-            cause = await self._placed(leg, config.dialer.ring_timeout)
-            self._placing = None
+            cause = await self._placed(leg, end, config.dialer.ring_timeout)
+            self.end.placing = None
             if cause is not None:
                 taken_back = cause.name == "cancelled"
                 level, words = ("info", "taken back") if taken_back else ("warning", in_words(cause))
                 self._engine.tell(level, f"the call to {leg.number}: {words}", leg.id)
-                for each in held[-1:]:
-                    self.hold(each, False)
-                return
-            if isinstance(leg, TrunkLeg):
-                self._bring(leg, None)
-            over = asyncio.get_running_loop().create_task(ended(leg))
-            await _until(over, seat.lost(), config.call.max_duration)
+                self._take_back(held)
+            elif isinstance(leg, TrunkLeg):
+                self.end.bring(leg, end)
+                over = asyncio.get_running_loop().create_task(leg.over.wait())
+                try:
+                    await _until(over, _either(seat.lost(), given.wait()), config.call.max_duration)
+                finally:
+                    over.cancel()
         finally:
-            self._placing = None
-            if over is not None:
-                over.cancel()
-            leg.hangup()
-            seat.release()
-            self._remind()
+            self.end.placing = None
+            self._leave(leg, seat)
 
-    async def _placed(self, leg: Leg, ring_timeout: float) -> HangupCause | None:
+    def _take_back(self, held: list[TrunkLeg]) -> None:
+        """Nobody came: the operator goes on with whom they talked to before, all of them if joined."""
+        for each in held[:1]:
+            if each.parked_at:
+                self.end.hold(each, False)
+        if len(held) > 1 and any(each.parked_at for each in held):
+            self.end.conference(None)
+
+    async def _placed(self, leg: Leg, end: str, ring_timeout: float) -> HangupCause | None:
         """Wait for the answer, early media at the operator's ear; None, or why there is none."""
         try:
             async with asyncio.timeout(ring_timeout):
@@ -145,8 +165,8 @@ class Talks:
                     if not isinstance(event, StateChanged):
                         continue
                     if event.state is LegState.EARLY:
-                        if not self._at_headset(leg):  # another may have been taken back meanwhile
-                            leg.bridge(None)
+                        if isinstance(leg, TrunkLeg) and not self.end.at(end, leg):  # nobody was taken back
+                            self._engine.line.bridges.join(leg, end)
                     elif event.state is LegState.ANSWERED:
                         return None
                     elif event.state is LegState.ENDED:
@@ -155,74 +175,21 @@ class Talks:
             leg.hangup("timeout")
             return HangupCause("timeout", "us", None, f"no answer within {ring_timeout:g} s")
 
-    # --- who is at the headset -----------------------------------------------------------------------
-
-    def hold(self, leg: TrunkLeg, on: bool) -> str:
-        """Hold a call, or take it back; of the calls at the headset one is talked to, so taking one back
-        holds the others (a swap)."""
-        if leg.call.held == on and not (leg.parked and not on):
-            return "The call is on hold already." if on else "The call is not on hold."
-        try:
-            if leg.call.held != on:
-                leg.hold(on)
-        except InvalidStateError as error:
-            return f"{error}."
-        if leg.parked and not on:
-            self._bring(leg, None)
-        return ""
-
-    def _second_line(self) -> Seat | str:
-        """A place for one more call at the headset, or why there is none."""
-        dialer = self._engine.dialer
-        busy = self._placing is not None or any(
-            attempt.state not in ("bridged", "wrap_up", "done") for attempt in dialer.active.values()
-        )
-        if busy and dialer.seats.mode == "headset":
-            return "A call is being placed: it must be answered or hung up first."
-        seat = dialer.seats.share()
-        if seat is None:
-            problem = dialer.seats.problem
-            return f"The operator is not free to take it{': ' + problem if problem else ''}."
-        return seat
-
-    def _bring(self, leg: TrunkLeg, other: Leg | None) -> None:
-        """Bridge a call to the operator's end; at the headset (None) the others there are held."""
-        if other is None:
-            self._park_others(leg)
-        leg.parked = False
-        leg.bridge(other)
-
-    def _at_headset(self, but: Leg | None) -> list[TrunkLeg]:
-        return [
-            leg
-            for leg in self._engine.line.legs.values()
-            if leg is not but and leg.bridged_to == orders.SOUND and leg.state is LegState.ANSWERED
-        ]
-
-    def _park_others(self, leg: TrunkLeg | None) -> list[TrunkLeg]:
-        """Hold who is at the headset, deaf and mute at once, whenever their far end agrees to it."""
-        parked = []
-        for each in self._at_headset(leg):
-            each.parked = True
-            each.unbridge()
-            parked.append(each)
-            try:
-                if not each.held:
-                    each.hold(True)
-            except InvalidStateError:
-                pass  # it is being changed; it hears nothing meanwhile
-        return parked
-
-    def _remind(self) -> None:
-        """The call at the headset is over: is anybody still waiting there?"""
-        for leg in self._engine.line.legs.values():
-            if leg.parked and leg.state is LegState.ANSWERED:
-                self._engine.tell("warning", f"{leg.number} is still on hold", leg.id)
-
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _either(lost: Coroutine[Any, Any, object], given: Coroutine[Any, Any, object]) -> None:
+    """Wait for one of two things."""
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(lost), loop.create_task(given)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _until(over: asyncio.Task[Any], work: Coroutine[Any, Any, object], seconds: float) -> bool:

@@ -42,6 +42,12 @@ def leg(of: TrunkLeg) -> messages.Leg:
         answered_at=of.answered_at,
         q850=of.cause.q850 if of.cause else None,
         retry_after=of.cause.retry_after if of.cause else None,
+        conference=of.conference,
+        supervises=of.supervises,
+        supervision=of.supervision or "",
+        music=of.music,
+        received_gain=of.received_gain,
+        sent_gain=of.sent_gain,
     )
 
 

@@ -118,9 +118,52 @@ class Refuse(Struct, frozen=True, tag="refuse"):
 
 
 class Consult(Struct, frozen=True, tag="consult"):
-    """Call a number beside the present call, which is held: both share the headset."""
+    """Call a number beside the present call, or beside one leg's, which is held: both share the operator's
+    end, the headset or the agent's phone."""
 
     number: str
+    leg: str | None = None
+
+
+class Conference(Struct, frozen=True, tag="conference"):
+    """Join whom the operator has on hold, or one leg of them, with the present call: all talk with all.
+
+    `hangup` and `hold` of one leg take it out again; `transfer_to_leg` leaves the others to each other.
+    """
+
+    leg: str | None = None
+
+
+class Supervise(Struct, frozen=True, tag="supervise"):
+    """Have a leg (which rings in or is answered), or a number that is called for it, supervise the call of
+    the leg `of`: `listen` (nobody hears it), `whisper` (the operator alone does), `barge` (all do), `off`
+    (it is hung up).
+
+    Supervision is shown with the call and logged. It ends with the leg `of`; an agent's leg is supervised
+    through all its calls.
+    """
+
+    leg: str = ""
+    of: str = ""
+    mode: Literal["listen", "whisper", "barge", "off"] = "listen"
+    number: str = ""
+
+
+class Gain(Struct, frozen=True, tag="gain"):
+    """Change levels, -30 to +20 dB: what is received from a leg and what is sent to it, or, without a leg,
+    what the headset plays and its microphone sends, now and in later calls. `null` leaves one as it is."""
+
+    received: float | None = None
+    sent: float | None = None
+    leg: str | None = None
+
+
+class Talk(Struct, frozen=True, tag="talk"):
+    """Open or close the microphone where `audio.push_to_talk` is set. It closes by itself after `seconds`: a
+    console sends this again while the key is held."""
+
+    on: bool
+    seconds: float = 10.0
 
 
 class Transfer(Struct, frozen=True, tag="transfer"):
@@ -134,10 +177,15 @@ class Transfer(Struct, frozen=True, tag="transfer"):
 
 
 class TransferToLeg(Struct, frozen=True, tag="transfer_to_leg"):
-    """Join the far ends of two answered legs and leave both (attended)."""
+    """Join the far ends of two answered legs and leave both (attended).
+
+    The far end of `leg` is asked to take our place (REFER with Replaces). Where it does not, or with `here`,
+    the two are joined in the engine: both legs stay up and are bridged, and the operator is free.
+    """
 
     leg: str
     other: str
+    here: bool = False
 
 
 class DoNotDisturb(Struct, frozen=True, tag="dnd"):
@@ -201,8 +249,9 @@ class Shutdown(Struct, frozen=True, tag="shutdown"):
 
 Command = (
     Dial | Next | Pause | Resume | Skip | Redial | LoadQueue | Accept | Hangup | StopAll | Hold | Mute
-    | SendDigits | Answer | Refuse | Consult | Transfer | TransferToLeg | DoNotDisturb | SetOperator
-    | Record | SetDisposition | QueuePage | Trace | GetSnapshot | Subscribe | Shutdown
+    | SendDigits | Answer | Refuse | Consult | Conference | Supervise | Gain | Talk | Transfer | TransferToLeg
+    | DoNotDisturb | SetOperator | Record | SetDisposition | QueuePage | Trace | GetSnapshot | Subscribe
+    | Shutdown
 )
 
 
@@ -250,6 +299,7 @@ class Flow(Up, frozen=True, tag="flow"):
 
     `running` is false while paused. `exemptions` names every guard that is off, in words.
     `agent_state`: none, dialing, ready, busy, failed (the standing leg's or the last agent's).
+    `received_gain` and `sent_gain` are the headset's, in dB.
     """
 
     running: bool
@@ -261,6 +311,11 @@ class Flow(Up, frozen=True, tag="flow"):
     campaign: str = ""
     exemptions: list[str] = []
     notice: str = ""
+    received_gain: float = 0.0
+    sent_gain: float = 0.0
+    push_to_talk: bool = False
+    talking: bool = False
+    """With push-to-talk: whether the microphone is open."""
 
 
 class Counts(Up, frozen=True, tag="counts"):
@@ -299,10 +354,10 @@ class Entry(Up, frozen=True, tag="entry"):
 
 
 class Leg(Up, frozen=True, tag="leg"):
-    """One leg. `role`: callee, agent, inbound or manual. `remote` is escaped for display."""
+    """One leg. `role`: callee, agent, inbound, manual or supervisor. `remote` is escaped for display."""
 
     id: str
-    role: Literal["callee", "agent", "inbound", "manual"]
+    role: Literal["callee", "agent", "inbound", "manual", "supervisor"]
     number: str
     state: LegStateName
     at: float
@@ -325,6 +380,15 @@ class Leg(Up, frozen=True, tag="leg"):
     retry_after: int | None = None
     """Seconds after which the far end wants to be tried again, where it said so."""
     trunk: str = "trunk"
+    conference: str = ""
+    """The conference it is in, the same for all its legs; empty for none."""
+    supervises: str = ""
+    """The leg whose call it supervises, as `supervision` says."""
+    supervision: Literal["", "listen", "whisper", "barge"] = ""
+    music: bool = False
+    """Held, with music."""
+    received_gain: float = 0.0
+    sent_gain: float = 0.0
 
 
 class Attempt(Up, frozen=True, tag="attempt"):

@@ -62,7 +62,12 @@ class _SeatGone:
     reason: str
 
 
-_Message = LegEvent | Stop | _Connected | _SeatGone
+@dataclass(frozen=True, slots=True)
+class _LetGo:
+    reason: str
+
+
+_Message = LegEvent | Stop | _Connected | _SeatGone | _LetGo
 
 
 class Attempt:
@@ -89,6 +94,7 @@ class Attempt:
         self._tasks: list[asyncio.Task[None]] = []
         self._answered = False
         self._hung_up = False
+        self._given_away = False
         self._listening_in = False
         self._labelled = asyncio.Event()
         self._early = "operator" if entry.manual else config.dialer.early_media
@@ -107,6 +113,11 @@ class Attempt:
         """End the call from whatever state it is in; in wrap-up, end that."""
         self._inbox.put_nowait(Stop(why, reason))
         self._labelled.set()
+
+    def let_go(self, reason: str) -> None:
+        """The callee's leg is somebody else's from now on: the attempt ends, and the call goes on."""
+        self._given_away = True
+        self._inbox.put_nowait(_LetGo(reason))
 
     def end_wrap_up(self) -> None:
         self._labelled.set()
@@ -243,10 +254,9 @@ class Attempt:
             if message is None:
                 await self._hang_up("max_duration")
                 return "bridged", f"ended at call.max_duration, {self._config.call.max_duration:g} s"
-            if isinstance(message, Stop):
-                await self._hang_up("normal")
+            if isinstance(message, _LetGo):
                 return "bridged", message.reason
-            if isinstance(message, _SeatGone):
+            if isinstance(message, Stop | _SeatGone):
                 await self._hang_up("normal")
                 return "bridged", message.reason
             if isinstance(message, StateChanged) and message.state is LegState.ENDED:
@@ -332,9 +342,9 @@ class Attempt:
             self._tell(LogLine("warning", f"the call to {self.entry.number} did not confirm its end", leg.id))
 
     def _release_legs(self) -> None:
-        """Whatever happened: no leg stays up, nothing runs on, and the operator's end is free."""
+        """Whatever happened: no leg of ours stays up, nothing runs on, and the operator's end is free."""
         self._hung_up = True
-        if self.leg is not None and self.leg.state is not LegState.ENDED:
+        if self.leg is not None and self.leg.state is not LegState.ENDED and not self._given_away:
             self.leg.hangup()
         for task in self._tasks:
             task.cancel()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from engine.dialer.agents import Tell, answered, ended, in_words, none_reached
 from engine.dialer.ports import HangupCause, Leg, Line, OperatorMode
 from engine.dialer.seats import Seat, SeatFailed
+from engine.dialer.second_line import SharedSeat
 
 
 class ColdSeats:
@@ -54,24 +56,32 @@ class ColdSeats:
         self.seats.add(seat)
         return seat
 
-    def share(self) -> Seat | None:
-        return None  # an agent's phone has lines of its own
+    def share(self, agent: Leg | None = None) -> Seat | None:
+        if agent is None:
+            return None
+        return next((seat.share() for seat in self.seats if seat.leg is agent), None)
 
     def close(self) -> None:
         for seat in list(self.seats):
             seat.clear()
 
 
-class ColdSeat:
+class ColdSeat(SharedSeat):
     """One callee's agent, found when wanted."""
 
     asks = False
 
     def __init__(self, seats: ColdSeats) -> None:
+        super().__init__()
         self._seats = seats
-        self.leg: Leg | None = None
+        self._leg: Leg | None = None
+        self._watch: asyncio.Task[HangupCause] | None = None
         self.agent = ""
         self.state = "none"
+
+    @property
+    def leg(self) -> Leg | None:
+        return self._leg
 
     def listen_in(self, callee: Leg) -> None:
         pass  # nobody is there yet
@@ -91,7 +101,8 @@ class ColdSeat:
                 if cause is not None:
                     self._seats.in_use.discard(agent)
             if cause is None:
-                self.leg = leg
+                self._leg = leg
+                self._watch = asyncio.get_running_loop().create_task(ended(leg))
                 self._set(agent, "busy")
                 return
             failures.append(f"{agent} ({in_words(cause)})")
@@ -99,19 +110,23 @@ class ColdSeat:
         raise SeatFailed(none_reached(self._seats.agents, failures))
 
     async def lost(self) -> str:
-        if self.leg is None:
+        if self._watch is None:
             return "the agent's phone was hung up"
-        return f"the agent's phone hung up ({in_words(await ended(self.leg))})"
+        return f"the agent's phone hung up ({in_words(await asyncio.shield(self._watch))})"
 
     def clear(self) -> None:
-        if self.leg is not None:
-            self.leg.hangup()
+        if self.lines:
+            return
+        if self._leg is not None:
+            self._leg.hangup()
             self._seats.in_use.discard(self.agent)
-            self.leg = None
+            self._leg = None
         self._set("", "none")
 
     def release(self) -> None:
-        if self in self._seats.seats:
+        if self.lines:
+            self.given_back = True
+        elif self in self._seats.seats:
             self.clear()
             self._seats.seats.discard(self)
             self._seats.changed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 
+from engine.dialer.attempt import Attempt
 from engine.dialer.numbers import Number, NumberError, parse
 from engine.dialer.ports import EntryRow, LogLine, NewRow, OperatorMode, StoreError
 from engine.dialer.queue_csv import QueueError, QueueFile, read_queue_file
@@ -106,6 +107,13 @@ class Dialer(QueueWorker):
                 agent.hangup()
                 return ""
         return f"No call has a leg {leg}."
+
+    def bridged(self, leg: str) -> Attempt | None:
+        """The attempt whose callee's leg this is, if it is bridged."""
+        for attempt in self.active.values():
+            if attempt.leg is not None and attempt.leg.id == leg and attempt.state == "bridged":
+                return None if attempt.over else attempt
+        return None
 
     async def accept(self) -> str:
         """The operator takes the callee who waits."""

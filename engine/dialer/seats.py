@@ -77,9 +77,9 @@ class Seats(Protocol):
     def reserve(self) -> Seat | None:
         """A free seat, now the caller's until its `release`, or None."""
 
-    def share(self) -> Seat | None:
-        """One more place where `reserve` gives none, for a second call beside the one that is held; None
-        where two calls can't be had."""
+    def share(self, agent: Leg | None = None) -> Seat | None:
+        """One more place at the headset, or at the phone of an agent who has a call, for another call beside
+        it; None where there is no room."""
 
     def close(self) -> None:
         """Hang up every agent's leg."""
@@ -119,7 +119,7 @@ class HeadsetSeats:
     def reserve(self) -> Seat | None:
         return self._place() if self.free else None
 
-    def share(self) -> Seat | None:
+    def share(self, agent: Leg | None = None) -> Seat | None:
         return self._place() if 0 < self._calls < MAX_LINES and self._prompt.available else None
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from engine.dialer.agents import Tell, answered, ended, in_words, none_reached
 from engine.dialer.ports import HangupCause, Leg, Line, LogLine, OperatorMode
 from engine.dialer.seats import Seat
+from engine.dialer.second_line import SharedSeat
 
 BACKOFF_MAX = 60.0
 """Longest pause between two rounds of calls to agents who don't answer, seconds."""
@@ -61,20 +62,23 @@ class StandingSeats:
                 return seat
         return None
 
-    def share(self) -> Seat | None:
-        return None  # an agent's phone has lines of its own
+    def share(self, agent: Leg | None = None) -> Seat | None:
+        if agent is None:
+            return None
+        return next((seat.share() for seat in self._seats if seat.taken and seat.leg is agent), None)
 
     def close(self) -> None:
         for seat in self._seats:
             seat.stop()
 
 
-class StandingSeat:
+class StandingSeat(SharedSeat):
     """One standing leg: called, kept, called again with a growing pause when it drops."""
 
     asks = False
 
     def __init__(self, seats: StandingSeats) -> None:
+        super().__init__()
         self._seats = seats
         self._task: asyncio.Task[None] | None = None
         self._leg: Leg | None = None
@@ -125,11 +129,13 @@ class StandingSeat:
         return self._last
 
     def clear(self) -> None:
-        if self.leg is not None:
+        if self.leg is not None and not self.lines:
             self.leg.unbridge()
 
     def release(self) -> None:
-        if self.taken:
+        if self.lines:
+            self.given_back = True
+        elif self.taken:
             self.clear()
             self.taken = False
             self._seats.changed()

@@ -201,7 +201,7 @@ def test_whom_an_agent_put_in_their_place_is_hung_up_on_with_the_call(chart: Ben
     agent, callee = chart.up("agent"), chart.up()
     callee.bridge(agent)
     chart.answer(chart.referred(agent), 200, "OK", tag="new", body=sdp(port=42000))
-    assert chart.media_orders.take(orders.Bridge)[-1:] == [orders.Bridge(agent.stream, callee.stream)]
+    assert chart.media_orders.take(orders.Bridge)[-1:] == [orders.Bridge(callee.stream, agent.stream)]
     assert (callee.bridged_to, agent.bridged_to) == (agent.id, callee.id)
     chart.request("BYE", callee.call, cseq=10)
     agent.unbridge()  # as a standing seat does between calls
