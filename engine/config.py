@@ -97,6 +97,8 @@ class Rtp(Section, frozen=True):
     event_payload_type: Annotated[int, Meta(ge=96, le=127)] = 101
     rtcp: bool = True
     rtcp_mux: Literal["accept", "offer"] = "accept"
+    latch: Literal["sdp", "nat", "first"] = "nat"
+    relatch_after: Seconds = 0.0
 
 
 class Audio(Section, frozen=True):

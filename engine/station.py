@@ -115,7 +115,8 @@ class Station:
         self._facts: deque[orders.Fact] = deque()
         rtp = config.rtp
         depth = Bounds(rtp.jitter_min_ms, rtp.jitter_ms, rtp.jitter_max_ms)
-        self.media = MediaEngine(self._fact, depth=depth)
+        latch = orders.Latch(rtp.latch, rtp.relatch_after)
+        self.media = MediaEngine(self._fact, depth=depth, latch=latch)
         preload(config.rtp.codecs)
         host, port = split_host_port(config.sip.listen)
         low, high = port_range(config.rtp.ports)

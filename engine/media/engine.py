@@ -45,10 +45,14 @@ class MediaEngine:
     thread takes the highest scheduling priority it is given; `priority` then names it (see priority.py).
     """
 
-    def __init__(self, on_fact: Callable[[Fact], None], *, depth: Bounds | None = None) -> None:
+    def __init__(
+        self, on_fact: Callable[[Fact], None], *, depth: Bounds | None = None,
+        latch: orders.Latch | None = None,
+    ) -> None:
         self._on_fact = on_fact
         self.priority = "normal"
         self._depth = depth
+        self._latch = latch
         self._orders: deque[Item] = deque()
         self._lateness = Lateness()
         self._inbox = udp.Inbox()
@@ -93,7 +97,8 @@ class MediaEngine:
         """Have the media thread carry out an order, in turn; returns at once."""
         if isinstance(order, orders.OpenStream):
             stream = RtpStream(
-                {}, "", 0, "", 0, name=order.stream, depth=self._depth, encrypted=order.encrypted
+                {}, "", 0, "", 0, name=order.stream, depth=self._depth, encrypted=order.encrypted,
+                latch=self._latch,
             )
             self.adopt(stream, order.sock, order.control)
         else:

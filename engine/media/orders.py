@@ -49,6 +49,19 @@ class SrtpKeys(msgspec.Struct, frozen=True):
         return f"SrtpKeys({self.suite})"
 
 
+class Latch(msgspec.Struct, frozen=True):
+    """Who may be the far end besides SDP's own address, which always may.
+
+    `rule` is "sdp" for SDP's host with another port and signalling's host, "nat" for any host too where SDP's
+    address is private and the host's isn't, or can't be used; each after SDP's address has been silent for a
+    while. "first" takes any host at once. A known source that was silent for `relatch_after` seconds may be
+    replaced by another that the rule allows; 0 for never.
+    """
+
+    rule: Literal["sdp", "nat", "first"] = "nat"
+    relatch_after: float = 0.0
+
+
 class Control(msgspec.Struct, frozen=True):
     """Where the far end takes RTCP: on `host`, empty for RTP's, and `port`, 0 for the one after RTP's; with
     `mux` on RTP's own port, and so do we (RFC 5761).
@@ -101,7 +114,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     `events` are telephone-events that may arrive; the first is sent. `direction` is ours. With `send_first`
     silence is sent until something better is there, for far ends that wait for our first packet. With
     `srtp` every packet is encrypted, both ways, and what isn't is discarded. Without `control` no RTCP goes
-    either way.
+    either way. `signalling` is the host that signalling goes to, empty for none: audio may come from there.
     """
 
     stream: str
@@ -115,6 +128,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     ptime_ms: int = 20
     srtp: SrtpKeys | None = None
     control: Control | None = None
+    signalling: str = ""
 
 
 class CloseStream(msgspec.Struct, frozen=True):
@@ -358,7 +372,11 @@ class StreamStats(msgspec.Struct, frozen=True):
     lost: int
     late: int
     discarded: int
-    """Packets that were not RTP, were from elsewhere, or had an unknown payload type."""
+    """Packets that were not RTP, were from elsewhere, had an unknown payload type or failed SRTP's check."""
+    discards: dict[str, int] = {}
+    """The same by reason: malformed, foreign, payload_type, srtp."""
+    duplicates: int = 0
+    reordered: int = 0
 
 
 class StreamClosed(msgspec.Struct, frozen=True):

@@ -65,6 +65,8 @@ class Agreed(Protocol):
     def rtcp(self) -> tuple[str, int] | None: ...
     @property
     def rtcp_mux(self) -> bool: ...
+    @property
+    def signalling(self) -> str: ...
 
 
 RECEIVE_BUFFER = 1 << 19
@@ -159,6 +161,7 @@ class MediaPlane:
                 agreed.ptime,
                 srtp,
                 control,
+                agreed.signalling,
             )
         )
 

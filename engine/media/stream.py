@@ -32,6 +32,7 @@ from engine.media.orders import (
     DigitReceived,
     Event,
     Fact,
+    Latch,
     RtpStarted,
     RtpTimeout,
     SetRemote,
@@ -89,6 +90,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         depth: Bounds | None = None,
         sample_width: int = 1,
         encrypted: bool = False,
+        latch: Latch | None = None,
     ) -> None:
         self._out_ip, self._out_port = outIP, outPort
         self._engine: MediaEngine | None = None
@@ -100,7 +102,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.name = name or f"{inIP}:{inPort}"
         # Kept by the media thread from here on.
         self.sock: socket.socket | None = None
-        self.inbound = Inbound(encrypted)
+        self.inbound = Inbound(encrypted, latch)
         self.reception = Reception()
         self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self.sender = Sender(self._writer, sample_width)
@@ -227,13 +229,15 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self.sock.close()
             self.out.fd = -1  # the number may be another socket's at once
         return StreamStats(self.out.sent, self.reception.received, self.reception.lost,
-                           self.listening.playout.late, self.inbound.discarded)
+                           self.listening.playout.late, self.inbound.discarded, dict(self.inbound.discards),
+                           self.reception.duplicates, self.reception.reordered)
 
     def set_remote(self, order: SetRemote, now: float) -> None:
         self._out_ip, self._out_port = order.host, order.port
         codecs = [c for c in order.codecs if c.name in CLOCK]
         expected = udp.sockaddr(order.host, order.port, self._family)
-        self.inbound.expect(expected, now)
+        signalling = udp.sockaddr(order.signalling, 1, self._family)
+        self.inbound.expect(expected, now, () if signalling is None else (signalling,))
         self._secure(order.srtp)
         if codecs:
             self.inbound.laws = {c.payload_type: c.name for c in (*order.also, *codecs)}
@@ -247,7 +251,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.sender.set_format(codecs[0] if codecs else None, order.ptime_ms, order.events)
         self.inbound.events = {event.payload_type: event.clock for event in order.events}
         self.assoc |= dict.fromkeys(self.inbound.events, PayloadType.EVENT)
-        self.out.address = self.inbound.source or expected
+        self.out.address = self.inbound.address
         self.sender.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")
         self.may_receive = order.direction in ("sendrecv", "recvonly")
         self.sender.send_first = order.send_first

@@ -11,6 +11,7 @@ import ctypes
 import ipaddress
 import socket
 import struct
+from typing import Literal
 
 from engine.media.rtp import HEADER, MAX_PACKET
 
@@ -28,6 +29,7 @@ _recvfrom.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_i
                       ctypes.c_void_p]
 _recvfrom.restype = ctypes.c_ssize_t
 
+_SOCKADDR_4 = 16
 _RECV_FLAGS = socket.MSG_DONTWAIT | socket.MSG_TRUNC
 _SEND_FLAGS = socket.MSG_DONTWAIT
 
@@ -66,8 +68,18 @@ def host_port(address: bytes) -> tuple[str, int]:
 
 
 def same_host(a: bytes, b: bytes) -> bool:
-    """Whether two struct sockaddrs name the same host, whatever their ports."""
-    return host_port(a)[0] == host_port(b)[0]
+    """Whether two struct sockaddrs of one family name the same host, whatever their ports."""
+    if len(a) == _SOCKADDR_4:
+        return a[4:8] == b[4:8] and len(b) == _SOCKADDR_4
+    return a[8:24] == b[8:24] and len(a) == len(b)
+
+
+def scope(address: bytes) -> Literal["loopback", "private", "global"]:
+    """How far a struct sockaddr's host can be reached from; private is also what carriers' NAT uses."""
+    host = ipaddress.ip_address(host_port(address)[0])
+    if host.is_loopback:
+        return "loopback"
+    return "global" if host.is_global else "private"
 
 
 def next_port(address: bytes) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
@@ -16,6 +17,7 @@ from engine.sip.callee import Callee
 from engine.sip.caller import Caller
 from engine.sip.causes import reason_of
 from engine.sip.dialog import Dialog, new_tag
+from engine.sip.hop import Hop, Target
 from engine.sip.info import InfoDigits
 from engine.sip.message import Message, response_to
 from engine.sip.midcall import MidCall
@@ -23,6 +25,7 @@ from engine.sip.sdp import LocalDescription, Negotiated, SdpError, parse
 from engine.sip.session_timer import SessionTimer
 from engine.sip.transaction import ServerTransaction
 from engine.sip.transfers import CallTransfers
+from engine.sip.uri import is_ip
 
 if TYPE_CHECKING:
     from engine.sip.agent import UserAgent
@@ -224,10 +227,24 @@ class Call(VoIPCall):  # type: ignore[misc]
         return agreed is not None
 
     def connect(self, agreed: Negotiated) -> None:
-        """Let the audio go as agreed; the same again restarts nothing."""
+        """Let the audio go as agreed; the same again restarts nothing. A name instead of an address
+        (RFC 8866, 5.7) is looked up first."""
         self.negotiated = agreed
         self.far_held = agreed.on_hold
-        self.phone.media.connect(self.stream, agreed)
+        known = replace(agreed, signalling=self.agent.flow.host)
+        if is_ip(agreed.host):
+            self.phone.media.connect(self.stream, known)
+            return
+
+        def found(hops: Sequence[Hop], why: str) -> None:
+            if self.negotiated is not agreed or self._progress is LegState.ENDED:
+                return
+            if hops:
+                self.phone.media.connect(self.stream, replace(known, host=hops[0].host))
+            else:
+                self.hangup_leg("failed", f"the far end's audio has no address: {why}")
+
+        self.agent.locate(Target(agreed.host, agreed.port, "udp"), found)
 
     def respond(
         self,

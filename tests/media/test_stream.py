@@ -73,7 +73,7 @@ def test_no_packet_is_sent_before_the_far_end_is_known(rig):
 def test_an_address_nobody_should_be_sent_to_is_not_sent_to_but_packets_still_find_us(rig, host):
     name, far = rig.open(remote=False)
     rig.remote(name, far, host=host)
-    far.send(codec.SILENCE["PCMA"])
+    far.send_pcm(sine(500, 6400))
     far.receive()
 
 
@@ -138,56 +138,6 @@ def test_what_cannot_be_played_is_reported_in_one_sentence(rig, source, problem)
     assert problem in ended.error
     assert "\n" not in ended.error
     assert ended.tag == "t"
-
-
-def test_we_send_to_where_packets_really_come_from(rig):
-    name, far = rig.open(remote=False)
-    elsewhere = udp_socket()
-    rig.remote(name, far, port=elsewhere.getsockname()[1])
-    elsewhere.recv(2000)
-    far.send(codec.SILENCE["PCMA"])
-    assert rig.fact(RtpStarted).port == far.address[1]
-    far.receive()
-    elsewhere.close()
-
-
-def test_a_third_party_cannot_take_over_a_running_stream(rig):
-    name, far = rig.open()
-    thief = udp_socket()
-    far.send(codec.SILENCE["PCMA"])
-    rig.fact(RtpStarted)
-    for n in range(20):
-        packet = rtp.Packet(8, 100 + n, n * 160, 0x1234, codec.encode("PCMA", sine(500, 160)))
-        thief.sendto(rtp.serialize(packet), far.ours)
-        far.send(codec.SILENCE["PCMA"])
-        far.receive()
-    thief.settimeout(0.1)
-    with pytest.raises(TimeoutError):
-        thief.recv(2000)
-    rig.engine.order(CloseStream(name))
-    assert rig.fact(StreamClosed).stats.discarded == 20
-    thief.close()
-
-
-def test_sdps_own_address_is_preferred_to_whoever_came_first(rig):
-    _, far = rig.open()
-    early = udp_socket()
-    early.sendto(rtp.serialize(rtp.Packet(8, 1, 160, 5, codec.SILENCE["PCMA"])), far.ours)
-    early.recv(2000)
-    rig.fact(RtpStarted)
-    far.send(codec.SILENCE["PCMA"])
-    for _ in range(8):  # what was sent before we spoke may still wait here
-        far.receive()
-    early.setblocking(False)
-    try:
-        while True:
-            early.recv(2000)
-    except BlockingIOError:
-        pass
-    early.settimeout(0.1)
-    with pytest.raises(TimeoutError):
-        early.recv(2000)
-    early.close()
 
 
 def test_a_new_address_in_sdp_moves_the_stream_though_the_old_one_still_talks(rig):

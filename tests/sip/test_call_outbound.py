@@ -9,6 +9,8 @@ from pyVoIP.VoIP import CallState, NoPortsAvailableError
 from engine.legs import LegState
 from engine.sip.account import Account
 from engine.sip.dialog import SavedDialog, SavedInvite
+from engine.sip.hop import Hop, Target
+from engine.sip.layer import Found
 
 CHALLENGE = 'Digest realm="trunk.example", nonce="{}", algorithm=MD5, qop="auth"'
 
@@ -49,6 +51,44 @@ class TestProgress:
         chart.answer(invite, 183, "Session Progress", body=sdp(port=41234, codecs="0 96"))
         assert call.progress is LegState.EARLY
         assert chart.media.connected[call.id] == ("192.0.2.30", 41234, (("PCMU", 0),), 96, "sendrecv")
+
+    def test_a_name_for_the_audios_address_is_looked_up_first(self, chart: Chart) -> None:
+        """RFC 8866, 5.7."""
+        asked: list[tuple[Target, Found]] = []
+        call, invite = chart.dial()
+        chart.agent.locate = lambda target, found: asked.append((target, found))
+        chart.answer(invite, 183, body=sdp(host="media.example", port=41234))
+        assert call.progress is LegState.EARLY
+        assert call.id not in chart.media.connected
+        ((target, found),) = asked
+        assert target == Target("media.example", 41234, "udp")
+        found([Hop("192.0.2.77", 41234)], "")
+        assert chart.media.connected[call.id][:2] == ("192.0.2.77", 41234)
+
+    def test_a_name_that_came_too_late_moves_nothing(self, chart: Chart) -> None:
+        asked: list[Found] = []
+        call, invite = chart.dial()
+        chart.agent.locate = lambda target, found: asked.append(found)
+        chart.answer(invite, 183, body=sdp(host="media.example"))
+        chart.answer(invite, 200, body=sdp(host="192.0.2.30", version=2))
+        asked[0]([Hop("192.0.2.77", 1)], "")
+        assert chart.media.connected[call.id][0] == "192.0.2.30"
+
+    def test_audio_at_a_name_that_leads_nowhere_ends_the_call(self, chart: Chart) -> None:
+        call, invite = chart.dial()
+        asked: dict[str, Found] = {}
+        chart.agent.locate = lambda target, found: asked.setdefault(target.host, found)
+        chart.answer(invite, 200, body=sdp(host="media.example"))
+        asked["media.example"]([], "media.example has no address")
+        assert call.progress is LegState.ENDED
+        assert call.cause is not None
+        assert call.cause.name == "failed"
+        assert "media.example has no address" in (call.cause.reason or "")
+
+    def test_media_learns_where_signalling_goes(self, chart: Chart) -> None:
+        call, invite = chart.dial()
+        chart.answer(invite, 183, body=sdp())
+        assert chart.media.agreed[call.id].signalling == TRUNK[0]
 
     def test_events_go_out_on_the_far_ends_payload_type_and_come_in_on_ours(self, chart: Chart) -> None:
         call, invite = chart.dial()

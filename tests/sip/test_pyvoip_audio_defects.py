@@ -90,7 +90,7 @@ class Bench:
         return self.far.recv(2048)
 
     def close(self) -> None:
-        self.stream.close()
+        self.stream.close(0.0)
         self.far.close()
 
 

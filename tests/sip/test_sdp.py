@@ -42,6 +42,17 @@ class TestReading:
             "192.0.2.30", 41000, codecs, 101, "sendrecv", events=((101, 8000),)
         )
 
+    @pytest.mark.parametrize("host", ["media.example", "a_b.example.", "x"])
+    def test_a_name_may_stand_for_the_address(self, host: str) -> None:
+        """RFC 8866, 5.7."""
+        assert agree(sdp(host=host)).host == host
+
+    @pytest.mark.parametrize("host", ["1.2.3", "192.0.2.256", "a..b", ".", "x" * 64, "a." * 127 + "example"])
+    def test_what_is_no_name_is_no_address(self, host: str) -> None:
+        media = parse(sdp(host=host).encode()).audio
+        assert media is not None
+        assert media.host == ""
+
     def test_the_medias_address_and_direction_come_before_the_sessions(self) -> None:
         text = sdp(host="192.0.2.1").replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\n")
         assert agree(text + "c=IN IP4 192.0.2.2\r\n").host == "192.0.2.2"
@@ -86,7 +97,7 @@ class TestReading:
             ("v=0\r\nm=audio 99999 RTP/AVP 8\r\n", "no audio"),
             ("v=0\r\nm=video 4000 RTP/AVP 99\r\n", "no audio"),
             ("v=0\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
-            ("v=0\r\nc=IN IP4 evil.example\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
+            ("v=0\r\nc=IN IP4 -no;name\r\nm=audio 4000 RTP/AVP 8\r\n", "names no address"),
             (sdp(codecs="18"), "none of PCMA, PCMU"),
             ("a=x\r\n" * (MAX_LINES + 1), "too many lines"),
         ],

@@ -56,6 +56,7 @@ class Negotiated:
     that the far end wants. `on_hold` is true when it does not want to hear us (sendonly, inactive, or
     the old 0.0.0.0). `index` is the place of the audio among its m= lines. `rtcp` is where the far end takes
     RTCP: host, empty for its audio's, and port, 0 for the one after; None where it wants none.
+    `signalling` is the address of the hop that the call's signalling goes to, empty where none is known.
     """
 
     host: str
@@ -72,6 +73,7 @@ class Negotiated:
     protocol: str = "RTP/AVP"
     rtcp_mux: bool = False
     rtcp: tuple[str, int] | None = ("", 0)
+    signalling: str = ""
 
 
 def negotiate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from engine.sip.uri import is_ip, number
@@ -17,6 +17,8 @@ STATIC = {
     3: ("GSM", 8000),
 }
 """Payload types that need no rtpmap (RFC 3551, 6). G.722's RTP clock is 8 kHz by an old mistake (4.5.2)."""
+_NAME = re.compile(r"(?=.{1,253}\.?$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}\.?")
+"""A host name (RFC 1123, 2.1); its last label begins with a letter."""
 MAX_LINES = 512
 MAX_MEDIA = 32
 MAX_FORMATS = 64
@@ -124,9 +126,7 @@ def _line(session: Session, kind: str, value: str) -> None:
         session.origin = value
     elif kind == "c" and len(words) >= 3:
         host = words[2].split("/")[0]
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
+        if not is_ip(host) and not _NAME.fullmatch(host):
             return
         if media is None:
             session.host = host
