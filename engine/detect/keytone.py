@@ -1,0 +1,200 @@
+"""Measures what may be a key's two tones: exactly enough to hold the edges of ITU-T Q.24.
+
+A least-squares fit of both tones at once gives frequencies, levels and what is left over; how likely it is of
+each sample that it belongs to them gives beginning and end. What remains is to compare with limits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.detect.types import SAMPLE_RATE
+
+LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+KEYS = "123A456B789C*0#D"
+
+OFF = 0.025
+"""How far a frequency may be off: 1.5 % is a key, 3.5 % is none, and this half-way."""
+NORMAL_TWIST, REVERSE_TWIST = 10.0, 6.0
+"""How much stronger the low tone may be, and the high one, in dB: two more than is asked for."""
+CLEAN, FLAT = 14.0, 0.38
+"""Where the tones are so many dB above all the rest, the rest may be anything. Where they are less, it must
+be noise, which speech is not: its spectral flatness, the geometric by the arithmetic mean (0.56 for white
+noise), is `FLAT` at least."""
+NOISE, NOISY = -2.0, 3.5
+"""The least ratio of the tones to all the rest, in dB; below `NOISY` of it the limits are tighter."""
+NOISY_OFF, NOISY_TWIST, NOISY_FLAT, NOISY_PEAK = 0.02, 5.0, 0.41, 13.0
+"""`NOISY_PEAK` is how far any of the rest may stand out of its mean power."""
+
+SHORTEST = 31 * SAMPLE_RATE // 1000
+"""Tones of 40 ms are keys and those of 23 ms are none: half-way."""
+
+_SPOILT = 12 * SAMPLE_RATE // 1000
+_CORE = 240  # samples that the first estimate looks at
+_MARGIN = 160  # samples looked at before the first and after the last window
+_LONGEST = 480  # samples of it that are fitted
+_STEPS = np.arange(-0.045, 0.0451, 0.005)
+_HANN = np.hanning(_CORE + 2)[1:-1]
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.floating]
+
+
+def _search(frequencies: tuple[int, ...]) -> Floats:
+    """Windowed sines about each frequency: [frequency, sample, cosines and sines of the steps]."""
+    n = np.arange(_CORE)
+    angles = 2 * np.pi / SAMPLE_RATE * np.multiply.outer(np.multiply.outer(frequencies, 1 + _STEPS), n)
+    both = np.concatenate((np.cos(angles), np.sin(angles)), axis=1) * _HANN
+    return np.ascontiguousarray(both.transpose(0, 2, 1)).astype(np.float32)
+
+
+_SEARCH = np.concatenate((_search(LOW), _search(HIGH)))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTone:
+    """Both tones of a key. `begin` and `end` are sample numbers, `power` is both amplitudes squared, `noise`
+    the mean square of the rest."""
+
+    pair: int
+    begin: int
+    end: int
+    power: float
+    noise: float
+    why: str
+
+    @property
+    def digit(self) -> str:
+        return KEYS[self.pair]
+
+
+def _estimate(core: Floats, tone: int, hz: int) -> float:
+    """The frequency near a tone's, in Hz, by the peak of its windowed spectrum."""
+    both = core @ _SEARCH[tone]
+    steps = len(_STEPS)
+    power = both[:steps] ** 2 + both[steps:] ** 2
+    at = min(max(int(power.argmax()), 1), steps - 2)
+    before, here, after = np.log(power[at - 1 : at + 2] + 1e-3).tolist()
+    bend = before - 2 * here + after
+    shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
+    return hz * (1 + float(_STEPS[at]) + min(max(shift, -1.0), 1.0) * 0.005)
+
+
+def _sines(hz: tuple[float, float], n: Doubles) -> Doubles:
+    """cos, sin of one frequency and of the other, at sample numbers."""
+    low, high = (2 * np.pi / SAMPLE_RATE * f * n for f in hz)
+    return np.stack((np.cos(low), np.sin(low), np.cos(high), np.sin(high)), axis=1)
+
+
+def _fit(basis: Doubles, x: Doubles) -> Doubles:
+    return np.linalg.solve(basis.T @ basis + 1e-6 * np.eye(basis.shape[1]), basis.T @ x)
+
+
+def _refine(hz: tuple[float, float], x: Doubles, n: Doubles) -> tuple[float, float]:
+    """One step of Gauss and Newton: frequencies that fit better."""
+    basis = _sines(hz, n)
+    slope = basis * (n / len(n))[:, None]
+    c = _fit(np.concatenate((basis, slope), axis=1), x)
+    out = []
+    for at, f in zip((0, 2), hz, strict=True):
+        a, b, da, db = c[at], c[at + 1], c[at + 4], c[at + 5]
+        power = a * a + b * b
+        turn = (b * da - a * db) / (power * len(n)) if power > 0 else 0.0
+        out.append(f + min(max(turn * SAMPLE_RATE / (2 * np.pi), -30.0), 30.0))
+    return out[0], out[1]
+
+
+def measure(kept: Floats, start: int, pair: int, first: int, last: int) -> KeyTone | None:
+    """Whether the windows from `first` to `last` hold a key's tones; None if they don't.
+
+    `kept` are the latest samples, the first of them number `start`.
+    """
+    r, c = divmod(pair, 4)
+    nominal = LOW[r], HIGH[c]
+    middle = min(max((first + last) // 2 - start, _CORE // 2), len(kept) - _CORE // 2)
+    core = kept[middle - _CORE // 2 : middle + _CORE // 2]
+    hz = _estimate(core, r, nominal[0]), _estimate(core, 4 + c, nominal[1])
+    if any(abs(f / f0 - 1) > 1.8 * OFF for f, f0 in zip(hz, nominal, strict=True)):
+        return None
+    left, right = max(0, first - _MARGIN - start), min(len(kept), last + _MARGIN - start)
+    x = kept[left:right].astype(np.float64)
+    centre = middle - left
+    begin, end = centre - _CORE // 2, centre + _CORE // 2
+    hz = _refine(hz, x[begin:end], np.arange(begin, end) - float(centre))
+    for _ in range(2):
+        basis = _sines(hz, np.arange(len(x)) - float(centre))
+        tones = basis @ _fit(basis[begin:end], x[begin:end])
+        begin, end = _edges(x, tones, (begin + end) // 2)
+        if end - begin < 160:
+            return None
+        inner = slice(begin + 8, min(end - 8, begin + 8 + _LONGEST))
+        n = np.arange(inner.start, inner.stop) - float(inner.stop + inner.start - 1) / 2
+        hz = _refine(hz, x[inner], n)
+    return _verdict(pair, hz, x[inner], n, start + left + begin, start + left + end)
+
+
+def _edges(x: Doubles, tones: Doubles, centre: int) -> tuple[int, int]:
+    """Where the tones begin and end: the likeliest, each sample being the tones or nothing."""
+    gain = np.cumsum(tones * (x - tones / 2))
+    begin = int(gain[:centre].argmin()) + 1 if gain[:centre].min() < 0 else 0
+    end = centre + int(gain[centre:].argmax()) + 1
+    return begin, end
+
+
+def _verdict(
+    pair: int, hz: tuple[float, float], x: Doubles, n: Doubles, begin: int, end: int
+) -> KeyTone | None:
+    nominal = LOW[pair // 4], HIGH[pair % 4]
+    off = max(abs(f / f0 - 1) for f, f0 in zip(hz, nominal, strict=True))
+    basis = _sines(hz, n)
+    low, high, noise, rest = _levels(basis, x)
+    spectrum = np.abs(np.fft.rfft(rest * np.hanning(len(rest)), 512))[12:220] ** 2 + 1e-3
+    mean = float(spectrum.mean())
+    flat = float(np.exp(np.log(spectrum).mean())) / mean
+    if not _is_key(off, low, high, noise, flat, float(spectrum.max()) / mean):
+        whole = _without_worst(rest)
+        if int(whole.sum()) < SHORTEST - 16:
+            return None
+        low, high, noise, _ = _levels(basis[whole], x[whole])
+        if not _is_key(off, low, high, noise, 0.0, 0.0):
+            return None
+    why = (
+        f"{hz[0]:.0f}+{hz[1]:.0f} Hz for {(end - begin) / 8:.0f} ms, low group {_db(low / high):+.1f} dB, "
+        f"{_db((low + high) / 2 / noise):.0f} dB above the rest"
+    )
+    return KeyTone(pair, begin, end, low + high, noise, why)
+
+
+def _levels(basis: Doubles, x: Doubles) -> tuple[float, float, float, Doubles]:
+    """Both amplitudes squared, the mean square of the rest, and the rest."""
+    c = _fit(basis, x)
+    rest = x - basis @ c
+    low, high = float(c[0] ** 2 + c[1] ** 2), float(c[2] ** 2 + c[3] ** 2)
+    return low + 1e-3, high + 1e-3, float(rest @ rest) / len(rest) + 1e-3, rest
+
+
+def _without_worst(rest: Doubles) -> npt.NDArray[np.bool_]:
+    """Which samples are left without the 12 ms that fit worst: a lost packet's, or a click's."""
+    sums = np.concatenate(([0.0], np.cumsum(rest * rest)))
+    worst = int((sums[_SPOILT:] - sums[:-_SPOILT]).argmax())
+    left = np.ones(len(rest), np.bool_)
+    left[worst : worst + _SPOILT] = False
+    return left
+
+
+def _db(ratio: float) -> float:
+    return 10 * math.log10(ratio)
+
+
+def _is_key(off: float, low: float, high: float, noise: float, flat: float, peak: float) -> bool:
+    twist, clean = _db(low / high), _db((low + high) / 2 / noise)
+    if clean < NOISY:
+        return (
+            clean > NOISE and off < NOISY_OFF and abs(twist) < NOISY_TWIST
+            and flat > NOISY_FLAT and peak < NOISY_PEAK
+        )
+    return off < OFF and -REVERSE_TWIST < twist < NORMAL_TWIST and (clean > CLEAN or flat > FLAT)
