@@ -19,7 +19,8 @@ case "${1:-demo}" in
     demo) ;;
     test) packages+=(pulseaudio pulseaudio-utils libasound2-plugins tmux sip-tester
                      kamailio kamailio-tls-modules baresip-core tshark) ;;
-    bench) packages+=(baresip-core sip-tester) ;;
+    bench) packages+=(baresip-core sip-tester libspandsp2 multimon-ng asterisk-moh-opsound-wav
+                      asterisk-core-sounds-{en,es,fr,it,ru}-wav) ;;
     *) die "scripts/setup.sh takes demo, test or bench, not '$1'." ;;
 esac
 
