@@ -144,9 +144,10 @@ class Engine:
                 if phone.agent is None:
                     raise SetupError(f"trunk {phone.name} is not open")
                 phone.agent.hang_up_saved(saved)
-                self.tell("warning", f"leg {leg} was left up by an engine that died: hanging up")
+                words = f"the call with {saved.number} was left up by an engine that died: hanging up"
+                self.tell("warning", words)
             except Exception as error:  # whatever the file holds, the engine starts
-                self.tell("error", f"the saved dialog of leg {leg} can't be used: {error}")
+                self.tell("error", f"a call that was left up can't be hung up on: {error}")
             self.store.dialogs.drop(leg)
 
     # --- what others may ask ---------------------------------------------------------------------

@@ -29,6 +29,11 @@ class Context:
     entry: wire.Entry | None = None
 
 
+LOWEST_DB, HIGHEST_DB = -30, 20
+TALK_ON = 3600.0
+"""Seconds that the microphone stays open by the key that opens it for long."""
+NO_PUSH_TO_TALK = Refusal("The microphone is open all the time: audio.push_to_talk is not set.")
+
 Action = Callable[[Context], "wire.Command | Refusal"]
 
 
@@ -91,6 +96,42 @@ def record(context: Context) -> wire.Command | Refusal:
     return wire.Record(on=not leg.recording, leg=target(context.state, call))
 
 
+def conference(context: Context) -> wire.Command | Refusal:
+    if not context.state.can_join:
+        return Refusal("Nobody is on hold whom this call could be joined with.")
+    return wire.Conference()
+
+
+def gain(received: int = 0, sent: int = 0) -> Action:
+    """Change a level by so many dB: the headset's, or the call's where an agent's phone has it."""
+
+    def action(context: Context) -> wire.Command | Refusal:
+        state = context.state
+        flow, leg = state.flow, state.leg_of(state.call)
+        if flow is None:
+            return Refusal("The engine is not connected yet.")
+        at_phone = flow.operator != "headset"
+        if at_phone and (leg is None or leg.state != "answered"):
+            return Refusal("No answered call whose level could be changed.")
+        now: wire.Leg | wire.Flow = leg if at_phone and leg is not None else flow
+        wanted = (now.received_gain if received else now.sent_gain) + received + sent
+        level = min(max(wanted, LOWEST_DB), HIGHEST_DB)
+        return wire.Gain(
+            received=level if received else None,
+            sent=level if sent else None,
+            leg=leg.id if at_phone and leg is not None else None,
+        )
+
+    return action
+
+
+def talk_on(context: Context) -> wire.Command | Refusal:
+    flow = context.state.flow
+    if flow is None or not flow.push_to_talk:
+        return NO_PUSH_TO_TALK
+    return wire.Talk(on=not flow.talking, seconds=TALK_ON)
+
+
 def next_entry(context: Context) -> wire.Command | Refusal:
     return wire.Next()
 
@@ -130,11 +171,26 @@ COMMANDS: dict[str, Action] = {
     "mute": mute,
     "dnd": do_not_disturb,
     "record": record,
+    "conference": conference,
+    "talk_on": talk_on,
+    "softer": gain(received=-3),
+    "louder": gain(received=3),
+    "mic_softer": gain(sent=-3),
+    "mic_louder": gain(sent=3),
     "next": next_entry,
     "pause": pause,
     "skip": skip,
     "redial": redial,
 }
+
+
+def done(command: wire.Command) -> str:
+    """What is said of a command that was carried out; empty where the screen shows it by itself."""
+    if not isinstance(command, wire.Gain):
+        return ""
+    if command.received is not None:
+        return f"The call is heard at {command.received:+g} dB."
+    return f"You are heard at {command.sent:+g} dB."
 
 
 def digit(state: ConsoleState, character: str) -> wire.Command | None:

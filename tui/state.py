@@ -110,6 +110,28 @@ class ConsoleState:
         ringing = [leg for leg in self.legs_up if leg.role == "inbound" and leg.state != "answered"]
         return min(ringing, key=lambda leg: leg.at, default=None)
 
+    @property
+    def can_join(self) -> bool:
+        """Whether somebody is on hold while the operator talks to somebody else."""
+        answered = [leg for leg in self.legs_up if leg.state == "answered"]
+        guests = [leg for leg in answered if leg.role not in ("agent", "supervisor")]
+        return any(leg.held and not leg.bridged_to for leg in guests) and any(
+            leg.bridged_to and not self.joined(leg) for leg in guests
+        )
+
+    def joined(self, leg: wire.Leg) -> bool:
+        """Whether a leg talks to another far end, without the operator."""
+        other = self.legs.get(leg.bridged_to)
+        return other is not None and "agent" not in (leg.role, other.role)
+
+    def supervisors_of(self, leg: wire.Leg | None) -> list[wire.Leg]:
+        """Who supervises a leg's call."""
+        if leg is None:
+            return []
+        same = {other.id for other in self.legs_up if other.conference and other.conference == leg.conference}
+        talk = {leg.id, leg.bridged_to} | same
+        return [other for other in self.legs_up if other.supervises and other.supervises in talk]
+
     def leg_of(self, call: Call | None) -> wire.Leg | None:
         """The far party's leg of a call."""
         return self.legs.get(call.leg) if call is not None else None
@@ -188,7 +210,9 @@ class ConsoleState:
         else:
             self.tracks.setdefault(event.id, Track())
         self._claim(event)
-        if event.role in ("manual", "inbound") or event.id in self.calls:
+        if event.role == "supervisor" or self.joined(event):
+            self.calls.pop(event.id, None)  # none of the operator's calls: the lines show it
+        elif event.role in ("manual", "inbound") or event.id in self.calls:
             self._bare_call(event)
         if event.answered_at is not None:
             for call in self.calls.values():
@@ -207,7 +231,7 @@ class ConsoleState:
 
     def _bare_call(self, leg: wire.Leg) -> None:
         """A manual or inbound leg is a call of its own until an attempt claims it."""
-        if any(call.leg == leg.id for call in self.calls.values() if call.attempt is not None):
+        if any(call.leg == leg.id for call in self.calls.values() if call.attempt is not None and call.up):
             self.calls.pop(leg.id, None)
         elif leg.id in self.calls:
             self.calls[leg.id].follow_leg(leg)

@@ -36,6 +36,11 @@ class SavedInvite(msgspec.Struct, frozen=True, tag="invite"):
     transport: Transport = "udp"
     trunk: str = ""
 
+    @property
+    def number(self) -> str:
+        """Who is called. Raises ValueError where this is no INVITE."""
+        return parse_uri(self.invite.split(" ", 2)[1]).number
+
 
 class SavedDialog(msgspec.Struct, frozen=True, tag="dialog"):
     """What must survive a crash for the other side to get its BYE."""
@@ -48,6 +53,11 @@ class SavedDialog(msgspec.Struct, frozen=True, tag="dialog"):
     local_cseq: int
     source: str
     trunk: str = ""
+
+    @property
+    def number(self) -> str:
+        """Who is at the far end. Raises ValueError for what `Dialog.save` did not write."""
+        return parse_name_addr(self.remote).uri.number
 
 
 @dataclass(slots=True)

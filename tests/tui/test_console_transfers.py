@@ -82,6 +82,10 @@ class TestASecondLine:
         async with open_console(engine, clock, SMALL) as console:
             await console.pilot.press("k", *"2125550102", "enter")
             await console.sent(wire.Consult(number="2125550102"))
+            second(engine, clock, held=True, bridged_to="")  # with two up the one on show is meant
+            await console.shows("2 calls up")
+            await console.pilot.press("k", *"2125550103", "enter")
+            await console.sent(wire.Consult(number="2125550103", leg="leg-4"))
 
     async def test_the_call_just_placed_is_on_show_and_is_what_f8_ends(
         self, engine: FakeEngine, clock: Clock, call: Script
@@ -103,14 +107,12 @@ class TestASecondLine:
             await console.shows("Take back")
             assert "a Bridge" not in console.text
 
-    async def test_with_an_agents_phone_there_is_none(
-        self, engine: FakeEngine, clock: Clock, call: Script
-    ) -> None:
+    async def test_with_an_agents_phone_too(self, engine: FakeEngine, clock: Clock, call: Script) -> None:
         async with open_console(engine, clock, SMALL) as console:
             engine.publish(wire.Flow(running=True, operator="cold", agents=["8001"]))
             await console.shows("cold")
-            await console.pilot.press("k")
-            await console.shows("Consulting needs the headset")
+            await console.pilot.press("k", *"2125550102", "enter")
+            await console.sent(wire.Consult(number="2125550102"))
 
     async def test_a_swap_is_the_other_call_taken_back(
         self, engine: FakeEngine, clock: Clock, call: Script

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from engine.control import messages as wire
+from tui.commands import target
 from tui.screens.help import HelpScreen
 from tui.screens.load_queue import LoadQueueScreen
 from tui.screens.numbers import ConsultScreen, TransferScreen
@@ -12,6 +13,7 @@ from tui.screens.operator import OperatorScreen
 from tui.screens.quit import CANCEL, HANG_UP, quit_screen
 from tui.screens.refuse import CANCEL as LET_RING
 from tui.screens.refuse import refuse_screen
+from tui.screens.supervise import SuperviseScreen
 from tui.screens.trace import TraceScreen
 from tui.screens.wrap_up import WrapUpScreen
 
@@ -95,16 +97,32 @@ class MainDialogs:
     def ask_consult(self) -> None:
         if self._talked_to("No answered call to consult somebody about.") is None:
             return
-        flow = self._main.state.flow
-        if flow is not None and flow.operator != "headset":
-            self._main.say("Consulting needs the headset: an agent's phone takes one call at a time.", "warn")
-            return
+        call = self._main.state.call
+        beside = target(self._main.state, call) if call is not None else None
 
-        def answered(command: wire.Consult | None) -> None:
+        def answered(number: str | None) -> None:
+            if number is not None:
+                self._main.send(wire.Consult(number=number, leg=beside))
+
+        self._app.push_screen(ConsultScreen(), answered)
+
+    def ask_supervise(self) -> None:
+        leg = self._talked_to("No answered call to supervise.")
+        if leg is None:
+            return
+        state = self._main.state
+        others = [
+            other
+            for other in state.legs_up
+            if other.id != leg.id
+            and (other.role in ("inbound", "manual") and not state.joined(other) and not other.conference)
+        ]
+
+        def answered(command: wire.Supervise | None) -> None:
             if command is not None:
                 self._main.send(command)
 
-        self._app.push_screen(ConsultScreen(), answered)
+        self._app.push_screen(SuperviseScreen(leg, [*state.supervisors_of(leg), *others]), answered)
 
     def _talked_to(self, otherwise: str) -> wire.Leg | None:
         leg = self._main.state.leg_of(self._main.state.call)

@@ -48,4 +48,4 @@ class HelpScreen(Dialog[None]):
 
 
 def _row(keys: str, words: str, key_id: str = "") -> Content:
-    return Content.assemble((f"{keys:>13}  ", "bold $primary"), (f"{key_id:<10}", "$muted"), words)
+    return Content.assemble((f"{keys:>13}  ", "bold $primary"), (f"{key_id:<12}", "$muted"), words)

@@ -23,6 +23,7 @@ from tui.keymap import bindings
 from tui.queue_book import PAGE
 from tui.screens.dialogs import MainDialogs
 from tui.state import Change, ConsoleState
+from tui.talker import Talker
 from tui.text import count
 from tui.widgets.call_panel import CallPanel
 from tui.widgets.dial_box import DialBox, SayLine
@@ -62,6 +63,7 @@ class MainScreen(MainDialogs, Screen[None]):
         self.pending = Change.ALL
         self._second = 0
         self._fetching = False
+        self.talker = Talker(self)
         self._actions: dict[str, Callable[[], None]] = {
             "dial": self.go_dial,
             "next_call": self.next_call,
@@ -70,6 +72,8 @@ class MainScreen(MainDialogs, Screen[None]):
             "refuse_as": self.ask_refuse,
             "transfer": self.ask_transfer,
             "consult": self.ask_consult,
+            "supervise": self.ask_supervise,
+            "talk": self.talker.key,
             "wrap_up": self.ask_wrap_up,
             "trace": self.show_trace,
             "help": self.show_help,
@@ -198,7 +202,7 @@ class MainScreen(MainDialogs, Screen[None]):
         if isinstance(result, Refusal):
             self.say(result.text, "warn")
         else:
-            self.send(result)
+            self.send(result, commands.done(result))
 
     @on(KeyBar.Pressed)
     def _key_clicked(self, event: KeyBar.Pressed) -> None:

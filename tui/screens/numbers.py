@@ -16,8 +16,8 @@ from tui.screens.dialog import Dialog, plain
 from tui.text import clean
 
 
-class ConsultScreen(Dialog[wire.Consult]):
-    """Returns the command, or None."""
+class ConsultScreen(Dialog[str]):
+    """Returns the number, or None."""
 
     heading = "Consult"
 
@@ -35,7 +35,7 @@ class ConsultScreen(Dialog[wire.Consult]):
         if isinstance(number, Refusal):
             self.query_one(".problem", Static).update(Content(number.text))
         else:
-            self.dismiss(wire.Consult(number=number))
+            self.dismiss(number)
 
 
 class TransferScreen(Dialog[wire.Transfer | wire.TransferToLeg]):

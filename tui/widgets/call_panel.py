@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.control.messages import Leg
+from engine.control.messages import Flow, Leg
 from tui.calls import Call, Step
 from tui.draw import Row, crop, justify
 from tui.keymap import shown
@@ -19,6 +19,8 @@ from tui.widgets.steps import draw_present, draw_steps
 PEAK_HOLD_S = 1.5
 STATE_ROLES = {"bridged": "badge", "wait tone": "badge-warn", "connecting": "badge-warn", "answered": "badge"}
 
+SUPERVISION = {"": "", "listen": "listens", "whisper": "whispers to you", "barge": "is in the call"}
+
 
 def state_badge(call: Call, leg: Leg | None) -> Row:
     """The state in a word, then what is special about it."""
@@ -29,10 +31,12 @@ def state_badge(call: Call, leg: Leg | None) -> Row:
     row: Row = [(f" {clip(word, 28).upper()} ", role)]
     if leg is None or not call.up:
         return row
-    if leg.bridged_to:
+    if leg.conference:
+        row.append((" ⇄ conference", "good"))
+    elif leg.bridged_to:
         row.append((" ⇄ headset" if leg.bridged_to == "sound" else " ⇄ agent", "good"))
     if leg.held:
-        row.append((" ‖ held", "warn"))
+        row.append((" ‖ on hold, music" if leg.music else " ‖ held", "warn"))
     if leg.far_held:
         row.append((" ‖ held by far end", "warn"))
     if leg.recording:
@@ -40,9 +44,15 @@ def state_badge(call: Call, leg: Leg | None) -> Row:
     return row
 
 
-def detail(call: Call, leg: Leg | None) -> Row:
-    """The trunk where it is not the first, codec, last SIP response, why it ended."""
+def detail(state: ConsoleState, call: Call, leg: Leg | None) -> Row:
+    """Changed levels, the trunk where it is not the first, codec, last SIP response, why it ended."""
     parts: list[str] = []
+    flow = state.flow
+    levels: Leg | Flow | None = flow if flow is not None and flow.operator == "headset" else leg
+    if call.up and levels is not None and (levels.received_gain or levels.sent_gain):
+        heard = f"heard {levels.received_gain:+g} dB" if levels.received_gain else ""
+        said = f"mic {levels.sent_gain:+g} dB" if levels.sent_gain else ""
+        parts.append(", ".join(filter(None, (heard, said))))
     if leg is not None and leg.trunk != "trunk":
         parts.append(f"via {leg.trunk}")
     if leg is not None and leg.codec:
@@ -54,7 +64,9 @@ def detail(call: Call, leg: Leg | None) -> Row:
     return [(" · ".join(clip(part, 32) for part in parts), "dim")]
 
 
-def title_rows(call: Call, leg: Leg | None, now: float, cells: int, tall: bool) -> list[Row]:
+def title_rows(
+    state: ConsoleState, call: Call, leg: Leg | None, now: float, cells: int, tall: bool
+) -> list[Row]:
     """Number and running time, three rows tall where there is room; then state and name."""
     elapsed = duration((call.over_at or now) - call.started)
     name = call.name or ("incoming call" if call.inbound else "")
@@ -64,18 +76,19 @@ def title_rows(call: Call, leg: Leg | None, now: float, cells: int, tall: bool) 
         role = "big" if call.up else "dim"
         rows = [justify([(a, role)], [(b, role)], cells) for a, b in zip(digits, timer, strict=True)]
         left: Row = [*state_badge(call, leg), ("  ", "text"), (clip(name, cells // 2), "strong")]
-        return [*rows, justify(left, detail(call, leg), cells)]
+        return [*rows, justify(left, detail(state, call, leg), cells)]
     room = max(4, cells - width(elapsed) - 2)
     number = clip(call.number, room)
     first: Row = [(number, "big"), ("  ", "text"), (clip(name, max(0, room - width(number) - 2)), "strong")]
     return [
         justify(first, [(elapsed, "big")], cells),
-        justify(state_badge(call, leg), detail(call, leg), cells),
+        justify(state_badge(call, leg), detail(state, call, leg), cells),
     ]
 
 
-def prompt(call: Call, leg: Leg | None, key: str) -> Row:
-    """What the operator is asked to do, or how far a transfer has come, where that is anything."""
+def prompt(state: ConsoleState, call: Call, leg: Leg | None, key: str) -> Row:
+    """What the operator is asked to do, how far a transfer has come, or who supervises the call, where that
+    is anything."""
     if call.waiting:
         return [
             (" The callee is waiting ", "badge-warn"),
@@ -85,7 +98,8 @@ def prompt(call: Call, leg: Leg | None, key: str) -> Row:
         ]
     if call.up and leg is not None and leg.transfer:
         return [(leg.transfer[:1].upper() + leg.transfer[1:], "warn")]
-    return []
+    said = [f"{each.number} {SUPERVISION[each.supervision]}" for each in state.supervisors_of(leg)[:2]]
+    return [(" ◉ ", "notice-bad"), (f" {'; '.join(said)}", "text")] if call.up and said else []
 
 
 def draw_meters(state: ConsoleState, call: Call, now: float, cells: int, scale: bool) -> list[Row]:
@@ -107,10 +121,12 @@ def draw_call(
 ) -> list[Row]:
     """Everything about the call in at most `rows`, the important first."""
     leg = state.leg_of(call)
-    out = title_rows(call, leg, now, cells, tall=rows >= 11)
+    out = title_rows(state, call, leg, now, cells, tall=rows >= 11)
     spare = rows - len(out) - 2 - 1 - 2
-    asked = crop(prompt(call, leg, accept_key), cells)
-    instead = asked and (spare < 1 or not call.waiting)  # a transfer goes before the step's clock
+    asked = crop(prompt(state, call, leg, accept_key), cells)
+    transfer = leg is not None and leg.transfer and not call.waiting
+    room = 1 if call.waiting else 2
+    instead = asked and (spare < room or transfer)  # a transfer goes before the step's clock
     present = asked if instead else draw_present(call, now, cells)
     gap = spare >= 2
     out += [[]] if gap else []

@@ -18,6 +18,7 @@ def fitting_keys(state: ConsoleState) -> list[str]:
     """Ids of what can be done now, the most pressing first."""
     call = state.call
     ids: list[str] = []
+    tail: list[str] = []
     if state.ringing_in is not None:
         ids += ["answer", "refuse", "refuse_as"]
     if call is not None and call.waiting:
@@ -28,11 +29,16 @@ def fitting_keys(state: ConsoleState) -> list[str]:
     if call is not None and call.up:
         if call.attempt is not None and "accept" not in ids and call.step in (Step.ANSWER, Step.WAIT_TONE):
             ids.append("accept")
-        ids += ["hold", "mute", "record"]
-        if call.step in (Step.ANSWER, Step.BRIDGE):
-            ids.append("transfer")
-            if state.flow is not None and state.flow.operator == "headset":
-                ids.append("consult")
+        leg = state.leg_of(call)
+        answered = leg is not None and leg.state == "answered"
+        if state.flow is not None and state.flow.push_to_talk:
+            ids += ["talk", "talk_on"]
+        ids += ["hold", "mute", "record"] if answered else ["mute"]
+        if answered and call.step in (Step.ANSWER, Step.BRIDGE):
+            ids += ["transfer", "consult"]
+            ids += ["conference"] if state.can_join else []
+            ids += ["supervise"] if call.step is Step.BRIDGE else []
+            tail = ["softer", "louder", "mic_softer", "mic_louder"]
     if call is not None and call.word == "wrap up":
         ids.append("wrap_up")
     if len(state.calls_up) > 1:
@@ -47,6 +53,7 @@ def fitting_keys(state: ConsoleState) -> list[str]:
         "operator",
         "load",
         "dnd",
+        *tail,
         "zoom_in",
         "zoom_out",
         "theme",
@@ -61,6 +68,8 @@ def label_of(state: ConsoleState, key_id: str) -> str:
         return "Pause" if flow.running else "Run queue"
     if key_id == "mute" and flow is not None and flow.muted:
         return "Unmute"
+    if key_id == "talk_on" and flow is not None:
+        return "Mic off" if flow.talking else "Mic on"
     if key_id == "dnd" and flow is not None and flow.do_not_disturb:
         return "DND off"
     if key_id == "hold" and leg is not None and leg.held:

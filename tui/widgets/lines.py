@@ -17,6 +17,8 @@ STATES = {
     "ended": ("■", "dim"),
 }
 
+ROLES = {"supervisor": "superv."}
+
 
 def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
     """One leg: role, number, state, then bridge, hold, codec or why it ended."""
@@ -25,7 +27,7 @@ def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
     row: Row = [
         ("▸" if shown else " ", "accent"),
         (f"{mark} ", role),
-        (fit(leg.role, 7), "dim"),
+        (fit(ROLES.get(leg.role, leg.role), 8), "dim"),
         (fit(leg.number, 14), text),
     ]
     if cells >= 40:
@@ -37,9 +39,15 @@ def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
     if leg.bridged_to and leg.state != "ended":
         other = state.legs.get(leg.bridged_to)
         name = "headset" if leg.bridged_to == "sound" else clip(other.role if other else "leg", 8)
+        if other is not None and state.joined(leg):
+            name = clip(other.number, 14)
+        elif leg.conference:
+            name = "conf."
         tail.append(f"⇄ {name}" if cells >= 40 else "⇄")
+    if leg.supervision and leg.state != "ended":
+        tail.append(f"◉ {leg.supervision}")
     if leg.held:
-        tail.append("‖ held")
+        tail.append("‖ music" if leg.music else "‖ held")
     if leg.far_held:
         tail.append("‖ far end")
     if leg.recording and leg.state != "ended":

@@ -98,6 +98,8 @@ def draw_operator(flow: Flow | None, full: bool) -> Row:
         row += [(" · ", "faint"), (word, role)]
     if flow.muted:
         row.append((" ⊘ muted", "bad"))
+    elif flow.push_to_talk:
+        row.append((" ● mic open", "good") if flow.talking else (" ○ mic closed", "dim"))
     return row
 
 
