@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +36,39 @@ class Tell:
     fact: Fact
 
 
+WARM_UP_S = 0.3
+"""So long an order waits at most for audio to be played out here."""
 HOLD = "hold"
 """The tag of what a stream on hold is played."""
 
 Item = Order | Loaded | Adopt | Tell
+
+
+@dataclass(slots=True)
+class _Warming:
+    """An order that waits for streams to be played out here."""
+
+    order: orders.Conference | orders.Gain
+    names: frozenset[str]
+    cold: list[RtpStream]
+    until: float
+
+    def concerns(self, item: Item) -> bool:
+        """Whether another order is of the same streams or conference."""
+        same = isinstance(item, orders.Conference) and item.name == getattr(self.order, "name", None)
+        return same or not self.names.isdisjoint(_named(item))
+
+
+def _named(item: Item) -> list[str]:
+    """The streams that an order is of."""
+    if isinstance(item, orders.Bridge):
+        return [item.a, item.b]
+    if isinstance(item, orders.Conference):
+        return [member.stream for member in item.members]
+    if isinstance(item, Loaded):
+        return [item.order.stream]
+    name = getattr(item, "stream", None)
+    return [name] if isinstance(name, str) else []
 
 
 class Board:
@@ -64,6 +93,7 @@ class Board:
         self.awaited: dict[str, orders.Play] = {}
         self.rooms: dict[str, Room] = {}
         """Conferences by name."""
+        self._warming: list[_Warming] = []
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             orders.SetRemote: self._set_remote,
             orders.CloseStream: self._close, orders.Play: self._play, orders.StopPlay: self._stop_play,
@@ -77,7 +107,14 @@ class Board:
         }
 
     def carry_out(self, item: Item, now: float) -> None:
+        if self._warming:
+            self.settle(now, before=item)
         self._handlers[type(item)](item, now)
+
+    def interrupts(self, item: Item) -> bool:
+        """Whether an order is of a stream whose packets are passed on at this moment."""
+        streams = map(self.streams.get, _named(item))
+        return any(stream is not None and stream.passes_untouched for stream in streams)
 
     def close(self, name: str, now: float) -> None:
         """Close a stream."""
@@ -160,7 +197,8 @@ class Board:
         for name, end in zip((order.a, order.b), ends, strict=True):
             self.awaited.pop(name, None)
             self._part(end)
-            end.play(None)
+        if self.sound in ends:
+            self.sound.play(None)
         a.join(b)
         b.join(a)
         if isinstance(a, RtpStream) and isinstance(b, RtpStream) and self.waiter is not None:
@@ -190,7 +228,38 @@ class Board:
         if end is not None:
             self._part(end)
 
+    def _when_heard(
+        self, names: Sequence[str], order: orders.Conference | orders.Gain, now: float
+    ) -> None:
+        """Carry an order out once streams that nobody here listened to are played out: what is mixed goes on
+        where the packets of a bridge end.
+        """
+        streams = [s for name in names if (s := self.streams.get(name)) is not None]
+        cold = [s for s in streams if s.unheard(now)]
+        for stream in cold:
+            stream.wanted = True
+        self._warming.append(_Warming(order, frozenset(names), cold, now + WARM_UP_S))
+        self.settle(now)
+
+    def settle(self, now: float, before: Item | None = None) -> None:
+        """Each tick, and `before` an order: carry out what waited long enough or must come first."""
+        for waiting in list(self._warming):
+            if (
+                now >= waiting.until or all(stream.ready for stream in waiting.cold)
+                or (before is not None and waiting.concerns(before))
+            ):
+                self._warming.remove(waiting)
+                for stream in waiting.cold:
+                    stream.wanted = False
+                if isinstance(waiting.order, orders.Conference):
+                    self._form(waiting.order)
+                else:
+                    self._set_gain(waiting.order)
+
     def _conference(self, order: orders.Conference, now: float) -> None:
+        self._when_heard([member.stream for member in order.members], order, now)
+
+    def _form(self, order: orders.Conference) -> None:
         room = self.rooms.setdefault(order.name, Room(self.sound))
         ends = {m.stream: end for m in order.members if (end := self._end(m.stream)) is not None}
         for name in [name for name in room.places if name not in ends]:
@@ -200,14 +269,23 @@ class Board:
             self.awaited.pop(name, None)
             if end.room is not room:
                 self._part(end)
-                end.play(None)
+        if self.sound in ends.values():
+            self.sound.play(None)
         room.seat(dict(ends), {m.stream: m.hears for m in order.members})
         for end in ends.values():
             end.enter(room)
+        room.gather()
         if not ends:
             del self.rooms[order.name]
 
     def _gain(self, order: orders.Gain, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        names = [order.stream]
+        if stream is not None and isinstance(stream.peer, RtpStream):
+            names.append(stream.peer.name)
+        self._when_heard(names, order, now)
+
+    def _set_gain(self, order: orders.Gain) -> None:
         if (end := self._end(order.stream)) is not None:
             end.set_gain(order.received_db, order.sent_db)
 
@@ -232,7 +310,7 @@ class Board:
         if order.stream == SOUND:
             self.sound.muted = order.muted
         elif (stream := self.streams.get(order.stream)) is not None:
-            stream.muted = order.muted
+            stream.mute(order.muted)
 
     def _record(self, order: orders.Record, now: float) -> None:
         stream = self.streams.get(order.stream)

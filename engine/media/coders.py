@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.media import codec
-from engine.media.codec import SAMPLE_RATE, Pcm
+from engine.media.codec import FRAME, SAMPLE_RATE, Pcm
 from engine.media.resample import Decimator, Interpolator
 
 CLOCK = {"PCMA": 8000, "PCMU": 8000, "G722": 8000, "opus": 48000}
@@ -125,9 +125,19 @@ class OctetEncoder:
         """Samples taken for a packet that is not full yet."""
         return len(self._rest)
 
+    @property
+    def stateless(self) -> bool:
+        """Whether a frame that was encoded may be thrown away as if it had never been."""
+        return self._context is None and self.size == FRAME
+
     def clear(self) -> None:
         """Forget them: what follows is not their continuation."""
         self._rest = b""
+
+    def flush(self) -> bytes:
+        """Take them out."""
+        rest, self._rest = self._rest, b""
+        return rest
 
     def encode(self, pcm: Pcm) -> list[bytes]:
         """20 ms of audio in, the payloads of the packets that are full out: `size` samples in each."""
@@ -154,6 +164,8 @@ class OpusEncoder:
         self._rest: Pcm = codec.SILENT_PCM[:0]
         options = {"application": "voip", "frame_duration": str(length)}
         self._context = _encoder("libopus", SAMPLE_RATE, options, _OPUS_BITS_PER_S)
+
+    stateless = False
 
     @property
     def held(self) -> int:

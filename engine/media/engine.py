@@ -168,7 +168,7 @@ class MediaEngine:
             if ready:
                 self._take_packets(ready, waiter)
             if self._orders:
-                self._take_orders()
+                self._take_orders(time.monotonic(), tick=False)
             if self._board.facts:
                 self._report()
             if self._work.pending:
@@ -193,6 +193,9 @@ class MediaEngine:
     def _tick(self, deadline_ns: int) -> None:
         now = deadline_ns / 1e9
         self._work.finish()
+        if self._orders:
+            self._take_orders(now, tick=True)
+        self._board.settle(now)
         facts = self._board.facts
         self._lateness.add(time.monotonic_ns() - deadline_ns)
         self._board.sound.begin_tick(now)
@@ -233,7 +236,7 @@ class MediaEngine:
     def _shut_down(self) -> None:
         now = time.monotonic()
         if self._orders:
-            self._take_orders()
+            self._take_orders(now, tick=True)
         for name in list(self._board.streams):
             self._board.close(name, now)
         self._board.sound.close()
@@ -254,9 +257,13 @@ class MediaEngine:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def _take_orders(self) -> None:
-        now = time.monotonic()
+    def _take_orders(self, now: float, tick: bool) -> None:
+        """Carry out what was ordered. What interrupts a bridge's packets waits for the tick, whose own frame
+        then follows them without a gap; and so does all that was ordered after it.
+        """
         for _ in range(len(self._orders)):
+            if not tick and self._board.interrupts(self._orders[0]):
+                return
             item = self._orders.popleft()
             try:
                 self._board.carry_out(item, now)

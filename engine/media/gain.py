@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.media.codec import FRAME, Pcm
+from engine.media.codec import FRAME, SILENT_PCM, Pcm
 
 KNEE = 24576
 """Up to here, 2.5 dB below full scale, the limit leaves samples as they are."""
@@ -37,19 +37,25 @@ class Fader:
     """A gain in dB, which moves to what it is set to within one frame."""
 
     def __init__(self) -> None:
-        self._factor = self._wanted = 1.0
+        self._factor = self._wanted = self._open = 1.0
         self._taken: Pcm | None = None
         self._given: Pcm | None = None
 
     @property
     def flat(self) -> bool:
-        """Nothing is changed, or will be after one more frame."""
-        return self._wanted == 1.0
+        """No gain is set: while open nothing is changed, or won't be after one more frame."""
+        return self._open == 1.0
 
     def set(self, db: float) -> None:
         """From the next frame on; what is out of range or no number is brought into it."""
         wanted = max(MIN_DB, min(MAX_DB, db)) if db == db else 0.0
-        self._wanted = 10 ** (wanted / 20) if wanted else 1.0
+        closed = self._wanted == 0.0
+        self._open = 10 ** (wanted / 20) if wanted else 1.0
+        self.close(closed)
+
+    def close(self, on: bool) -> None:
+        """Let nothing through, or what is set again; from the next frame on."""
+        self._wanted = 0.0 if on else self._open
         self._taken = None
 
     def apply(self, pcm: Pcm) -> Pcm:
@@ -58,6 +64,8 @@ class Fader:
             return pcm
         if pcm is self._taken and self._given is not None:
             return self._given
+        if self._factor == 0.0 == self._wanted:
+            return SILENT_PCM
         if self._factor == self._wanted:
             louder = limit(pcm * np.float32(self._factor))
         else:

@@ -28,6 +28,11 @@ class Listening:
         self._power = 0.0
         self._frames = 0
 
+    @property
+    def playing(self) -> bool:
+        """Whether this tick's frame came from the far end."""
+        return self.active and self.playout.playing
+
     def activate(self, active: bool) -> None:
         """Begin with the next packet, or end."""
         if active == self.active:

@@ -28,6 +28,10 @@ class Feed(Protocol):
     @property
     def fresh(self) -> bool: ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether anything is there to be heard yet."""
+
     def pcm(self) -> Pcm: ...
 
     def octets(self, law: str) -> bytes:
@@ -36,6 +40,9 @@ class Feed(Protocol):
 
 class Party(Protocol):
     """A member: a stream, or the headset."""
+
+    @property
+    def ready(self) -> bool: ...
 
     def heard(self) -> Pcm: ...
 
@@ -46,6 +53,10 @@ class Ear:
 
     party: Party
     fresh: bool
+
+    @property
+    def ready(self) -> bool:
+        return self.party.ready
 
     def pcm(self) -> Pcm:
         return self.party.heard()
@@ -83,8 +94,13 @@ class Place:
 
     def __init__(self, party: Party) -> None:
         self.party = party
+        self.row: frozenset[Party] = frozenset()
         self.fresh = False
         self.mix = _SILENCE
+
+    @property
+    def ready(self) -> bool:
+        return not self.row or any(party.ready for party in self.row)
 
     def pcm(self) -> Pcm:
         return self.mix.pcm()
@@ -124,7 +140,7 @@ class Room:
         self._rows = list(dict.fromkeys(wanted))
         self._row_of = [self._rows.index(row) for row in wanted]
         for place, row in zip(self.places.values(), wanted, strict=True):
-            place.fresh = self._microphone in row
+            place.row, place.fresh = row, self._microphone in row
         self._speakers = [p for p in parties.values() if any(p in row for row in self._rows)]
         self._weights = self._matrix(self._rows, self._speakers)
 

@@ -41,6 +41,7 @@ class Outbound:
         self._forwarder = Forwarder()
         self._forwarding = False
         self._end = self.timestamp  # where the audio sent so far ends
+        self._ahead = 0  # units sent more than time has gone by, by packets that came before their tick
 
     def _put(self, payload_type: int, marker: bool, sequence: int, timestamp: int, payload: bytes) -> None:
         if self.address is None:
@@ -66,6 +67,7 @@ class Outbound:
             behind = (self._end - self.timestamp) & _M32
             if 0 < behind < 0x80000000:
                 self.timestamp = self._end
+                self._ahead += behind
             self._marker = True
 
     def audio(self, payloads: Sequence[bytes], size: int, held: int = 0) -> None:
@@ -135,6 +137,17 @@ class Outbound:
             end = (timestamp + units) & _M32
             if (end - self._end) & _M32 < 0x80000000:
                 self._end = end
+
+    def wait(self) -> bool:
+        """Send nothing in this tick where a whole one was sent ahead: what bridges bring of that must not add
+        up at the far end. False where none was.
+        """
+        units = FRAME * scale(self.law)
+        if self._ahead < units:
+            return False
+        self._ahead -= units
+        self.timestamp = (self.timestamp - units) & _M32
+        return True
 
     def advance(self, ticks: int = 1) -> None:
         """On to the next tick, whether this one sent anything or not."""

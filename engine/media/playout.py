@@ -129,6 +129,11 @@ class Playout:
         self.concealed = self.stretched = self.squeezed = 0
 
     @property
+    def playing(self) -> bool:
+        """Whether what the far end says is played, rather than silence or noise while it says nothing."""
+        return self._next is not None
+
+    @property
     def noise(self) -> bool:
         """Whether comfort noise is played."""
         return self._noise is not None

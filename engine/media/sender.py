@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from engine.media import codec
 from engine.media.clip import Player, dtmf_clip
 from engine.media.codec import FRAME, Pcm
-from engine.media.coders import Encoder, OpusEncoder, encoder
+from engine.media.coders import Encoder, OpusEncoder, duration, encoder
 from engine.media.digit_sender import DigitSender
 from engine.media.dtmf import rescale
 from engine.media.gain import Fader
@@ -18,12 +19,17 @@ from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded
 from engine.media.outbound import Outbound
 from engine.media.pcm import PcmQueue, from_bytes
 from engine.media.rtp import Packet
+from engine.media.splice import Splice, mirrored
 from engine.media.udp import Inbox
 
 FORWARD_IDLE = 5
 """Ticks without a packet to forward, after which a bridged stream is sent silence."""
 _RELAY_S = 0.06
 """So long after a bridged stream's telephone-event no audio of ours is mixed in."""
+LINGER = 50
+"""Ticks, 1 s, that what was played before a bridge goes on at most while the other side sends nothing."""
+QUIET_TICKS = 100
+"""Silence of ours after which time that was sent ahead may be waited for."""
 
 
 @dataclass(slots=True)
@@ -36,11 +42,22 @@ class _Frame:
     """Octets are of G.711."""
 
 
+class _Passed:
+    """The source of packets that pass untouched."""
+
+
+_PASSED: Final = _Passed()
+_Source = Player | Feed | PcmQueue | None
+
+
 class Sender:
     """Served by the media thread: `tick` first in each tick, `prepare` in its slack, `forward` in between.
 
     `direct` is true while a bridged stream's packets go on as they are; `feed` is what a bridge or a
     conference otherwise gives, at `gain`. `written` is what a program wrote, `width` octets a sample.
+
+    One source follows the other without gap or click. What is played goes on on the clock until the first
+    packet or frame of a bridge is there; that one is mixed with its end.
     """
 
     def __init__(self, written: PcmQueue, width: int) -> None:
@@ -51,6 +68,12 @@ class Sender:
         self.feed: Feed | None = None
         self.gain = Fader()
         self.direct = False
+        self._begun = False  # the bridge's or conference's audio has been heard
+        self._patience = 0
+        self._was: _Source | _Passed = None  # what was sent last
+        self._last: Pcm | tuple[str, bytes] | None = None  # and its last samples, or a law and its octets
+        self._splice = Splice()
+        self._quiet = 0
         self.may_send = False
         self.send_first = True
         self._inband_digits = ""
@@ -59,7 +82,7 @@ class Sender:
         self._encoder: Encoder = encoder(self.out.law)
         self._format = (self.out.law, 20)
         self._sent: Pcm | bytes | None = None
-        self._ready: _Frame | None = None  # the next tick's, made in the slack of this one
+        self._ready: tuple[_Source, _Frame] | None = None  # the next tick's, made in the slack of this one
         self._forward_idle = FORWARD_IDLE
         self._relaying: int | None = None
         self._relayed: int | None = None
@@ -80,15 +103,36 @@ class Sender:
 
     def play(self, player: Player | None) -> None:
         self.player = player
-        self._ready = None
 
     def route(self, feed: Feed | None, direct: bool) -> None:
-        """Send what a bridge or a conference gives, a bridged stream's packets, or neither."""
+        """Send what a bridge or a conference gives, or nothing of the kind. Where `direct`, the bridged
+        stream's packets themselves; `feed` then is the same, decoded.
+        """
         if (feed, direct) == (self.feed, self.direct):
             return
+        if self.feed is not None and feed is None:
+            self.player = None  # left over from before the bridge
         self.feed, self.direct = feed, direct
-        self._own()
-        self._forward_idle = FORWARD_IDLE
+        self._begin_again()
+
+    @property
+    def passes(self) -> bool:
+        """Whether a bridged stream's packets have begun to go on as they come."""
+        return self.direct and self._begun
+
+    def _begin_again(self) -> None:
+        self.out.own()
+        self._begun = False
+        self._patience = LINGER
+
+    def pause(self, on: bool) -> None:
+        """The bridged stream's packets will not come, or they will again: it is muted, or put on hold."""
+        if not self.direct:
+            return
+        if on and self._begun:
+            self._forward_idle = FORWARD_IDLE
+        elif not on:
+            self._begin_again()
 
     def send_digits(self, digits: str, duration_ms: int, gap_ms: int, inband: bool = False) -> None:
         """Send DTMF: as telephone-event, or as tones where asked for or where the far end offered none."""
@@ -97,14 +141,7 @@ class Sender:
         else:
             self._inband_digits = digits
             self.inband = Player(dtmf_clip(digits, duration_ms, gap_ms), False, "")
-            self._own()
-        self._ready = None
-
-    def _own(self) -> None:
-        """What follows is no continuation of what was sent."""
-        self.out.own()
-        self._encoder.clear()
-        self._ready = None
+            self.out.own()
 
     # --- a bridged stream's packets, as they come ---------------------------------------------------
 
@@ -114,29 +151,63 @@ class Sender:
 
     def forward(self, packet: Packet, law: str) -> None:
         """Audio that can go on as it is, unless this stream must be silent or is sending digits."""
-        if self._free and self.out.forward(packet, law):
-            self._forward_idle = 0
+        if not self._free:
+            return
+        if not self._begun or self._splice.pending:
+            packet = self._spliced(packet, law)
+        if self.out.forward(packet, law):
+            self._passed_on(law, packet.payload)
+
+    def _passed_on(self, law: str, payload: bytes) -> None:
+        self._last = (law, payload) if law in codec.DECODE else None
+        if self._forward_idle or self._was is not _PASSED:
+            self._forward_idle, self._was = 0, _PASSED
             self._encoder.clear()
+
+    def _spliced(self, packet: Packet, law: str) -> Packet:
+        """The first packet of a bridge: faded in, mixed with the end of what was sent before. One in G.722 or
+        Opus gives way to that end, since its encoder's state is not ours.
+        """
+        out = self.out
+        if not self._begun:
+            self._flush()
+            self._begin(_PASSED)
+        if not self._splice.pending:
+            return packet
+        if law in codec.DECODE:
+            pcm = codec.decode(law, packet.payload)
+            spliced = self._splice.apply(pcm)
+            return packet if spliced is pcm else replace(packet, payload=codec.encode(law, spliced))
+        end = self._splice.apply(codec.SILENT_PCM)
+        packets = self._encoder.encode(end) if end.any() else []
+        fits = len(packets) == 1 and duration(law, packet.payload) == self._encoder.size and law == out.law
+        return replace(packet, payload=packets[0]) if fits else packet
+
+    def _flush(self) -> None:
+        """Send the samples that wait for a packet to be full: a shorter one. (Opus has no length for any.)"""
+        held = self._encoder.held
+        if held and not isinstance(self._encoder, OpusEncoder):
+            self.out.audio([self._encoder.flush()], held, held)
+        self._ready = None
 
     def relays(self, law: str) -> bool:
         """Whether packets of a codec can be handed to `relay`."""
         out = self.out
-        as_it_is = self.direct and law == out.law and out.encryption is None
-        return as_it_is and self._free and out.address is not None
+        as_it_is = self.direct and self._begun and not self._splice.pending
+        plain = law == out.law and out.encryption is None and out.address is not None
+        return as_it_is and plain and self._free
 
     def relay(self, inbox: Inbox, size: int, header: tuple[int, int, int, int, int]) -> None:
         """`forward`, from where the packet was received."""
         self.out.relay(inbox, size, header)
-        if self._forward_idle:
-            self._forward_idle = 0
-            self._encoder.clear()
+        self._passed_on(self.out.law, bytes(inbox.payload(size)))
 
     def forward_event(self, packet: Packet, clock: int, now: float) -> None:
         """A telephone-event of a clock in Hz; beside audio that is encoded anew, on that audio's own time."""
         if not self._free:
             return
         payload = rescale(packet.payload, clock, self.digits.clock)
-        if self.direct:
+        if self.direct and self._begun:
             if self.out.forward(packet, None, payload):
                 self._forward_idle = 0
             return
@@ -146,8 +217,7 @@ class Sender:
         first = packet.timestamp != self._relayed
         if first:
             self._relayed, self._relayed_at = packet.timestamp, self.out.timestamp
-            self._encoder.clear()
-            self._ready = None
+            self._flush()
         self.out.event(payload, self._relayed_at, first)
         self._relayed_until = now + _RELAY_S
 
@@ -156,35 +226,45 @@ class Sender:
     def tick(self, now: float, heard_far_end: bool, facts: list[Fact], name: str) -> None:
         """Send what this tick asks for; nothing else may come before it in a tick."""
         out = self.out
-        ready, self._ready = self._ready, None
         self._sent = None
         if not self.may_send or out.address is None:
             self._encoder.clear()
+            self._was = self._last = self._ready = None
         elif self.digits.active:
             self._send_digits(now, facts, name)
         elif now < self._relayed_until:
             pass
-        elif self.direct and self.inband is None:
-            self._forward_idle += 1
-            if self._forward_idle > FORWARD_IDLE:
-                self._send(self._silence())
+        elif self._passes():
+            if self._forward_idle > 1:
+                self._last = None  # long gone
         else:
-            frame = ready or self._next(heard_far_end)
+            frame = self._next(heard_far_end)
             if frame is not None:
                 self._send(frame)
+                self._last = (out.law, frame.heard) if isinstance(frame.heard, bytes) else frame.heard
                 self._move_on(now, facts, name)
         out.advance()
 
+    def _passes(self) -> bool:
+        """Whether a bridged stream's packets are all that is sent in this tick."""
+        if not self.direct or not self._begun or self.inband is not None:
+            return False
+        self._forward_idle += 1
+        return self._forward_idle <= FORWARD_IDLE
+
     def prepare(self) -> None:
         """Make the next tick's frame now, where nothing fresher can come until then."""
-        if self.direct or not self.may_send or self.digits.active:
+        if not self.may_send or self.digits.active or self._ready is not None or self._splice.pending:
             return
-        if self.inband is not None:
-            self._ready = self._played(self.inband)
-        elif self.feed is not None:
-            self._ready = None if self.feed.fresh else self._fed(self.feed)
-        elif self.player is not None:
-            self._ready = self._played(self.player)
+        if self._encoder.size != FRAME:
+            return  # what waits for a packet to be full must not be half of a frame that is not sent then
+        source = self._was
+        if isinstance(source, Player):
+            settled = self.feed is None or source is self.inband
+            if settled and not source.ended and source is (self.inband or self.player):
+                self._ready = source, self._played(source)
+        elif (feed := self.feed) is not None and self._begun and source == feed and not feed.fresh:
+            self._ready = feed, self._fed(feed)
 
     def sent(self) -> Pcm | None:
         """What this tick sent of our own; None for nothing."""
@@ -200,7 +280,8 @@ class Sender:
         self.out.own()
         event, done = self.digits.tick(self.out.timestamp)
         if event is not None:
-            self._encoder.clear()
+            self._flush()
+            self._was = self._last = None
             self.out.event(event.payload, event.timestamp, event.marker)
         else:
             self._send(self._silence())
@@ -209,32 +290,88 @@ class Sender:
             self._forward_idle = FORWARD_IDLE
 
     def _next(self, heard_far_end: bool) -> _Frame | None:
-        """This tick's audio of a bridge or conference, a player or a program; None where nothing is sent yet.
-        """
+        """This tick's frame of whatever is to be sent; None where nothing is yet, or for once."""
+        source = self._present()
+        if source is None:
+            if not (self.send_first or self.out.sent or heard_far_end):
+                return None
+            self._quiet += 1
+        else:
+            self._quiet = 0
+        ready, self._ready = self._ready, None
+        if ready is not None and (ready[0] == source or not self._encoder.stateless):
+            return ready[1]  # an encoder that remembers what it made would be out of step with the far end's
+        if source != self._was:
+            self._change(source)
+        if self._splice.pending:
+            return self._encoded(self._splice.apply(self._pcm(source)))
+        if isinstance(source, Player):
+            return self._played(source)
+        if source is None:
+            waits = self._quiet > QUIET_TICKS and not self._encoder.held and self.out.wait()
+            return None if waits else self._silence()
+        return self._encoded(self._pcm(source)) if isinstance(source, PcmQueue) else self._fed(source)
+
+    def _present(self) -> _Source:
+        """What is to be heard now."""
         if self.inband is not None:
-            return self._played(self.inband)
-        if self.feed is not None:
-            return self._fed(self.feed)
-        if self.player is not None:
-            return self._played(self.player)
-        if len(self._written):
-            pcm = from_bytes(self._written.take(FRAME * self._width), self._width)
-            return self._encoded(np.concatenate((pcm, codec.SILENT_PCM[len(pcm) :])))
-        if self.send_first or self.out.sent or heard_far_end:
-            return self._silence()
-        return None
+            return self.inband
+        if self.feed is None:
+            return self.player or (self._written if len(self._written) else None)
+        if self._begun:
+            return None if self.direct else self.feed
+        self._patience -= 1
+        if self.direct:  # until the first packet comes
+            if self._patience <= 0:
+                self.player = None
+            was_fed = not isinstance(self._was, Player | PcmQueue | _Passed | None)
+            return self.feed if was_fed else self.player
+        if self.feed.ready or self._patience <= 0:
+            self._begin(self.feed)
+            return self.feed
+        return self.player
+
+    def _begin(self, source: Feed | _Passed) -> None:
+        """From here on the bridge or conference is heard."""
+        self._begun = True
+        self._change(source)
+        self.player = None
+
+    def _change(self, source: _Source | _Passed) -> None:
+        """Another source than before: splice the two."""
+        before, self._was = self._was, source
+        tail: Pcm | None = None
+        if isinstance(before, Player):  # one that is at its end has said all
+            tail = None if before.ended else before.pcm()
+        elif self._last is not None:
+            last = self._last
+            tail = mirrored(codec.decode(*last) if isinstance(last, tuple) else last)
+        in_the_middle = not isinstance(source, Player | PcmQueue | None)
+        self._splice.begin(tail, rise=in_the_middle)
+
+    def _pcm(self, source: _Source) -> Pcm:
+        if source is None:
+            return codec.SILENT_PCM
+        if isinstance(source, Player):
+            return source.pcm()
+        if isinstance(source, PcmQueue):
+            pcm = from_bytes(source.take(FRAME * self._width), self._width)
+            return np.concatenate((pcm, codec.SILENT_PCM[len(pcm) :]))
+        return self.gain.apply(source.pcm())
 
     def _move_on(self, now: float, facts: list[Fact], name: str) -> None:
-        if self.inband is not None:
-            self.inband.advance()
-            if self.inband.ended:
-                self.inband = None
-                facts.append(DigitsSent(name, now, self._inband_digits))
-        elif self.player is not None and self.feed is None:
-            self.player.advance()
-            if self.player.ended:
-                facts.append(PlaybackEnded(name, now, self.player.tag))
-                self.player = None
+        player = self._was
+        if not isinstance(player, Player):
+            return
+        player.advance()
+        if not player.ended:
+            return
+        if player is self.inband:
+            self.inband = None
+            facts.append(DigitsSent(name, now, self._inband_digits))
+        elif player is self.player:
+            self.player = None
+            facts.append(PlaybackEnded(name, now, player.tag))
 
     def _played(self, player: Player) -> _Frame:
         law = self.out.law

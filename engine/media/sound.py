@@ -264,6 +264,10 @@ class SoundCard:
         frame = source.pull(now) if source is not None else codec.SILENT_PCM
         self.mic = codec.SILENT_PCM if self.muted else self.mic_gain.apply(frame)
 
+    @property
+    def ready(self) -> bool:
+        return True
+
     def heard(self) -> Pcm:
         """This tick's frame of the microphone."""
         return self.mic

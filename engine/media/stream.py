@@ -54,11 +54,17 @@ if TYPE_CHECKING:
 MAX_ARRIVALS = 64
 """Datagrams taken from one socket in a tick, so that a flood on one leg cannot hold up the others."""
 
+RECENT_S = 0.1
+"""A far end whose last packet is no older is sending."""
+
 _KIND = {"PCMA": PayloadType.PCMA, "PCMU": PayloadType.PCMU, "G722": PayloadType.G722}
 
 
 class Sound(Protocol):
     """The local headset, as a bridged stream sees it."""
+
+    @property
+    def ready(self) -> bool: ...
 
     def heard(self) -> Pcm:
         """This tick's frame from the microphone, silent while muted."""
@@ -116,6 +122,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.peer: RtpStream | Sound | None = None
         self.room: Room | None = None  # the conference it is in
         self.gain = Fader()  # of what others hear from it
+        self.wanted = False  # by a conference that is about to begin
         self.muted = False
         self.may_receive = False
         self._srtp: SrtpKeys | None = None
@@ -253,7 +260,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.assoc |= dict.fromkeys(self.inbound.events, PayloadType.EVENT)
         self.out.address = self.inbound.address
         self.sender.may_send = bool(codecs) and order.direction in ("sendrecv", "sendonly")
-        self.may_receive = order.direction in ("sendrecv", "recvonly")
+        may_receive, self.may_receive = self.may_receive, order.direction in ("sendrecv", "recvonly")
+        if may_receive != self.may_receive and isinstance(self.peer, RtpStream):
+            self.peer.sender.pause(not self.may_receive)
         self.sender.send_first = order.send_first
         self.control.set_remote(order.control, order.host, order.port, CLOCK[self.out.law])
         self._route()
@@ -306,7 +315,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
                   and peer.gain.flat and self.sender.gain.flat)
         if self.room is not None:
             feed = self.room.places.get(self.name)
-        elif peer is not None and not direct:
+        elif peer is not None:
             feed = Ear(peer, fresh=not isinstance(peer, RtpStream))
         self.sender.route(feed, direct)
 
@@ -436,7 +445,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def _listened_to(self) -> bool:
         """Whether anybody here hears what comes: a bridged stream whose packets pass untouched does not."""
-        if self.recording is not None or self.analyzer is not None or self.listening.reader is not None:
+        wanted = self.wanted or self.recording is not None or self.analyzer is not None
+        if wanted or self.listening.reader is not None:
             return True
         peer = self.peer
         if isinstance(peer, RtpStream):
@@ -457,9 +467,31 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self._timed_out = True
             facts.append(RtpTimeout(self.name, now, silent))
 
+    @property
+    def ready(self) -> bool:
+        """Whether others hear what comes from it."""
+        return self.listening.playing
+
+    @property
+    def passes_untouched(self) -> bool:
+        """Whether a bridged stream gets its packets as they are."""
+        return isinstance(self.peer, RtpStream) and self.peer.sender.passes
+
+    def unheard(self, now: float) -> bool:
+        """Whether audio comes that is not played out here."""
+        sends = self.inbound.last_valid is not None and now - self.inbound.last_valid < RECENT_S
+        return sends and not self.ready and not self.listening.active
+
     def heard(self) -> Pcm:
         """What reaches others of this tick: silence while muted, or while we hold or refuse to receive."""
-        return self.gain.apply(self.rx) if self.may_receive and not self.muted else codec.SILENT_PCM
+        return self.gain.apply(self.rx) if self.may_receive else codec.SILENT_PCM
+
+    def mute(self, on: bool) -> None:
+        """Whether it reaches nobody."""
+        self.muted = on
+        self.gain.close(on)
+        if isinstance(self.peer, RtpStream):
+            self.peer.sender.pause(on)
 
     def sent(self) -> Pcm:
         """This tick's sent frame."""
