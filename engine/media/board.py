@@ -112,7 +112,11 @@ class Board:
         self._handlers[type(item)](item, now)
 
     def interrupts(self, item: Item) -> bool:
-        """Whether an order is of a stream whose packets are passed on at this moment."""
+        """Whether an order is of a stream whose packets are passed on at this moment. (Muting takes effect at
+        once.)
+        """
+        if isinstance(item, orders.Mute):
+            return False
         streams = map(self.streams.get, _named(item))
         return any(stream is not None and stream.passes_untouched for stream in streams)
 

@@ -1,4 +1,4 @@
-"""How long each step from the callee's answer to the end takes: `python tests/bench/flow_latency.py [--calls N]`.
+"""How long each step from the answer to the hang-up takes: `python tests/bench/flow_latency.py [--calls N]`.
 
 A real engine in its process places each call over SIP to a callee, plays the wait tone, then calls an agent
 and bridges the two; both far ends are raw sockets that answer and talk at random phases. Beside it stand the
@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from flow_far_end import Arrived, Phone, TimedTrunk
 from raw_trunk import sdp
