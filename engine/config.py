@@ -131,9 +131,19 @@ class Dialer(Section, frozen=True):
 
 class Call(Section, frozen=True):
     max_duration: Annotated[float, Meta(ge=1, le=86400)] = 14400.0
-    record: Literal["off", "callee", "agent", "both"] = "off"
-    record_dir: str = ""
     hold_music: str = ""
+
+
+class Recording(Section, frozen=True):
+    what: Literal["off", "callee", "agent", "both"] = "off"
+    begin: Literal["answer", "early"] = "answer"
+    format: Literal["wav", "wav_alaw", "wav_ulaw", "flac"] = "wav"
+    layout: Literal["stereo", "mixed"] = "stereo"
+    folder: str = ""
+    name: str = "{date}/{time}-{number}-{leg}-{result}"
+    keep_days: Annotated[int, Meta(ge=0, le=36500)] = 0
+    min_free_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
+    announcement: str = ""
 
 
 class Compliance(Section, frozen=True):
@@ -173,6 +183,7 @@ class Config(Section, frozen=True):
     operator: Operator = Operator()
     dialer: Dialer = Dialer()
     call: Call = Call()
+    recording: Recording = Recording()
     compliance: Compliance = Compliance()
     store: Store = Store()
     control: Control = Control()
@@ -258,6 +269,12 @@ def runtime_dir() -> Path:
             "ignore"
         )  # without XDG_RUNTIME_DIR it falls back to /tmp, and says so each time
         return Path(platformdirs.user_runtime_dir("offhook"))
+
+
+def recordings_folder(config: Config) -> Path:
+    """Where recordings go; by default a folder in the state directory."""
+    folder = config.recording.folder
+    return Path(folder).expanduser().absolute() if folder else state_dir() / "recordings"
 
 
 def control_socket(config: Config) -> Path:

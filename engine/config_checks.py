@@ -10,6 +10,8 @@ from typing import Any
 
 from engine.config import RINGBACK, Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
 from engine.dial_rules import RuleError, compiled
+from engine.recording_names import PatternError
+from engine.recording_names import check as check_name
 
 Add = Callable[[str, str | None, str], None]
 """Called with a key, what was found there (None: nothing) and what is allowed."""
@@ -74,6 +76,7 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
                 shown(config.compliance.calling_hours),
                 "the first time must be before the second",
             )
+    _check_recording(config, add)
     for section, key in (
         ("dialer", "wait_tone"),
         ("compliance", "do_not_call"),
@@ -83,6 +86,31 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
         value = getattr(getattr(config, section), key)
         if value and value != RINGBACK and not Path(value).expanduser().is_file():
             add(f"{section}.{key}", shown(value), "the file does not exist; a readable file is needed")
+
+
+MAX_ANNOUNCEMENT = 30.0
+"""Seconds that a callee may have to listen to recording.announcement."""
+
+
+def _check_recording(config: Config, add: Add) -> None:
+    try:
+        check_name(config.recording.name)
+    except PatternError as error:
+        add("recording.name", shown(config.recording.name), str(error))
+    announcement = config.recording.announcement
+    if not announcement:
+        return
+    from engine.media.clip import SourceError, load  # numpy and soxr: only where they are needed
+    from engine.media.orders import WavSource
+
+    try:
+        seconds = len(load(WavSource(str(Path(announcement).expanduser()))).pcm) / 8000
+    except SourceError as error:
+        add("recording.announcement", shown(announcement), f"a WAV file is needed: {error}")
+    else:
+        if seconds > MAX_ANNOUNCEMENT:
+            allowed = f"{MAX_ANNOUNCEMENT:g} s at most are allowed"
+            add("recording.announcement", f"{seconds:.0f} s of sound", allowed)
 
 
 def _check_trunk(path: str, trunk: Trunk, needed: bool, add: Add) -> None:

@@ -116,7 +116,8 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 FILES = {
     "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone",),
-    "call": ("record_dir", "hold_music"), "compliance": ("do_not_call", "message"), "log": ("file",),
+    "call": ("hold_music",), "recording": ("folder", "announcement"),
+    "compliance": ("do_not_call", "message"), "log": ("file",),
 }  # fmt: skip
 """The keys that name a file or folder, by section."""
 
@@ -186,7 +187,7 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
     for key, value in table.items():
         where = f"{name}.{key}"
         if key not in hints:
-            problems.append(Problem(where, "an unknown key", _meant(key, hints)))
+            problems.append(Problem(where, "an unknown key", _meant(name, key, hints)))
             continue
         hint = hints[key]
         if isinstance(value, _Text):
@@ -288,8 +289,14 @@ _PATTERNS = {
 }
 
 
-def _meant(key: str, here: Iterable[str]) -> str:
-    """What an unknown key may stand for: a key of another section, or one that is written much alike."""
+MOVED = {"call.record": "recording.what", "call.record_dir": "recording.folder"}
+"""Keys of earlier versions, and what they are called now."""
+
+
+def _meant(section: str, key: str, here: Iterable[str]) -> str:
+    """What an unknown key may stand for: its new name, a key elsewhere, or one written much alike."""
+    if now := MOVED.get(f"{section}.{key}"):
+        return f"it is called {now} now"
     places: dict[str, list[str]] = {}
     for field in msgspec.structs.fields(Config):
         for name in get_type_hints(field.type) if isinstance(field.type, type) else ():

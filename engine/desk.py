@@ -209,11 +209,11 @@ class Desk:
         if isinstance(leg, str):
             return leg
         if not command.on:
-            leg.record(None)
+            leg.pause_recording()
             return ""
-        path = self._engine.recording_path(leg)
-        leg.record(str(path))
-        self._engine.tell("info", f"recording to {path}", leg.id)
+        if self._engine.config.recording.announcement and not leg.announced and not leg.recording:
+            self._engine.tell("warning", "recorded without recording.announcement having been played", leg.id)
+        leg.record(by_hand=True)
         return ""
 
     async def _answer(self, command: messages.Answer) -> str:

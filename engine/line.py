@@ -16,6 +16,7 @@ from engine.detect.plans import plans
 from engine.detour import Detour
 from engine.dialer.numbers import NumberError, parse
 from engine.dialer.ports import (
+    CallFacts,
     Digit,
     HangupCause,
     Heard,
@@ -28,6 +29,7 @@ from engine.dialer.ports import (
 from engine.dialplan import DialPlan
 from engine.media import orders
 from engine.media.engine import MediaEngine
+from engine.recordings import Recordings
 from engine.sip.call import Call
 from engine.sip.info import DigitMerge
 from engine.sip.phone import Phone, new_leg_id
@@ -50,6 +52,8 @@ class UnplacedLeg:
         self.cause: HangupCause | None = HangupCause("failed", "us", None, why)
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self.events.put_nowait(StateChanged(self.state, None, why, self.cause))
+        self.facts = CallFacts()
+        self.announced = False
 
     def hangup(self, cause: str = "normal") -> None: ...
 
@@ -63,7 +67,12 @@ class UnplacedLeg:
 
     def listen(self, on: bool) -> None: ...
 
-    def record(self, path: str | None) -> None: ...
+    def record(self) -> None: ...
+
+    def pause_recording(self) -> None: ...
+
+    async def end_recording(self, result: str) -> str:
+        return ""
 
 
 class TrunkLeg:
@@ -82,7 +91,8 @@ class TrunkLeg:
         self.cause: HangupCause | None = None
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self.bridged_to = ""
-        self.recording = ""
+        self.facts = CallFacts()
+        self.announced = False
         self.entry: int | None = None
         self.held = False
         self.conference = ""
@@ -135,7 +145,8 @@ class TrunkLeg:
         self._line.media.order(orders.Play(self.stream, source, loop=True, tag="wait_tone"))
 
     def play(self, path: str, tag: str) -> None:
-        self._line.media.order(orders.Play(self.stream, orders.WavSource(path), tag=tag))
+        source = orders.WavSource(str(Path(path).expanduser()))
+        self._line.media.order(orders.Play(self.stream, source, tag=tag))
 
     def send_digits(self, digits: str) -> None:
         way = self.call.agent.account.dtmf
@@ -156,10 +167,23 @@ class TrunkLeg:
         self.listening = on
         self._line.media.order(orders.Detect(self.stream, on, self.country or None))
 
-    def record(self, path: str | None) -> None:
-        self.recording = path or ""
-        self._line.media.order(orders.Record(self.stream, path))
-        self._line.changed(self)
+    @property
+    def recording(self) -> str:
+        """The file that this leg is recorded to; empty while it is not."""
+        return self._line.recordings.path(self.id)
+
+    @property
+    def recording_paused(self) -> bool:
+        return self._line.recordings.paused(self.id)
+
+    def record(self, *, by_hand: bool = False) -> None:
+        self._line.recordings.begin(self, by_hand=by_hand)
+
+    def pause_recording(self) -> None:
+        self._line.recordings.pause(self.id, True)
+
+    async def end_recording(self, result: str) -> str:
+        return await self._line.recordings.end(self.id, result)
 
     def hold(self, on: bool) -> None:
         """Hold or resume by re-INVITE. Raises InvalidStateError where the call is not up or being changed."""
@@ -201,6 +225,8 @@ class TrunkLine:
         self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
         self.bridges = Bridges(self)
         self.succession = Succession(self)
+        self.recordings = Recordings(config, media.order)
+        self.recordings.changed = self._recording_changed
         self.tell: Callable[[orders.Fact], None] = self.on_fact
         """Where facts go that signalling learns, such as a digit by INFO."""
         self.guard: Callable[[str, bool], bool] = lambda number, by_hand: False
@@ -290,8 +316,13 @@ class TrunkLine:
     def changed(self, leg: TrunkLeg) -> None:
         self.on_leg(leg)
 
+    def _recording_changed(self, name: str) -> None:
+        if (leg := self.legs.get(name)) is not None:
+            self.on_leg(leg)
+
     def on_fact(self, fact: orders.Fact) -> None:
         """A fact of the media thread, already in the loop."""
+        self.recordings.on_fact(fact)
         leg = self.leg_at(getattr(fact, "stream", ""))
         if leg is None:
             return
@@ -379,4 +410,5 @@ class TrunkLine:
             self.bridges.part(leg)
             del self.legs[leg.id]
             leg.over.set()
+            self.recordings.leg_over(leg)
         self.on_leg(leg)

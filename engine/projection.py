@@ -99,7 +99,7 @@ def attempt_done(record: ports.AttemptRecord) -> messages.AttemptDone:
         disposition=record.disposition,
         duration=record.duration_s,
         agent=record.agent,
-        recording=record.recording,
+        recording=wire.safe(record.recording, 400),
     )
 
 

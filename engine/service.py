@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine import projection, wire
-from engine.config import Config, SetupError, control_socket, state_dir, store_url
+from engine.config import Config, SetupError, control_socket, store_url
 from engine.control import messages
 from engine.control.server import ControlServer
 from engine.desk import Desk
@@ -26,6 +26,7 @@ from engine.dialer.seats import HeadsetPrompt
 from engine.legs import LegState
 from engine.line import TrunkLeg
 from engine.media import orders
+from engine.retention import keep, recover
 from engine.sip.dialog import SavedDialog, SavedInvite
 from engine.sip.message import Message
 from engine.sip.phone import Phone
@@ -73,6 +74,7 @@ class Engine:
         self._on_event = on_event
         self._watch = TrunkWatch(self.tell)
         self._meters: asyncio.Task[None] | None = None
+        self._retention: asyncio.Task[None] | None = None
         self._sound_known = asyncio.Event()
         self._closed = False
         self._opened = False
@@ -84,6 +86,7 @@ class Engine:
         if self.server is not None:
             await self.server.start()
         await self.store.open()
+        await recover(self.store.recordings, self.tell)
         station = self.station
         station.on_fact = self._fact
         station.on_registration = self._registration
@@ -96,6 +99,8 @@ class Engine:
         self.line.on_detour = lambda leg, why: self.tell("warning", why, leg.id)
         self.line.on_inbound = self._inbound
         self.line.turn_away = self.desk.turn_away
+        self.line.recordings.tell = self.tell
+        self.line.recordings.shelf = self.store.recordings
         self.line.on_transfer = self.desk.handover.told
         self.line.succession.on_referral = self.desk.handover.referred
         self.line.succession.on_taken_over = self.desk.handover.taken_over
@@ -105,7 +110,10 @@ class Engine:
         await self._hang_up_leftovers()
         await self._sound_settled()
         file = await self.dialer.start(queue, fresh=fresh)
-        self._meters = asyncio.get_running_loop().create_task(self._tell_meters())
+        loop = asyncio.get_running_loop()
+        self._meters = loop.create_task(self._tell_meters())
+        if days := self.config.recording.keep_days:
+            self._retention = loop.create_task(keep(self.store.recordings, days, self.tell))
         return file
 
     def _may_go_on(self, number: str, by_hand: bool) -> bool:
@@ -116,12 +124,14 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        if self._meters is not None:
-            self._meters.cancel()
+        for task in (self._meters, self._retention):
+            if task is not None:
+                task.cancel()
         self.desk.close()
         with contextlib.suppress(ports.StoreError):
             await self.dialer.close()
         if self._opened:
+            await self.line.recordings.close()
             await self.station.close()
         await self.store.close()
         if self.server is not None:
@@ -163,13 +173,6 @@ class Engine:
         if self.config.audio.input == self.config.audio.output == "none":
             return self.config.nobody_can_ring
         return not sound.problem and sound.input != "none" and sound.output != "none"
-
-    def recording_path(self, leg: TrunkLeg) -> Path:
-        """Where a recording that is switched on by hand goes: date, leg and the number's digits."""
-        folder = self.config.call.record_dir
-        directory = Path(folder).expanduser() if folder else state_dir() / "recordings"
-        digits = "".join(c for c in leg.number if c.isdigit())[:32] or "unknown"
-        return directory / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{leg.id}-{digits}.wav"
 
     def publish(self, event: messages.Event) -> None:
         if isinstance(event, messages.LogLine):
@@ -213,7 +216,7 @@ class Engine:
         elif isinstance(fact, orders.DigitsSent):
             for digit in fact.digits:
                 self.publish(messages.Digit(at=at, leg=leg, digit=digit, received=False))
-        elif isinstance(fact, orders.PlaybackEnded | orders.RecordingEnded) and fact.error:
+        elif isinstance(fact, orders.PlaybackEnded) and fact.error:
             self.tell("error", fact.error, leg)
 
     def _leg(self, leg: TrunkLeg) -> None:

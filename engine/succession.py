@@ -5,13 +5,11 @@ phone (Replaces). Whoever the leg is bridged to, and whoever follows it, stays w
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.legs import LegState
-from engine.media import orders
 from engine.sip.call import Call
 from engine.sip.referral import Referral
 
@@ -102,19 +100,15 @@ class Succession:
     def _take_over(self, leg: TrunkLeg, call: Call) -> None:
         """Bridge, detection and recording of a leg go on with another call."""
         line = self._line
-        earlier, recorded = leg.number, leg.recording
+        earlier = leg.number
         line.bridges.forget(leg)
-        if recorded:
-            line.media.order(orders.Record(leg.stream, None))
         leg.call, leg.coming, leg.taken_over, leg.detour = call, None, True, None
         leg.number, leg.country = call.number, line.country_of(call.number)
         if leg.listening:
             leg.listen(True)
         if leg.received_gain or leg.sent_gain:
             line.set_gain(leg)
-        if recorded:
-            path = Path(recorded)
-            leg.record(str(path.with_name(f"{path.stem}-{call.id}{path.suffix}")))
+        line.recordings.carried_over(leg)
         if leg.bridged_to or leg.supervises:
             line.bridges.carry(leg)
         line.call_changed(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import wave
 from pathlib import Path
 
 import msgspec
@@ -360,6 +361,32 @@ def test_files_that_a_configuration_names_are_looked_for_beside_it(
     assert config.compliance.do_not_call == "dnc.txt"
     file.write_text('[dialer]\nwait_tone = "ringback"\n')
     assert load(Path("../there/config.toml"), need_trunk=False).dialer.wait_tone == "ringback"
+
+
+def test_keys_that_have_moved_say_where_to() -> None:
+    found = problems(*GOOD, "call.record=both", "call.record_dir=/tmp")
+    assert found["call.record"] == "call.record: found an unknown key; it is called recording.what now"
+    assert found["call.record_dir"].endswith("it is called recording.folder now")
+
+
+def test_names_of_recordings_are_checked() -> None:
+    found = problems(*GOOD, "recording.name=../{number}", "recording.keep_days=-1", "recording.format=mp3")
+    assert "no part of the name may be empty or begin with a dot" in found["recording.name"]
+    assert "from 0 to 36500" in found["recording.keep_days"]
+    assert "allowed: wav, wav_alaw, wav_ulaw, flac" in found["recording.format"]
+
+
+def test_an_announcement_is_a_wav_file_of_thirty_seconds_at_most(tmp_path: Path) -> None:
+    for name, seconds in (("short", 30), ("long", 31)):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(bytes(16000 * seconds))
+    assert load(None, [*GOOD, f"recording.announcement={tmp_path / 'short'}"], {}).recording.announcement
+    for name, said in (("long", "31 s of sound; 30 s at most"), ("none", "a WAV file is needed")):
+        found = problems(*GOOD, f"recording.announcement={tmp_path / name}")
+        assert said in found["recording.announcement"]
 
 
 def test_a_session_interval_below_what_is_allowed_is_told() -> None:

@@ -93,7 +93,7 @@ def record(context: Context) -> wire.Command | Refusal:
         return Refusal("No answered call to record.")
     call = context.state.call
     assert call is not None
-    return wire.Record(on=not leg.recording, leg=target(context.state, call))
+    return wire.Record(on=not leg.recording or leg.recording_paused, leg=target(context.state, call))
 
 
 def conference(context: Context) -> wire.Command | Refusal:

@@ -66,7 +66,7 @@ class OneCall:
         self.duration: float | None = None
         self.digits = ""
         self.stopped = False
-        self._recording = False
+        self.recording = ""
         self._media_started = False
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -79,6 +79,7 @@ class OneCall:
             phone.on_message = self._sip
             if phone.agent is not None:
                 phone.agent.on_message = self._sip
+        station.line.recordings.tell = self._tell
         station.line.on_detour = lambda leg, why: say(why)
         self.started = time.monotonic()
         leg = station.line.dial(options.number, role="manual")
@@ -110,6 +111,7 @@ class OneCall:
         self.leg = self.leg or leg
         if leg is not self.leg:
             return
+        self.recording = leg.recording or self.recording
         message = wire.leg(leg)
         if self.options.as_json:
             emit(message)
@@ -119,7 +121,7 @@ class OneCall:
             self._media_started = True
             leg.listen(True)
             if self.options.record is not None:
-                leg.record(str(self.options.record))
+                self.station.line.recordings.begin(leg, str(self.options.record))
         if leg.state is LegState.ANSWERED and self.answered_after is None:
             self.answered_after = time.monotonic() - self.started
             self._answered(leg)
@@ -162,9 +164,12 @@ class OneCall:
         elif isinstance(fact, orders.Detected):
             heard = wire.detection(leg.id, at, fact)
             self._event(heard, f"heard {heard.tone}: {heard.why}")
-        elif isinstance(fact, orders.PlaybackEnded | orders.RecordingEnded) and fact.error:
-            line = messages.LogLine(at=at, level="error", text=wire.safe(fact.error), leg=leg.id)
-            self._event(line, fact.error)
+        elif isinstance(fact, orders.PlaybackEnded) and fact.error:
+            self._tell("error", fact.error, leg.id)
+
+    def _tell(self, level: str, text: str, leg: str) -> None:
+        shown = wire.safe(text, 400)
+        self._event(messages.LogLine(at=time.time(), level=level, text=shown, leg=leg), shown)  # type: ignore[arg-type]
 
     def _event(self, event: messages.Event, words: str) -> None:
         if self.options.as_json:
@@ -199,6 +204,7 @@ class OneCall:
             duration=None if self.duration is None else round(self.duration, 3),
             q850=cause.q850 if cause else None,
             retry_after=cause.retry_after if cause else None,
+            recording=wire.safe(self.recording, 400),
         )
 
 
@@ -249,6 +255,7 @@ def run_call(options: CallOptions, path: Path | None, overrides: list[str]) -> i
                 settling.cancel()
                 status = EXIT_NOT_ANSWERED
         finally:
+            await station.line.recordings.close()
             await station.close()
             _save_messages(station, options)
         if call.leg is None:

@@ -205,7 +205,7 @@ class SetOperator(Struct, frozen=True, tag="set_operator"):
 
 
 class Record(Struct, frozen=True, tag="record"):
-    """Switch the recording of the current call's callee, or of one leg, on or off."""
+    """Record the current call's callee, or one leg; off pauses: the same file goes on with the next on."""
 
     on: bool
     leg: str | None = None
@@ -369,6 +369,8 @@ class Leg(Up, frozen=True, tag="leg"):
     held: bool = False
     far_held: bool = False
     recording: str = ""
+    """The file that it is recorded to."""
+    recording_paused: bool = False
     bridged_to: str = ""
     """The other leg's id, `sound` for the headset, empty while not bridged."""
     codec: str = ""
@@ -526,7 +528,8 @@ class AttemptDone(Up, frozen=True, tag="attempt_done"):
     `states` gives when each state was first entered, in ms from `started_at` (ISO 8601, UTC).
     `detections` in order of begin. `sip_code` is the final response's, null where none came.
     `duration` is in seconds from `started_at` to the end of the callee's call; the time that was
-    talked is `duration` less `states.bridged`.
+    talked is `duration` less `states.bridged`. `recording` is the file's path, the callee's where both
+    sides were recorded.
     """
 
     number: str
@@ -561,6 +564,7 @@ class CallResult(Up, frozen=True, tag="call_result"):
     duration: float | None
     q850: int | None = None
     retry_after: int | None = None
+    recording: str = ""
 
 
 class Meter(Up, frozen=True):

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from engine.config import Config, state_dir
+from engine.config import Config
 from engine.dialer.dispositions import TONES, after_answer, before_answer
 from engine.dialer.ports import (
     AttemptRecord,
     AttemptState,
+    CallFacts,
     Digit,
     HangupCause,
     Heard,
@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 IDENTIFY = "identify"
 """The tag of compliance.message."""
+ANNOUNCEMENT = "announcement"
+"""The tag of recording.announcement."""
+ANNOUNCEMENT_LIMIT = 40.0
+"""Seconds after which an operator who is there waits no longer for the announcement's end."""
 END_GRACE = 5.0
 """Seconds that a leg which was hung up has to say that it has ended."""
 
@@ -75,7 +79,7 @@ class Attempt:
 
     def __init__(
         self, entry: QueueEntry, *, seat: Seat, line: Line, config: Config, wall: Callable[[], datetime],
-        changed: Callable[[Attempt], None], tell: Callable[[LogLine], None],
+        changed: Callable[[Attempt], None], tell: Callable[[LogLine], None], campaign: str = "",
     ) -> None:
         self.entry = entry
         self.seat = seat
@@ -96,6 +100,12 @@ class Attempt:
         self._hung_up = False
         self._given_away = False
         self._listening_in = False
+        self._campaign = campaign
+        self._agent: Leg | None = None
+        self._connected = False
+        self._announcing = False
+        self._may_talk = asyncio.Event()
+        """Set once no announcement is, or is still to be, played."""
         self._labelled = asyncio.Event()
         self._early = "operator" if entry.manual else config.dialer.early_media
 
@@ -136,6 +146,7 @@ class Attempt:
         self.record.disposition = disposition
         self.record.reason = self.record.reason or reason
         self.record.duration_s = round(self._loop.time() - self._began, 3)
+        await self._end_recordings()
         return self.record
 
     @property
@@ -168,6 +179,7 @@ class Attempt:
             role="manual" if self.entry.manual else "callee", entry=self.entry.id,
         )
         self.record.leg = leg.id
+        leg.facts = self._facts("")
         leg.listen(self._early != "ignore")
         self._spawn(self._pump(leg))
         if ended := await self._until_answered(leg, ring):
@@ -197,6 +209,8 @@ class Attempt:
                 if message.state in (LegState.RINGING, LegState.EARLY):
                     if self.state == "dialing":
                         self._enter("listening", None, keep_deadline=True)
+                    if message.state is LegState.EARLY and self._config.recording.begin == "early":
+                        self._record_leg(leg, "callee")
                     if message.state is LegState.EARLY and self._early == "operator":
                         self._listening_in = True
                         self.seat.listen_in(leg)
@@ -205,7 +219,8 @@ class Attempt:
         limit = self._config.operator.connect_timeout
         self._enter("answered", limit)
         self._enter("wait_tone", limit)
-        self._record_leg(leg, "callee")
+        if not self._announcing:
+            self._record_leg(leg, "callee")
         self._spawn(self._connect(leg))
         if self._config.compliance.message and not self.entry.manual:
             self._spawn(self._identify(leg))
@@ -213,6 +228,8 @@ class Attempt:
             self._enter("connecting", None, keep_deadline=True)
         while True:
             message = await self._next()
+            if message is None and self._connected:
+                message = PlaybackEnded(ANNOUNCEMENT, "it did not end in time")
             if message is None:
                 await self._hang_up("normal")
                 return "abandoned", f"no operator within {limit:g} s of the answer"
@@ -223,9 +240,18 @@ class Attempt:
                 await self._hang_up("normal")
                 return "abandoned", message.reason
             if isinstance(message, _Connected):
-                if self.seat.asks or self.seat.leg is not None:
+                if not self._announcing and self._operator_there(leg):
                     return None
-                self._spawn(self._connect(leg))  # gone again in that very moment
+                if self._announcing:
+                    self._connected = True
+                    self.deadline = self._loop.time() + ANNOUNCEMENT_LIMIT
+            if isinstance(message, PlaybackEnded) and message.tag == ANNOUNCEMENT:
+                self._announced(leg, message.error)
+                if self._connected and self._operator_there(leg):
+                    return None
+                self._connected = False
+                self._keep_company(leg)
+                continue
             if isinstance(message, PlaybackEnded) and message.tag == IDENTIFY:
                 if message.error:
                     self._tell(LogLine("error", f"compliance.message: {message.error}", leg.id))
@@ -247,6 +273,8 @@ class Attempt:
         leg.bridge(agent)
         self._enter("bridged", self._config.call.max_duration)
         if agent is not None:
+            self._agent = agent
+            agent.facts = self._facts(self.seat.agent)
             self._record_leg(agent, "agent")
         self._spawn(self._watch_seat())
         while True:
@@ -283,13 +311,43 @@ class Attempt:
     def _seen_answer(self, leg: Leg, event: StateChanged) -> None:
         self._answered = True
         self.record.sip_code = event.sip_code or 200
-        there = self.seat.asks or self.seat.leg is not None
-        if not (self.entry.manual and there):  # who dialled by hand hears the callee at once
+        recording = self._config.recording
+        if recording.what != "off" and recording.announcement:
+            self._announcing = True
+            if self._listening_in:
+                leg.unbridge()
+            leg.play(recording.announcement, ANNOUNCEMENT)
+        else:
+            self._may_talk.set()
+            self._keep_company(leg)
+        if self._early == "ignore":
+            leg.listen(True)
+
+    def _keep_company(self, leg: Leg) -> None:
+        """The wait tone, but for whom the operator dialled by hand: they hear each other at once."""
+        if not (self.entry.manual and (self.seat.asks or self.seat.leg is not None)):
             if self._listening_in:
                 leg.unbridge()
             leg.play_wait_tone(self._config.dialer.wait_tone)
-        if self._early == "ignore":
-            leg.listen(True)
+
+    def _announced(self, leg: Leg, error: str) -> None:
+        """The announcement is over; who did not hear it is not recorded."""
+        self._announcing = False
+        self._may_talk.set()
+        if error:
+            self._tell(LogLine("error", f"not recorded, recording.announcement failed: {error}", leg.id))
+            leg.pause_recording()  # where it began with early media
+            return
+        leg.announced = True
+        self.record.states.setdefault("announced", round((self._loop.time() - self._began) * 1000))
+        self._record_leg(leg, "callee")
+
+    def _operator_there(self, leg: Leg) -> bool:
+        """Whether the operator whom the seat had still is; else ask again."""
+        if self.seat.asks or self.seat.leg is not None:
+            return True
+        self._spawn(self._connect(leg))  # gone again in that very moment
+        return False
 
     async def _connect(self, leg: Leg) -> None:
         try:
@@ -302,7 +360,8 @@ class Attempt:
     async def _identify(self, leg: Leg) -> None:
         """Say who is calling to someone who has waited too long; the bridge still cuts it short."""
         await asyncio.sleep(self._config.compliance.message_after)
-        if "bridged" not in self.record.states and not self._hung_up:
+        await self._may_talk.wait()
+        if not self._connected and "bridged" not in self.record.states and not self._hung_up:
             leg.play(self._config.compliance.message, IDENTIFY)
 
     async def _watch_seat(self) -> None:
@@ -367,16 +426,27 @@ class Attempt:
             self.record.sip_code = cause.sip_code
         return cause
 
+    def _facts(self, agent: str) -> CallFacts:
+        record = self.record
+        return CallFacts(record.attempt_id, self.entry.name, agent, self._campaign, record.started_at)
+
     def _record_leg(self, leg: Leg, which: str) -> None:
-        if self._config.call.record not in (which, "both"):
-            return
-        directory = self._config.call.record_dir
-        folder = Path(directory).expanduser() if directory else state_dir() / "recordings"
-        digits = "".join(c for c in leg.number if c.isalnum() or c == "+")
-        when = f"{self.record.started_at:%Y%m%d-%H%M%S}"
-        path = str(folder / f"{when}-{self.record.attempt_id}-{which}-{digits}.wav")
-        leg.record(path)
-        self.record.recording = self.record.recording or path
+        recording = self._config.recording
+        callee_knows = not recording.announcement or (self.leg is not None and self.leg.announced)
+        if recording.what in (which, "both") and (callee_knows or not self._answered):
+            leg.record()
+
+    async def _end_recordings(self) -> None:
+        """Name what was recorded by how the call went. When cancelled, what is known of it is kept."""
+        for leg in (self.leg, self._agent):
+            try:
+                path = "" if leg is None else await leg.end_recording(self.record.disposition)
+            except asyncio.CancelledError:
+                return
+            except Exception:
+                log.exception("the recording of the attempt at %s can't be named", self.entry.number)
+            else:
+                self.record.recording = self.record.recording or path
 
     def _enter(
         self, state: AttemptState, seconds: float | None = None, *, keep_deadline: bool = False

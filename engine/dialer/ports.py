@@ -55,6 +55,17 @@ class PlaybackEnded:
 LegEvent = StateChanged | Heard | Digit | PlaybackEnded
 
 
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What a leg's recording may be named by. For a call beside the queue `attempt` is 0 and `began` None."""
+
+    attempt: int = 0
+    name: str = ""
+    agent: str = ""
+    campaign: str = ""
+    began: datetime | None = None
+
+
 class Leg(Protocol):
     """One call to one party. `events` gets every LegEvent in order and ends with state ENDED."""
 
@@ -63,6 +74,9 @@ class Leg(Protocol):
     state: LegState
     cause: HangupCause | None
     events: asyncio.Queue[LegEvent]
+    facts: CallFacts
+    announced: bool
+    """Whether the party was told that the call is recorded."""
 
     def hangup(self, cause: str = "normal") -> None:
         """End it from any state: CANCEL, BYE or nothing as RFC 3261 asks. Returns at once."""
@@ -81,7 +95,14 @@ class Leg(Protocol):
     def listen(self, on: bool) -> None:
         """Switch detection on this leg on or off."""
 
-    def record(self, path: str | None) -> None: ...
+    def record(self) -> None:
+        """Begin to record, or go on where that was paused."""
+
+    def pause_recording(self) -> None:
+        """Leave out what follows."""
+
+    async def end_recording(self, result: str) -> str:
+        """Stop, and give the file its name with the call's result; its path, empty where there is none."""
 
 
 class Line(Protocol):

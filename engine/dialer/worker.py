@@ -310,6 +310,7 @@ class QueueWorker:
         attempt = Attempt(
             entry, seat=seat, line=self.line, config=self.config, wall=self.wall,
             changed=self._attempt_changed, tell=self.tell,
+            campaign=self.campaign.path if self.campaign else "",
         )
         self.active[entry.id] = attempt
         task = asyncio.get_running_loop().create_task(self._attempt(attempt))

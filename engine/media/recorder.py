@@ -7,6 +7,7 @@ and the disk are the writer thread's. A disk that is full or too slow ends the r
 from __future__ import annotations
 
 import errno
+import os
 import queue
 import threading
 import time
@@ -179,6 +180,8 @@ class _File:
         enough = not least or self._disk is None or self._disk.free() >= least
         if not enough:
             self.fail(f"less than {least / 1e6:g} MB are left on its disk")
+            if self.taken == 1:  # nobody knows of the file yet
+                os.unlink(self.path)
         return enough
 
     def _channels(self, received: bytes, sent: bytes) -> Pcm:

@@ -147,3 +147,4 @@ def _check_schema(connection: Connection, where: str) -> None:
             f"The queue database {where} has version {version or 'none'} and this Offhook knows version "
             f"{VERSION}: update Offhook, or set store.url to another file."
         )
+    metadata.create_all(connection)  # tables that came later; those that are there stay as they are

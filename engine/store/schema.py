@@ -82,3 +82,18 @@ attempts = Table(
     Index("attempts_answered", "campaign", "answered", "disposition"),
     Index("attempts_up", "disposition"),
 )
+
+recordings = Table(
+    "recordings", metadata,
+    Column("id", Integer, primary_key=True),
+    Column("attempt", Integer, index=True),  # none: a call beside the queue
+    Column("leg", String, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("name", Text, nullable=False, default=""),  # the path's end, with the result's place in it
+    Column("began_at", Float, nullable=False),
+    Column("ended_at", Float, index=True),  # none: it is being written, or was when the engine died
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("result", String, nullable=False, default=""),
+    Column("error", Text, nullable=False, default=""),
+    Column("deleted_at", Float),
+)

@@ -28,6 +28,7 @@ from engine.store.database import Database
 from engine.store.dialogs import DialogFolder
 from engine.store.records import entry_row, heard, record_of, record_values
 from engine.store.schema import attempts, campaigns, entries
+from engine.store.shelf import RecordingShelf
 
 CHUNK = 2000
 """Rows added in one go: some 20 ms, after which other work gets its turn."""
@@ -37,13 +38,14 @@ class SqlStore:
     """The store at an SQLAlchemy URL; an empty `url` is the user's own database.
 
     Every method may raise StoreError, and does before `open` and after `close`. `dialogs` keeps the
-    SIP dialogs that are up, in files beside the database.
+    SIP dialogs that are up, in files beside the database; `recordings` knows the files of recordings.
     """
 
     def __init__(self, url: str = "") -> None:
         self._db = Database(url)
         self.dialogs = DialogFolder(None)
-        self._recovered: list[tuple[int, AttemptRecord]] = []
+        self.recordings = RecordingShelf(self._db)
+        self._recovered: list[int] = []
 
     async def open(self) -> None:
         """Lock and open the database, and mark as interrupted what the last engine left active."""
@@ -249,15 +251,21 @@ class SqlStore:
         return await self._db.run(lambda db: [record_of(row) for row in db.execute(query).mappings()])
 
     async def recovered(self, campaign: int) -> list[AttemptRecord]:
-        return [record for owner, record in self._recovered if owner == campaign]
+        query = (
+            select(attempts)
+            .where(attempts.c.campaign == campaign, attempts.c.id.in_(self._recovered))
+            .order_by(attempts.c.id)
+        )
+        return await self._db.run(lambda db: [record_of(row) for row in db.execute(query).mappings()])
 
 
 _FOREVER = 1e12
 
 
-def _recover(db: Connection) -> list[tuple[int, AttemptRecord]]:
+def _recover(db: Connection) -> list[int]:
+    """Mark what was up as interrupted; the ids of those attempts."""
     reason = "the engine died during the call"
-    up = db.execute(select(attempts).where(attempts.c.disposition == "")).mappings().all()
+    up = [int(row.id) for row in db.execute(select(attempts.c.id).where(attempts.c.disposition == ""))]
     db.execute(
         update(attempts).where(attempts.c.disposition == "").values(disposition="interrupted", reason=reason)
     )
@@ -270,10 +278,7 @@ def _recover(db: Connection) -> list[tuple[int, AttemptRecord]]:
         update(entries).where(entries.c.state == "queued", entries.c.manual.is_(True))
         .values(state="interrupted", reason="the engine ended before the call")
     )
-    found = [(row["campaign"], record_of(row)) for row in up]
-    for _, record in found:
-        record.disposition, record.reason = "interrupted", reason
-    return found
+    return up
 
 
 def _figures(db: Connection, query: Select[Any]) -> dict[str, int]:

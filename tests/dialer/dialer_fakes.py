@@ -15,6 +15,7 @@ from engine.dialer.ports import (
     AttemptChanged,
     AttemptDone,
     AttemptRecord,
+    CallFacts,
     Digit,
     EntryRow,
     HangupCause,
@@ -45,6 +46,8 @@ class FakeLeg:
         self.state = LegState.DIALING
         self.cause: HangupCause | None = None
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self.facts = CallFacts()
+        self.announced = False
         self.did: list[tuple[float, str, Any]] = []
         self.began = asyncio.get_running_loop().time()
         self.acts: asyncio.Task[None] | None = None
@@ -75,8 +78,17 @@ class FakeLeg:
     def listen(self, on: bool) -> None:
         self._did("listen", on)
 
-    def record(self, path: str | None) -> None:
-        self._did("record", path)
+    def record(self) -> None:
+        self._did("record", self.facts)
+
+    def pause_recording(self) -> None:
+        self._did("pause_recording")
+
+    async def end_recording(self, result: str) -> str:
+        if not self.withs("record"):
+            return ""
+        self._did("end_recording", result)
+        return f"/recordings/{self.id}-{result}.wav"
 
     def _did(self, what: str, with_what: Any = None) -> None:
         self.did.append((asyncio.get_running_loop().time(), what, with_what))
@@ -109,6 +121,9 @@ class FakeLeg:
 
     def digit(self, digit: str) -> None:
         self.events.put_nowait(Digit(digit))
+
+    def announcement_ends(self, error: str = "") -> None:
+        self.events.put_nowait(PlaybackEnded("announcement", error))
 
     def playback_fails(self, error: str) -> None:
         self.events.put_nowait(PlaybackEnded("wait_tone", error))

@@ -234,18 +234,6 @@ async def test_an_answer_in_the_moment_of_the_ring_timeout_is_an_answer():
         assert bool(leg.withs("wait_tone")) == ("answered" in world.records[0].states)
 
 
-@virtual_time
-async def test_recording_both_sides_gives_each_leg_a_file():
-    call = {"record": "both", "record_dir": "/rec"}
-    operator = {"mode": "standing", "agents": ["8001"]}
-    async with World([CALLEE], call=call, operator=operator, fates={"8001": ANSWERS}) as world:
-        record = await one(world)
-        assert world.line.to(CALLEE).withs("record") == [record.recording]
-        assert record.recording.startswith("/rec/20260302-1000")
-        assert record.recording.endswith("-callee-5551234.wav")
-        assert world.line.to("8001").withs("record")[0].endswith("-agent-8001.wav")
-
-
 def test_every_response_and_cause_has_a_known_disposition():
     assert {of_response(code) for code in range(300, 700)} <= set(DISPOSITIONS)
     for name in ("normal", "cancelled", "rejected", "no_response", "timeout", "no_rtp", "failed", "?"):

@@ -58,7 +58,7 @@ class Bench:
             "audio.output=none",
             f"store.url=sqlite:///{self.folder / 'queue.db'}",
             f"control.socket={self.socket}",
-            f"call.record_dir={self.folder / 'recordings'}",
+            f"recording.folder={self.folder / 'recordings'}",
             *more,
         ]
         return [part for key in keys for part in ("--set", key)]

@@ -177,8 +177,10 @@ async def test_hold_resume_mute_digits_and_recording_on_a_bridged_call(bench: Be
     await driver.send(messages.Mute(on=True))
     assert (await driver.until(messages.Flow, lambda f: f.muted)).muted
     await driver.send(messages.Hangup())
-    await driver.until(messages.AttemptDone)
-    assert Path(recording).stat().st_size > 8000
+    done = await driver.until(messages.AttemptDone)
+    assert recording.endswith("-manual-unfinished.wav")
+    assert done.recording == recording.replace("unfinished", "bridged")
+    assert Path(done.recording).stat().st_size > 8000
 
 
 async def test_a_command_that_makes_no_sense_now_is_one_sentence(bench: Bench, drive: Drive) -> None:

@@ -37,7 +37,7 @@ SETTINGS = (
     "dialer.ring_timeout=1",
     "dialer.early_media=ignore",
     "rtp.timeout=1",
-    "call.record=both",
+    "recording.what=both",
 )
 
 

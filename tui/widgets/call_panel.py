@@ -40,12 +40,13 @@ def state_badge(call: Call, leg: Leg | None) -> Row:
     if leg.far_held:
         row.append((" ‖ held by far end", "warn"))
     if leg.recording:
-        row.append((" ● REC", "bad"))
+        row.append((" ‖ REC paused", "warn") if leg.recording_paused else (" ● REC", "bad"))
     return row
 
 
 def detail(state: ConsoleState, call: Call, leg: Leg | None) -> Row:
-    """Changed levels, the trunk where it is not the first, codec, last SIP response, why it ended."""
+    """Changed levels, the trunk where it is not the first, codec, last SIP response, why it ended, the
+    recording's file."""
     parts: list[str] = []
     flow = state.flow
     levels: Leg | Flow | None = flow if flow is not None and flow.operator == "headset" else leg
@@ -61,6 +62,8 @@ def detail(state: ConsoleState, call: Call, leg: Leg | None) -> Row:
         parts.append(f"{leg.sip_code} {leg.reason}".strip())
     if leg is not None and leg.state == "ended" and leg.cause and (leg.sip_code or 0) < 300:
         parts.append(leg.cause.replace("_", " "))
+    if leg is not None and leg.recording:
+        parts.append(leg.recording.rpartition("/")[2])
     return [(" · ".join(clip(part, 32) for part in parts), "dim")]
 
 

@@ -75,7 +75,7 @@ def label_of(state: ConsoleState, key_id: str) -> str:
     if key_id == "hold" and leg is not None and leg.held:
         return "Take back"
     if key_id == "record" and leg is not None and leg.recording:
-        return "Stop rec"
+        return "Resume rec" if leg.recording_paused else "Pause rec"
     return BY_ID[key_id].label
 
 

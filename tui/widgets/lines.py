@@ -51,7 +51,7 @@ def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
     if leg.far_held:
         tail.append("‖ far end")
     if leg.recording and leg.state != "ended":
-        tail.append("● REC")
+        tail.append("‖ REC" if leg.recording_paused else "● REC")
     return crop([*row, (" ".join(["", *tail]), "dim")], cells)
 
 
