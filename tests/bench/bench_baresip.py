@@ -102,14 +102,16 @@ def running(server: int) -> Iterator[Baresip]:
 
 
 @contextlib.contextmanager
-def calls(ports: list[int]) -> Iterator[None]:
-    """baresip with one call to each RTP port, all answered. Ends what it started. Raises BaresipError."""
+def calls(ports: list[int]) -> Iterator[int]:
+    """baresip with one call to each RTP port, all answered; its process. Ends what it started. Raises
+    BaresipError.
+    """
     answerer = Answerer(ports)
     try:
         with running(answerer.port) as phone:
             for n in range(len(ports)):
                 phone.command("dial", f"sip:{n}@127.0.0.1:{answerer.port}")
                 phone.event("CALL_ESTABLISHED")
-            yield
+            yield phone.pid
     finally:
         answerer.close()

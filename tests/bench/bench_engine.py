@@ -75,4 +75,5 @@ def main() -> None:
     engine.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()

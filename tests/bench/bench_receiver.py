@@ -65,4 +65,5 @@ def main() -> None:
     print(json.dumps(seen), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

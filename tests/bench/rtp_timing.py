@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -41,6 +42,8 @@ class Timing:
     gap_sd: float
     legs: int
     lost: int
+    cpu: float = 0.0
+    """Of one core, by the whole process."""
 
 
 def measure(seen: dict[str, list[list[int]]]) -> Timing:
@@ -85,11 +88,12 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def our_engine(ports: list[int], priority: str = "raised") -> Iterator[None]:
+def our_engine(ports: list[int], priority: str = "raised") -> Iterator[int]:
+    """Our engine playing to each port; its process."""
     command = [sys.executable, str(HERE / "bench_engine.py"), priority, *map(str, ports)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -128,15 +132,28 @@ def busy_console() -> Iterator[None]:
         os.close(master)
 
 
-Sender = Callable[[list[int]], contextlib.AbstractContextManager[None]]
+Sender = Callable[[list[int]], contextlib.AbstractContextManager[int]]
+
+
+def cpu_ns(process: int) -> int:
+    """What all threads of a process have used of a core, in nanoseconds."""
+    used = 0
+    for task in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            used += int((task / "schedstat").read_text().split()[0])
+    return used
 
 
 def run(sender: Sender, legs: int, seconds: float) -> Timing:
+    """One measurement; its share of a core is of the whole process, before and after as well."""
     receiver = Receiver(legs, seconds)
     try:
-        with sender(receiver.ports):
+        with sender(receiver.ports) as process:
             time.sleep(SETTLE_S)
-            return receiver.collect()
+            used, began = cpu_ns(process), time.monotonic()
+            timing = receiver.collect()
+            share = (cpu_ns(process) - used) / 1e9 / (time.monotonic() - began)
+            return dataclasses.replace(timing, cpu=share)
     finally:
         receiver.close()
 

@@ -29,7 +29,7 @@ _CONFIG = """\
 poll_method epoll
 sip_listen {where}:{sip}
 call_local_timeout 120
-call_max_calls 64
+call_max_calls 128
 audio_source {source}
 {player}
 audio_level no
@@ -71,6 +71,10 @@ class Baresip:
         self._process = process
         self._buffer = b""
         self._link = self._connect(control)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def _connect(self, control: int) -> socket.socket:
         end = time.monotonic() + START_S
