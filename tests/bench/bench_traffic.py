@@ -12,6 +12,7 @@ The audio is noise in syllables and pauses; two octets of each packet tell which
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import random
@@ -110,6 +111,8 @@ def main() -> None:
             json.dump(seen, file)
         os._exit(0)
     os.close(writing)
+    with contextlib.suppress(OSError):  # far ends are other machines, which wait for nobody here
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
     times = [array.array("q", bytes(8 * KEPT)) for _ in socks]
     result = os.fdopen(reading)
     send(socks, targets, times, result)  # until the receiver tells what it saw
