@@ -101,8 +101,7 @@ class Work:
         while board.writer.facts:
             board.facts.append(board.writer.facts.popleft())
         if self._ticks % METER_TICKS == 0:
-            self._measure()
-            yield
+            yield from self._measure(streams)
         if self._ticks % SERVED_EVERY == 1:
             for stream in board.control.ready():
                 guard(stream, stream.control.drain)
@@ -123,15 +122,20 @@ class Work:
             stream.recording = None
             self._board.writer.finish(recording)
 
-    def _measure(self) -> None:
+    def _measure(self, streams: list[RtpStream]) -> Iterator[None]:
         board = self._board
-        received = {name: stream.listening.measure() for name, stream in board.streams.items()}
-        for name, stream in board.streams.items():
+        received: dict[str, float] = {}
+        for stream in streams:
+            received[stream.name] = stream.listening.measure()
+            yield
+        for stream in streams:
             own = stream.sender.sent()
             source = stream.passed_on()
             sent = level.power(own) if own is not None else received.get(source.name, 0.0) if source else 0.0
             tone = stream.analyzer.current if stream.analyzer is not None else ""
-            board.meters[name] = Meter(level.dbm0(received[name]), level.dbm0(sent), tone)
+            if stream.name in board.streams:
+                board.meters[stream.name] = Meter(level.dbm0(received[stream.name]), level.dbm0(sent), tone)
+            yield
         if board.sound.active:
             board.meters[SOUND] = board.sound.meter()
         else:
