@@ -216,8 +216,18 @@ class Engine:
         elif isinstance(fact, orders.DigitsSent):
             for digit in fact.digits:
                 self.publish(messages.Digit(at=at, leg=leg, digit=digit, received=False))
+        elif isinstance(fact, orders.Overload):
+            self._overload(fact)
         elif isinstance(fact, orders.PlaybackEnded) and fact.error:
             self.tell("error", fact.error, leg)
+
+    def _overload(self, fact: orders.Overload) -> None:
+        if fact.on:
+            self.tell("warning", "this machine can't keep up: tones on the line may go unrecognised; "
+                      "audio goes on")
+        else:
+            self.tell("info", f"this machine keeps up again; {fact.frames / 50:.1f} s of audio were not "
+                      "looked at for tones")
 
     def _leg(self, leg: TrunkLeg) -> None:
         if leg.role == "agent" and leg.state is LegState.DIALING:

@@ -173,6 +173,7 @@ class Station:
         for warning in warnings_of(self.config):
             log.warning("%s", warning)
         self.media.start()
+        self.media.neighbours.join()
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):
             self.media.order(orders.OpenSound(audio.input, audio.output))

@@ -42,6 +42,13 @@ class Analyzer:
         found = self._tones.feed(self._band, level, self.now_ms)
         return found + self._still()
 
+    def skip(self) -> None:
+        """A frame that nobody had the time to look at: time goes on, and what was heard goes on with it."""
+        self._silence.skip()
+        self.now_ms += FRAME_MS
+        self._band.skip()
+        self._tones.skip()
+
     def _still(self) -> list[Detection]:
         """Silence, unless it is the gap of a cadence."""
         lasted = self._silence.lasted(self.now_ms)

@@ -64,6 +64,11 @@ class Band:
         self.total: Floats = np.zeros(VALUES, np.float32)
         """Mean square of everything."""
 
+    def skip(self) -> None:
+        """A frame that was not heard."""
+        self._frames += 1
+        self._window[:] = 0.0
+
     def feed(self, frame: Floats) -> None:
         """One frame of 160 samples."""
         window = self._window

@@ -17,6 +17,8 @@ BRIDGED_MS = 50.0
 """A shorter interruption is none: the nulls of a modulation, a lost packet."""
 SHORTEST_MS = 60.0
 """A shorter burst is none."""
+SKIPPED_MS = 100.0
+"""So much in a row not heard ends everything that was going on."""
 _KEPT = int(RATE * 0.6)
 _EDGE = 5  # values that a burst's edge smears
 
@@ -47,6 +49,15 @@ class _Burst:
     count: int = 0
     energy: float = 0.0
     kept: list[Complex] = field(default_factory=list)
+    before: list[Complex] = field(default_factory=list)
+    """The longest row of values before one that was not heard."""
+
+    def rest(self) -> None:
+        """Frames are missing from here on: a spectrum is one of values in a row."""
+        self.before, self.kept = max(self.kept, self.before, key=len), []
+
+    def row(self) -> list[Complex]:
+        return max(self.kept, self.before, key=len)
 
 
 class Segmenter:
@@ -55,6 +66,7 @@ class Segmenter:
     def __init__(self) -> None:
         self._burst: _Burst | None = None
         self._frames = 0
+        self._skipped = 0
         self.last_end_ms: float | None = None
 
     @property
@@ -67,6 +79,7 @@ class Segmenter:
 
     def feed(self, band: Band) -> Interval | None:
         """One frame; the burst that turned out to be over in it, if one did."""
+        whole, self._skipped = not self._skipped, 0  # the band looks back a frame
         start = self._frames * VALUES * STEP_MS + STEP_MS - DELAY_MS  # when the first value happened
         self._frames += 1
         power, total = band.power, band.total
@@ -83,7 +96,8 @@ class Segmenter:
         if on.any():
             last = VALUES - 1 - int(on[::-1].argmax())
             burst.last_on_ms = start + last * STEP_MS
-            burst.kept.append(band.values)
+            if whole:
+                burst.kept.append(band.values)
             if len(burst.kept) > _KEPT // VALUES:
                 del burst.kept[0]
             count = int(on.sum())
@@ -98,6 +112,21 @@ class Segmenter:
             return None
         return self._interval(burst, end)
 
+    def skip(self) -> bool:
+        """A frame that was not heard: an open burst goes on, unless so much was missed that nobody can tell.
+        False then: what was heard before no longer counts.
+        """
+        self._frames += 1
+        self._skipped += 1
+        burst = self._burst
+        if self._skipped * VALUES * STEP_MS >= SKIPPED_MS:
+            self._burst = None
+            return False
+        if burst is not None:
+            burst.last_on_ms += VALUES * STEP_MS
+            burst.rest()
+        return True
+
     def peek(self) -> Interval | None:
         """The open burst as far as it has come."""
         burst = self._burst
@@ -107,7 +136,7 @@ class Segmenter:
 
     @staticmethod
     def _interval(burst: _Burst, end: float) -> Interval:
-        values = np.concatenate(burst.kept)
-        spectrum = measure(values[_EDGE:-_EDGE]) if burst.pure >= 0.5 * burst.count else None
+        row = burst.row() if burst.pure >= 0.5 * burst.count else []
+        spectrum = measure(np.concatenate(row)[_EDGE:-_EDGE]) if row else None
         level = 10 * np.log10(burst.energy / burst.count + 1e-9)
         return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), float(level), burst.cut)

@@ -74,6 +74,11 @@ class ProgressTones:
             found += self._judge(now_ms)
         return found
 
+    def skip(self) -> None:
+        """A frame that was not heard."""
+        if not self._segmenter.skip():
+            self._forget()
+
     def _watch_for_others(self, level: float) -> None:
         """In a gap: steady noise belongs to the line, anything that rises above it does not."""
         self._noise = min(level, self._noise + NOISE_RISE_DB)

@@ -38,6 +38,10 @@ class SilenceTimer:
         else:
             self.loudest = max(self.loudest, level)
 
+    def skip(self) -> None:
+        """A frame that was not heard: the silence begins anew after it."""
+        self.since_ms = None
+
     def lasted(self, now_ms: int) -> int:
         """Milliseconds of silence up to now; 0 while there is none."""
         return 0 if self.since_ms is None else now_ms - self.since_ms

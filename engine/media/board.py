@@ -343,6 +343,8 @@ class Board:
         if stream is None:
             return
         if stream.analyzer is not None:
+            while stream.undetected:
+                stream.detect(now, self.facts)
             self.facts += [orders.Detected(order.stream, now, d) for d in stream.analyzer.finish()]
             stream.analyzer = None
         if order.on:

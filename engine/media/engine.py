@@ -21,9 +21,11 @@ from engine.detect.plans import plans
 from engine.media import orders, udp
 from engine.media.board import Adopt, Board, Item
 from engine.media.clock import PERIOD_NS, Lateness, Waiter
+from engine.media.neighbours import Neighbours
 from engine.media.orders import Fact, Meter, Order
 from engine.media.playout import Bounds
 from engine.media.priority import raise_priority
+from engine.media.shedding import Budget
 from engine.media.stream import RtpStream
 from engine.media.work import Work
 
@@ -51,6 +53,8 @@ class MediaEngine:
     ) -> None:
         self._on_fact = on_fact
         self.priority = "normal"
+        self.neighbours = Neighbours()
+        """A thread that runs beside the media thread for long should join them."""
         self._depth = depth
         self._latch = latch
         self._orders: deque[Item] = deque()
@@ -59,7 +63,7 @@ class MediaEngine:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._board = Board(self._post)
-        self._work = Work(self._board, self._inbox)
+        self._work = Work(self._board, self._inbox, self.neighbours)
         self._flooded: list[RtpStream] = []
 
     # --- any thread ---------------------------------------------------------------------------
@@ -90,6 +94,7 @@ class MediaEngine:
         waiter.wake()
         if threading.current_thread() is not thread:
             thread.join()
+        self.neighbours.dismiss()
         self._thread = self._board.waiter = None
         waiter.close()
 
@@ -141,6 +146,11 @@ class MediaEngine:
     @property
     def lateness(self) -> Lateness:
         return self._lateness
+
+    @property
+    def shed(self) -> Budget:
+        """What was left out for want of time."""
+        return self._work.budget
 
     def _post(self, item: Item) -> None:
         self._orders.append(item)

@@ -366,6 +366,16 @@ class SoundChanged(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class Overload(msgspec.Struct, frozen=True):
+    """The machine can't keep up: `frames` of 20 ms were not heard by the detectors. Told when it begins, and
+    with `on=False` when nothing has been shed for a while, with how many it were in all. Audio is not shed.
+    """
+
+    at: float
+    on: bool
+    frames: int
+
+
 class StreamStats(msgspec.Struct, frozen=True):
     sent: int
     received: int
@@ -387,7 +397,7 @@ class StreamClosed(msgspec.Struct, frozen=True):
 
 Fact = (
     RtpStarted | RtpTimeout | DigitReceived | DigitEnded | Detected | PlaybackEnded | DigitsSent
-    | RecordingStarted | RecordingEnded | SoundChanged | StreamClosed
+    | RecordingStarted | RecordingEnded | SoundChanged | Overload | StreamClosed
 )
 
 

@@ -7,6 +7,7 @@ To a program it is pyVoIP's class: `start`, `stop`, `read`, `write`. To the medi
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +47,7 @@ from engine.media.reception import Reception
 from engine.media.recorder import Recording
 from engine.media.rtp import MAX_PACKET, Packet
 from engine.media.sender import Sender
+from engine.media.shedding import WAITING
 from engine.media.srtp import Decryption, Encryption
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self._family = socket.AF_INET
         self.recording: Recording | None = None
         self.analyzer: Analyzer | None = None
+        self.undetected: deque[Pcm] = deque()  # frames that the analyzer has had no time for
         self.timeout_s: float | None = None
         self.timeout_from = 0.0
         self._timed_out = False
@@ -453,10 +456,22 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             return not peer.sender.direct or peer.recording is not None
         return peer is not None or self.room is not None
 
+    def keep_for_detection(self) -> bool:
+        """Have this tick's frame wait for the detector; False where an older one had to be shed for it."""
+        if self.analyzer is None or not self._started_fact:
+            return True
+        room = len(self.undetected) < WAITING
+        if not room:
+            self.undetected.popleft()
+            self.analyzer.skip()
+        self.undetected.append(self.rx)
+        return room
+
     def detect(self, now: float, facts: list[Fact]) -> None:
-        """Have the detector hear this tick's frame."""
-        if self.analyzer is not None and self._started_fact:
-            facts += [Detected(self.name, now, found) for found in self.analyzer.feed(self.rx)]
+        """Have the detector hear the next frame that waits."""
+        if self.analyzer is not None and self.undetected:
+            found = self.analyzer.feed(self.undetected.popleft())
+            facts += [Detected(self.name, now, detection) for detection in found]
 
     def _check_timeout(self, now: float, facts: list[Fact]) -> None:
         heard = max(self.inbound.last_valid or 0.0, self.timeout_from)

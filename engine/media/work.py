@@ -6,30 +6,39 @@ It is done in slices, so that a bridged packet that comes meanwhile waits no lon
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.media import level, udp
 from engine.media.board import Board
 from engine.media.control import SERVED_EVERY
+from engine.media.neighbours import Neighbours
 from engine.media.orders import SOUND, Meter
 from engine.media.recorder import Recording
+from engine.media.shedding import Budget
 from engine.media.stream import RtpStream
 
 log = logging.getLogger(__name__)
 
 METER_TICKS = 5
+NEIGHBOURS_TICKS = 50
 
 
 class Work:
     """`begin` at each tick; `step` until it is no longer `pending`."""
 
-    def __init__(self, board: Board, inbox: udp.Inbox) -> None:
+    def __init__(self, board: Board, inbox: udp.Inbox, neighbours: Neighbours) -> None:
         self._board = board
+        self._neighbours = neighbours
         self._inbox = inbox
         self._ticks = 0
         self._steps: Iterator[None] | None = None
         self._failed = False
+        self._behind = False
+        self._turn = 0
+        self.budget = Budget()
+        """What was shed, and may be spent."""
 
     @property
     def pending(self) -> bool:
@@ -39,6 +48,8 @@ class Work:
         """Start on a tick's work; what is left of the one before is done first."""
         self.finish()
         self._ticks += 1
+        if (overload := self.budget.tick(now)) is not None:
+            self._board.facts.append(overload)
         self._steps = self._work(now)
 
     def step(self) -> bool:
@@ -58,8 +69,11 @@ class Work:
         return False
 
     def finish(self) -> None:
+        """The rest of it at once, without what can wait or be left out."""
+        self._behind = True
         while self.step():
             pass
+        self._behind = False
 
     def guard(self, stream: RtpStream, call: Callable[..., Any], *args: Any) -> None:
         """A fault of ours on one stream must not silence the others; logged once a stream."""
@@ -100,6 +114,9 @@ class Work:
                 yield
         while board.writer.facts:
             board.facts.append(board.writer.facts.popleft())
+        for stream in streams:
+            if not stream.keep_for_detection():
+                self.budget.shed(now)
         if self._ticks % METER_TICKS == 0:
             yield from self._measure(streams)
         if self._ticks % SERVED_EVERY == 1:
@@ -109,10 +126,27 @@ class Work:
             for stream in streams:
                 guard(stream, stream.control.serve, now)
             yield
-        for stream in streams:
-            if stream.analyzer is not None:
-                guard(stream, stream.detect, now, board.facts)
+        if self._ticks % NEIGHBOURS_TICKS == 0:
+            self._neighbours.check()
+            yield
+        yield from self._detect(streams, now)
+
+    def _detect(self, streams: list[RtpStream], now: float) -> Iterator[None]:
+        """Frame after frame from each in turn while there is time; who had to wait comes first next time."""
+        waiting = [stream for stream in streams if stream.undetected]
+        start = self._turn % len(waiting) if waiting else 0
+        waiting = waiting[start:] + waiting[:start]
+        self._turn = start
+        while waiting:
+            for stream in waiting:
+                if self._behind or not self.budget.allows:
+                    return
+                began = time.monotonic_ns()
+                self.guard(stream, stream.detect, now, self._board.facts)
+                self.budget.spend(time.monotonic_ns() - began)
+                self._turn += 1
                 yield
+            waiting = [stream for stream in waiting if stream.undetected]
 
     def _record(self, stream: RtpStream, recording: Recording) -> None:
         chunk = recording.add(stream.rx, stream.sent())
@@ -124,6 +158,9 @@ class Work:
 
     def _measure(self, streams: list[RtpStream]) -> Iterator[None]:
         board = self._board
+        if self._behind:
+            self.budget.meters_shed += 1
+            return
         received: dict[str, float] = {}
         for stream in streams:
             received[stream.name] = stream.listening.measure()

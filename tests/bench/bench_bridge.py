@@ -27,6 +27,7 @@ def main() -> None:
     wanted, far_ends = sys.argv[1].split("+"), sys.argv[2:]
     engine = MediaEngine(lambda fact: None)
     engine.start()
+    engine.neighbours.join()  # as the engine's loop does
     ports = []
     for port in far_ends:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -64,6 +64,8 @@ def main() -> None:
         media_engine.raise_priority = lambda: raise_priority(ask=False)
     engine = MediaEngine(lambda fact: None)
     engine.start()
+    if sys.argv[1] != "unprivileged":
+        engine.neighbours.join()  # as the engine's loop does
     for port in sys.argv[2:]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
