@@ -1,36 +1,97 @@
-"""What a line says, frame by frame: the door to the detector."""
+"""What a line says, frame by frame: the door to the detector.
+
+Each part listens for its own; here it is decided who is asked, and what explains what. Nothing looks ahead,
+and
+what was told is never taken back.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.detect.announcements import Announcements
+from engine.detect.answering import AmdSettings, Answering
 from engine.detect.band import Band
+from engine.detect.beep import Beep
+from engine.detect.dtmf import DtmfDetector
+from engine.detect.fax import FaxTones
+from engine.detect.library import Library
 from engine.detect.plans import plan, plans
 from engine.detect.progress import ProgressTones
-from engine.detect.silence import SILENCE_MS, SilenceTimer, level_dbm0
+from engine.detect.pure import PureTones
+from engine.detect.silence import SILENCE_DBM0, SILENCE_MS, SilenceTimer, level_dbm0
+from engine.detect.sit import SpecialInformation
 from engine.detect.types import Detection, Tone
+from engine.detect.voice import VoiceModel
+from engine.detect.voices import Voices
 
 FRAME_MS = 20
+EXPLAINED_FRAMES = 40
+"""A pure tone of so many frames is neither voice nor music."""
+COMPARED_MS = 10000.0
+"""Speech is compared with the samples for so long."""
+KEY_MS = 1000.0
+"""So long after a key what is heard is of keys."""
+BEEP_MS = 8000.0
+"""A beep may follow speech after so long, no longer."""
 
 
 class Analyzer:
-    """Listens to one stream. `country` picks the tone plan, None listens for all of them.
+    """Listens to one stream. `country` picks the tone plan, None listens for all of them; `model` tells
+    speech, and
+    without one neither speech, music, people nor machines are told.
 
     Raises PlanError for a country without a plan. Times in detections count from the first frame.
     """
 
-    def __init__(self, country: str | None) -> None:
+    def __init__(
+        self,
+        country: str | None,
+        model: VoiceModel | None = None,
+        library: Library | None = None,
+        amd: AmdSettings | None = None,
+    ) -> None:
         self._band = Band()
         self._tones = ProgressTones([plan(country)] if country else list(plans().values()))
         self._silence = SilenceTimer()
         self._said_silence = False
+        self._pure = PureTones()
+        self._sit = SpecialInformation()
+        self._fax = FaxTones()
+        self._beep = Beep()
+        self._dtmf = DtmfDetector()
+        self._key_ms = -1e9
+        self._voices = Voices(model) if model is not None else None
+        self._library = library
+        self._announcements = Announcements(library) if library is not None and len(library) else None
+        self._matched = self._unmatched = self._comparing = False
+        self._compared_from = 0
+        self._amd = amd or AmdSettings()
+        self._answering: Answering | None = None
+        self._answered_ms: float | None = None
+        self._spoke_ms = -1e9
         self.now_ms = 0
 
     @property
     def current(self) -> str:
         """The label of what is heard now; empty for nothing in particular."""
-        return self._tones.current or (Tone.SILENCE.label if self._said_silence else "")
+        if self._tones.current:
+            return self._tones.current
+        if self._said_silence:
+            return Tone.SILENCE.label
+        state = self._voices.state if self._voices is not None else None
+        return state.label if state is not None else ""
+
+    def answered(self) -> None:
+        """The call was answered: from the next frame on a person is told from a machine, and beeps are
+        looked for."""
+        self._answered_ms = float(self.now_ms)
+        if self._voices is not None:
+            self._answering = Answering(self._amd, self._answered_ms)
+            self._voices.always = True
 
     def feed(self, frame: npt.NDArray[np.int16]) -> list[Detection]:
         """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
@@ -39,8 +100,87 @@ class Analyzer:
         self._silence.feed(level, self.now_ms)
         self.now_ms += FRAME_MS
         self._band.feed(x)
+        self._pure.feed(x, self.now_ms)
         found = self._tones.feed(self._band, level, self.now_ms)
-        return found + self._still()
+        found += self._single_tones(level)
+        for press in self._dtmf.feed(frame):
+            self._key_ms = self.now_ms
+            if not press.over:
+                heard = (press.begin_ms, self.now_ms, 0.95, press.why)
+                found.append(Detection(Tone.DTMF, *heard, digit=press.digit))
+        found += self._speech(x, level)
+        found += self._still()
+        return found
+
+    def _single_tones(self, level: float) -> Iterable[Detection]:
+        now = self.now_ms
+        if (heard := self._sit.look(self._pure)) is not None:
+            yield Detection(Tone.SIT, round(heard[0]), now, 1.0, heard[1])
+        if (heard := self._fax.look(self._pure, level, now)) is not None:
+            yield Detection(Tone.FAX, round(heard[0]), now, 0.95, heard[1])
+        if self._answered_ms is not None and now - self._spoke_ms < BEEP_MS:
+            heard = self._beep.look(self._pure)
+            if heard is not None and heard[0] >= self._answered_ms:
+                yield Detection(Tone.BEEP, round(heard[0]), now, 0.95, heard[1])
+
+    def _speech(self, x: npt.NDArray[np.float32], level: float) -> list[Detection]:
+        voices = self._voices
+        if voices is None:
+            return []
+        tone = self._pure.open
+        key = self.now_ms - self._key_ms < KEY_MS
+        explained = key or self._tones.explains or (tone is not None and tone.frames >= EXPLAINED_FRAMES)
+        found = voices.feed(
+            x, level >= SILENCE_DBM0, explained, self._pure.share, self._pure.power, self.now_ms
+        )
+        found += self._compare(x, voices)
+        if voices.speech:
+            self._spoke_ms = self.now_ms
+        if self._answering is not None:
+            told = self._answering.feed(voices.speech, self.now_ms)
+            if told is not None:
+                found.append(told)
+            if self._answering.over:
+                self._answering = None
+                voices.always = False
+        return found
+
+    def _compare(self, x: npt.NDArray[np.float32], voices: Voices) -> list[Detection]:
+        """Lay what no tone explains against the known announcements; speech that ends unknown is
+        `UNMATCH`."""
+        if self._announcements is None or self._library is None:
+            return []
+        now = self.now_ms
+        told = self._unknown(voices)
+        if not voices.within_sound:
+            if self._comparing:
+                self._announcements.reset()
+            self._comparing = False
+            return told
+        if not self._comparing:
+            self._comparing = True
+            self._compared_from = now - FRAME_MS
+        match = self._announcements.feed(x)
+        if match is None:
+            return told
+        self._matched = True
+        sample = self._library.samples[match.number]
+        measured = f"correlation {match.score:.2f}, {match.votes} landmarks"
+        why = f"{match.seconds:.1f} s of sample {sample.uniqueid}, {measured}"
+        begin = self._compared_from + FRAME_MS * match.begin_frame
+        return [*told, Detection(Tone.SAMPLE, begin, now, min(1.0, match.score), why, sample=sample)]
+
+    def _unknown(self, voices: Voices) -> list[Detection]:
+        """Speech that has ended, or gone on for long, and that no sample matched: told once."""
+        if voices.state is not Tone.PROMPT:
+            self._matched = self._unmatched = False
+            return []
+        age = self.now_ms - voices.begin_ms
+        if self._matched or self._unmatched or (voices.within_sound and age < COMPARED_MS):
+            return []
+        self._unmatched = True
+        why = f"speech of {age / 1000:.1f} s that no sample matches"
+        return [Detection(Tone.UNMATCH, round(voices.begin_ms), self.now_ms, 0.8, why)]
 
     def skip(self) -> None:
         """A frame that nobody had the time to look at: time goes on, and what was heard goes on with it."""

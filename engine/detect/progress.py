@@ -7,6 +7,7 @@ import bisect
 from engine.detect.band import Band
 from engine.detect.bursts import Interval, Segmenter
 from engine.detect.cadence import MAX_INTERVALS, Fit, Verdict, distinct, fit, judge, stages
+from engine.detect.dial import LASTS_MS, DialTone
 from engine.detect.plans import Cadence, Plan
 from engine.detect.silence import SILENCE_DBM0
 from engine.detect.types import Detection, Tone
@@ -40,6 +41,8 @@ class ProgressTones:
         self._fits: list[Fit] = []
         self._foreign_ms = 0
         self._noise = 0.0
+        self._dial = DialTone()
+        self._dialling = False
         self._told_single = False
         self._tone_open = False
         self._next_look = 0.0
@@ -50,12 +53,19 @@ class ProgressTones:
         """What goes on, in its gaps too; a tone that is no cadence only while it sounds."""
         if self.verdict is not None:
             return self.verdict.tone.label
+        if self._dialling:
+            return Tone.DIAL.label
         return Tone.SINGLE.label if self._tone_open else ""
 
     @property
     def expects_more(self) -> bool:
         """In a gap that some cadence heard so far would have."""
         return bool(self._fits)
+
+    @property
+    def explains(self) -> bool:
+        """Whether what is heard is a plan's tone, or a gap of its cadence."""
+        return self._tone_open or self._dialling or bool(self._fits)
 
     def feed(self, band: Band, level: float, now_ms: int) -> list[Detection]:
         """One frame; `level` is the whole frame's in dBm0, `now_ms` when it ends."""
@@ -67,7 +77,7 @@ class ProgressTones:
             self._foreign_ms = 0
             found += self._listen_on(now_ms)
         else:
-            self._tone_open = False
+            self._tone_open = self._dialling = False
             self._next_look = 0.0
             self._watch_for_others(level)
         if self._history:
@@ -114,6 +124,10 @@ class ProgressTones:
         burst = self._segmenter.peek()
         matching = [c for c in self._cadences if burst is not None and self._is(burst, c)]
         self._tone_open = bool(matching)
+        if age >= LASTS_MS and (why := self._dial.look(burst)) and burst is not None:
+            self._forget()
+            self._dialling = self._told_single = True
+            return [Detection(Tone.DIAL, round(burst.begin_ms), now_ms, 0.9, why)]
         if burst is None or not matching:
             return []
         if age > 1.3 * max(b.on_ms for c in matching for b in c.bursts):

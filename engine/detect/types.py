@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.detect.library import Sample
 
 FRAME_SAMPLES = 160
 """Samples in a frame: 20 ms at 8 kHz."""
@@ -28,6 +32,8 @@ class Tone(IntFlag):
     FAX = 0x800
     DTMF = 0x1000
     BEEP = 0x2000
+    HUMAN = 0x4000
+    MACHINE = 0x8000
 
     @property
     def label(self) -> str:
@@ -51,3 +57,7 @@ class Detection:
     why: str
     plan: str = ""
     """The tone plan whose cadence matched; empty where none did."""
+    sample: Sample | None = None
+    """The known announcement, for `SAMPLE`."""
+    digit: str = ""
+    """The key, for `DTMF`."""

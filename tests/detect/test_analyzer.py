@@ -96,7 +96,7 @@ def test_beeps_at_frequencies_of_no_plan_are_nothing(hz):
 def test_a_steady_plan_tone_is_told_as_a_tone_without_a_cadence():
     pcm = (8000 * np.sin(2 * np.pi * 450 * np.arange(8 * 6000) / 8000)).astype(np.int16)
     labels = [d.tone.label for d, _ in listen(pcm, "cn")]
-    assert labels == ["450hz"]
+    assert labels == ["450hz", "dial"]
 
 
 def test_ringback_then_busy_are_two_detections_in_order():

@@ -1,0 +1,168 @@
+"""Which known announcement is playing, told while it plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.detect.landmarks import BANDS, Floats, Ints, Spectrogram, pairs
+from engine.detect.library import Library
+
+KEPT = 225
+"""Frames looked back at: 4.5 s."""
+CANDIDATES = 5
+VOTES = 24
+"""Landmarks that must agree on a sample and a place in it before they are looked at."""
+SHARE = 0.2
+"""Of the likeliest's landmarks, that another must have."""
+SAMPLES = 64
+"""Samples whose landmarks are looked at more closely."""
+WORTH = 0.22
+"""Correlation at the first try, at which another shift or speed may help."""
+LEAST = 40
+"""Frames of sound that must lie over each other: 0.8 s."""
+SPEEDS = np.array((1.0, 0.99, 1.01, 0.98, 1.02))
+SHIFTS = np.arange(-3, 4)
+SOUND_DB = 28.0
+"""Frames of a sample so far below its loudest say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A sample's number in the library. `score` is the correlation, `seconds` of sound that it is of."""
+
+    number: int
+    score: float
+    seconds: float
+    votes: int
+    begin_frame: int
+    left: int
+    """Frames until the sample ends."""
+
+
+def needed(frames: int) -> float:
+    """The correlation that so many frames of sound must have."""
+    return float(np.interp(frames, (40, 75, 150), (0.72, 0.58, 0.44)))
+
+
+class Announcements:
+    """Fed every frame that may be speech. Tells each announcement once, as soon as no other can be meant."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self.reset()
+
+    def reset(self) -> None:
+        """Something else begins."""
+        self._spectrogram = Spectrogram()
+        self._bands: Floats = np.zeros((0, BANDS), np.float32)
+        self._first = 0
+        self._peak_frames: Ints = np.zeros(0, np.int64)
+        self._peak_bins: Ints = np.zeros(0, np.int64)
+        self._numbers: list[Ints] = []
+        self._offsets: list[Ints] = []
+        self._rest_until = 0
+
+    def feed(self, frame: Floats) -> Match | None:
+        """160 samples of int16's scale."""
+        block = self._spectrogram.feed(frame)
+        if block is None:
+            return None
+        bands = np.concatenate((self._bands, block.bands))
+        self._first += max(0, len(bands) - KEPT)
+        self._bands = bands[-KEPT:]
+        since = int(block.peak_frames.min()) if len(block.peak_frames) else 0
+        recent = self._peak_frames >= since - 40
+        self._peak_frames = np.concatenate((self._peak_frames[recent], block.peak_frames))
+        self._peak_bins = np.concatenate((self._peak_bins[recent], block.peak_bins))
+        if not len(block.peak_frames):
+            return None
+        hashes, frames = pairs(self._peak_frames, self._peak_bins, since)
+        numbers, offsets = self._library.look_up(hashes, frames)
+        self._numbers.append(numbers)
+        self._offsets.append(offsets)
+        del self._numbers[:-22], self._offsets[:-22]
+        if self._spectrogram.frames < self._rest_until:
+            return None
+        match = self._judge()
+        if match is not None:
+            self._rest_until = self._spectrogram.frames + match.left
+        return match
+
+    def _judge(self) -> Match | None:
+        found = [m for m in map(self._lay, *self._candidates()) if m is not None]
+        good = [m for m in found if m.score >= needed(round(m.seconds * 50))]
+        if not good:
+            return None
+        best = max(good, key=lambda m: m.score)
+        for other in found:
+            if other.number != best.number and other.score > best.score - 0.15 and other.score > 0.3:
+                return None  # both fit what was heard so far
+        return best
+
+    def _candidates(self) -> tuple[list[int], list[int], list[int]]:
+        """Numbers, offsets and votes of the likeliest, one a sample."""
+        numbers, offsets = np.concatenate(self._numbers), np.concatenate(self._offsets)
+        if len(self._library) > SAMPLES and len(numbers):
+            totals = np.bincount(numbers, minlength=len(self._library))
+            least = np.partition(totals, -SAMPLES)[-SAMPLES]
+            among = totals[numbers] >= max(least, VOTES)
+            numbers, offsets = numbers[among], offsets[among]
+        if not len(numbers):
+            return [], [], []
+        codes = (numbers << 24) + offsets + (1 << 23)
+        cells, votes = np.unique(np.concatenate((codes, codes + 1)) >> 1, return_counts=True)
+        strong = votes >= max(VOTES, SHARE * votes.max())
+        cells, votes = cells[strong], votes[strong]
+        chosen: dict[int, tuple[int, int]] = {}
+        for i in np.argsort(votes)[: -6 * CANDIDATES : -1].tolist():
+            number = int(cells[i]) >> 23
+            if number not in chosen:
+                chosen[number] = (((int(cells[i]) & ((1 << 23) - 1)) << 1) - (1 << 23), int(votes[i]))
+            if len(chosen) >= CANDIDATES:
+                break
+        return list(chosen), [o for o, _ in chosen.values()], [v for _, v in chosen.values()]
+
+    def _lay(self, number: int, offset: int, votes: int) -> Match | None:
+        """The sample laid over what was heard, a little shifted and at a little different speeds."""
+        sample = self._library.bands[number]
+        heard = self._bands
+        frames = self._first + np.arange(len(heard))
+        places = frames + offset
+        inside = (places >= 3) & (places < len(sample) - 4)
+        if inside.sum() < LEAST:
+            return None
+        frames, heard, places = frames[inside], heard[inside], places[inside]
+        loud = sample.max(axis=1)
+        weight = (loud[places] > loud.max() - SOUND_DB).astype(np.float32)
+        sound = int(weight.sum())
+        if sound < LEAST or _correlate(heard, sample[None, places], weight)[0] < WORTH:
+            return None
+        centre = float(places.mean())
+        grid = centre + (places - centre) * SPEEDS[:, None, None] + SHIFTS[None, :, None]
+        index = np.clip(np.rint(grid).astype(np.intp), 0, len(sample) - 1).reshape(-1, len(places))
+        scores = _correlate(heard, sample[index], weight)
+        best = int(scores.argmax())
+        return Match(
+            number, float(scores[best]), sound / 50, votes, int(frames[0]), len(sample) - int(places[-1])
+        )
+
+
+def _correlate(heard: Floats, laid: Floats, weight: Floats) -> Floats:
+    """Correlation of the bands' courses, each frame's and each band's mean taken away: neither loudness nor
+    the
+    line's equalisation counts. `laid` holds several rows of frames."""
+    total = weight.sum()
+
+    def centred(x: Floats) -> Floats:
+        x = x - x.mean(axis=-1, keepdims=True)
+        mean = (x * weight[:, None]).sum(axis=-2, keepdims=True) / total
+        weighted: Floats = (x - mean) * weight[:, None]
+        return weighted
+
+    a, b = centred(heard), centred(laid)
+    top = np.einsum("tb,stb->s", a, b)
+    norm = np.sqrt((a * a).sum() * np.einsum("stb,stb->s", b, b)) + 1e-6
+    scores: Floats = top / norm
+    return scores

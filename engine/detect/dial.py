@@ -1,0 +1,31 @@
+"""Dial tone: a network's tone, or two, without a pause."""
+
+from __future__ import annotations
+
+from engine.detect.bursts import Interval
+
+HZ = (330.0, 350.0, 400.0, 425.0, 440.0, 450.0, 480.0)
+"""What dial tones are made of (ITU-T E.180 supplement 2)."""
+SLACK_HZ = 12.0
+LASTS_MS = 2500.0
+"""No burst of a cadence is longer: the longest is 2 s."""
+KNOWN = 0.6
+"""Share of the band's power that must lie at those frequencies."""
+
+
+class DialTone:
+    """Asked while a burst goes on; tells each once."""
+
+    def __init__(self) -> None:
+        self._told = -1.0
+
+    def look(self, burst: Interval | None) -> str:
+        """What it was, once it has lasted; empty for no dial tone."""
+        if burst is None or burst.ms < LASTS_MS or burst.begin_ms == self._told or burst.spectrum is None:
+            return ""
+        lines = burst.spectrum.lines
+        known = [x for x in lines if any(abs(x.hz - hz) <= SLACK_HZ for hz in HZ)]
+        if sum(x.share for x in known) < KNOWN or not lines or lines[0] not in known:
+            return ""
+        self._told = burst.begin_ms
+        return f"{burst.spectrum.describe()} without a pause for {burst.ms:.0f} ms"

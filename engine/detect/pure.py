@@ -1,0 +1,127 @@
+"""Single tones anywhere in the telephone's band: where one begins, how high it is, where it ends.
+
+Special information tones, fax tones, beeps and dial tones are all told from these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.detect.silence import MILLIWATT_POWER
+from engine.detect.types import FRAME_SAMPLES, SAMPLE_RATE
+
+SIZE = 256
+"""Samples of the window: 32 ms, of which each frame brings 20."""
+BIN_HZ = SAMPLE_RATE / SIZE
+LOWEST_HZ, HIGHEST_HZ = 300.0, 3400.0
+PURE = 0.48
+"""A tone's share of all the power, at least: what white noise of the same power leaves."""
+FLOOR_DBM0 = -52.0
+DRIFT_HZ = 14.0
+"""Further from the tone's mean than this, it is another one."""
+DROPOUT = 2
+"""Frames that may be missing inside one tone: a lost packet smears into two."""
+
+Floats = npt.NDArray[np.float32]
+_WINDOW = np.hanning(SIZE + 1)[:-1].astype(np.float32)
+_SCALE = 1.0 / (float((_WINDOW**2).sum()) * SIZE / 2)
+_FIRST, _LAST = int(LOWEST_HZ / BIN_HZ), int(HIGHEST_HZ / BIN_HZ)
+_CENTRE_MS = 1000 * SIZE / 2 / SAMPLE_RATE
+
+
+@dataclass(slots=True)
+class Steady:
+    """A tone that goes on or has ended. Times are ms of stream time, `share` the mean share of the power."""
+
+    begin_ms: float
+    end_ms: float
+    hz: float
+    dbm0: float
+    share: float
+    frames: int = 1
+    spread_hz: float = 0.0
+    """Mean deviation of the frames' frequencies from the tone's."""
+
+    @property
+    def ms(self) -> float:
+        return self.end_ms - self.begin_ms
+
+
+class PureTones:
+    """Fed frame after frame. `open` is the tone that sounds now, `ended` the last ones, oldest first."""
+
+    def __init__(self) -> None:
+        self._samples: Floats = np.zeros(SIZE, np.float32)
+        self._missing = 0
+        self.power: Floats = np.zeros(SIZE // 2 + 1, np.float32)
+        """The last frame's power spectrum; bins of `BIN_HZ`, whose sum is the mean square."""
+        self.open: Steady | None = None
+        self.ended: list[Steady] = []
+        self.share = 0.0
+        """Of the strongest line in the last frame's power."""
+        self.closed: Steady | None = None
+        """The tone that ended with the last frame."""
+
+    def feed(self, frame: Floats, now_ms: float) -> None:
+        """One frame; `now_ms` is when it ends."""
+        samples = self._samples
+        samples[:-FRAME_SAMPLES] = samples[FRAME_SAMPLES:]
+        samples[-FRAME_SAMPLES:] = frame
+        spectrum = np.fft.rfft(samples * _WINDOW)
+        power: Floats = ((spectrum.real**2 + spectrum.imag**2) * _SCALE).astype(np.float32)
+        self.power = power
+        self.closed = None
+        line = self._line(power)
+        if line is None:
+            self._miss(now_ms)
+        else:
+            self._hear(*line, now_ms - _CENTRE_MS)
+
+    def _line(self, power: Floats) -> tuple[float, float, float] | None:
+        """Frequency, level and share of a spectrum's one tone, if it has one."""
+        k = int(power[_FIRST : _LAST + 1].argmax()) + _FIRST
+        left, mid, right = float(power[k - 1]), float(power[k]), float(power[k + 1])
+        tone = left + mid + right + float(power[k - 2]) + float(power[k + 2])
+        self.share = share = tone / (float(power[2:].sum()) + 1e-9)
+        if share < PURE:
+            return None
+        dbm0 = 10 * np.log10(tone / MILLIWATT_POWER + 1e-12)
+        if dbm0 < FLOOR_DBM0:
+            return None
+        a, b, c = np.log((left + 1e-9, mid + 1e-9, right + 1e-9))
+        curve = a - 2 * b + c
+        place = k + (0.5 * (a - c) / curve if curve else 0.0)
+        return float(place) * BIN_HZ, float(dbm0), share
+
+    def _hear(self, hz: float, dbm0: float, share: float, at_ms: float) -> None:
+        tone = self.open
+        if tone is not None and abs(hz - tone.hz) <= DRIFT_HZ:
+            self._missing = 0
+            n = min(tone.frames, 20)
+            tone.spread_hz += (abs(hz - tone.hz) - tone.spread_hz) / (n + 1)
+            tone.hz += (hz - tone.hz) / (n + 1)
+            tone.dbm0 += (dbm0 - tone.dbm0) / (n + 1)
+            tone.share += (share - tone.share) / (n + 1)
+            tone.frames += 1
+            tone.end_ms = at_ms + 10
+            return
+        self._close()
+        self.open = Steady(at_ms - 10, at_ms + 10, hz, dbm0, share)
+        self._missing = 0
+
+    def _miss(self, now_ms: float) -> None:
+        if self.open is not None:
+            self._missing += 1
+            if self._missing > DROPOUT:
+                self._close()
+
+    def _close(self) -> None:
+        if self.open is not None:
+            self.closed = self.open
+            self.ended.append(self.open)
+            del self.ended[:-8]
+        self.open = None
+        self._missing = 0

@@ -1,0 +1,168 @@
+"""Speech or music: asked of the voice model only where no tone explains what is heard, and then sparingly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.detect.types import Detection, Tone
+from engine.detect.voice import CHUNK, Floats, VoiceModel
+
+CHUNK_MS = 1000 * CHUNK / 8000
+SPEECH = 0.5
+"""Probability above which a chunk is speech."""
+SPEECH_CHUNKS = 8
+"""Chunks of speech within the last second that make it speech: 256 ms."""
+MUSIC_MS = 1500.0
+MUSIC_SHARE = 0.15
+"""No more of the chunks than this may be speech where music is told."""
+TONAL = 0.16
+"""Least share of the strongest line that music has in the mean; noise has less."""
+SPAN = 31
+"""Chunks in a second."""
+REST_CHUNKS, WORK_CHUNKS = 47, 16
+"""Once told, the model rests for 1.5 s and is then asked for half a second."""
+HANGOVER_MS = 500.0
+PAUSE_MS = 1000.0
+"""The longest pause within an announcement."""
+FORGET_MS = 2000.0
+"""So long without sound, or with nothing but tones, ends speech and music."""
+MOVES = 2
+"""Changes of the spectrum within three seconds that music has, and hum has not."""
+
+
+class Movement:
+    """Counts how often the spectrum has changed of late: each tenth of a second is laid against the one
+    before."""
+
+    _SIMILAR = 0.9
+    _KEPT = 30
+
+    def __init__(self) -> None:
+        self._sum: Floats = np.zeros(1, np.float32)
+        self._before: Floats | None = None
+        self._frames = 0
+        self._changed: list[bool] = []
+
+    def feed(self, power: Floats) -> None:
+        """A frame's power spectrum."""
+        self._sum = self._sum + power
+        self._frames += 1
+        if self._frames < 5:
+            return
+        shape = np.sqrt(self._sum[8:110])
+        if self._before is not None:
+            norm = float(shape.dot(shape)) * float(self._before.dot(self._before))
+            alike = float(shape.dot(self._before)) / norm**0.5 if norm > 0 else 1.0
+            self._changed.append(alike < self._SIMILAR)
+            del self._changed[: -self._KEPT]
+        self._before = shape
+        self._sum = np.zeros(1, np.float32)
+        self._frames = 0
+
+    @property
+    def count(self) -> int:
+        return sum(self._changed)
+
+
+class Voices:
+    """Fed every frame. `state` is `PROMPT` for speech, `COLORRINGBACK` for music, or None."""
+
+    def __init__(self, model: VoiceModel) -> None:
+        self._model = model
+        self._held: Floats = np.zeros(0, np.float32)
+        self._answers: list[bool] = []
+        self._sound_ms = 0.0
+        self._other_ms = 0.0
+        self._moves = Movement()
+        self._begin_ms = 0.0
+        self._tonality = 0.0
+        self._chunks = 0
+        self.state: Tone | None = None
+        self.speech = False
+        """Whether the last chunk asked about was speech."""
+        self.always = False
+        """Ask about every chunk: while a person is told from a machine."""
+
+    def feed(
+        self, frame: Floats, sounds: bool, explained: bool, share: float, power: Floats, now_ms: float
+    ) -> list[Detection]:
+        """One frame of int16's scale: whether anything `sounds`, whether a tone explains it, and the
+        strongest
+        line's `share` of its spectrum `power`."""
+        if sounds and not explained:
+            if self._sound_ms == 0:
+                self._begin_ms = now_ms - 20
+            self._sound_ms += 20
+            self._other_ms = 0.0
+            self._tonality += (share - self._tonality) / min(50.0, 1 + self._sound_ms / 20)
+        else:
+            self._other_ms += 20
+            if self._other_ms >= FORGET_MS:
+                self._forget()
+            if self._other_ms >= HANGOVER_MS and not self.always:
+                self.speech = False
+                return []
+        self._moves.feed(power)
+        if not self._asks():
+            return []
+        self._held = np.concatenate((self._held, frame))
+        found: list[Detection] = []
+        while len(self._held) >= CHUNK:
+            chunk, self._held = self._held[:CHUNK], self._held[CHUNK:]
+            found += self._ask(chunk, now_ms)
+        return found
+
+    @property
+    def within_sound(self) -> bool:
+        """Whether something that no tone explains sounds, or did a moment ago."""
+        return self._sound_ms > 0 and self._other_ms < PAUSE_MS
+
+    @property
+    def begin_ms(self) -> float:
+        """When the sound that goes on began."""
+        return self._begin_ms
+
+    def _asks(self) -> bool:
+        if self.always or self.state is None:
+            return True
+        self._chunks += 1
+        turn = self._chunks % (REST_CHUNKS + WORK_CHUNKS)
+        if turn == 0:
+            self._answers.clear()
+            self._model.reset()
+        return turn < WORK_CHUNKS
+
+    def _ask(self, chunk: Floats, now_ms: float) -> list[Detection]:
+        self.speech = self._model.probability(chunk / np.float32(32768)) >= SPEECH
+        self._answers.append(self.speech)
+        del self._answers[: -2 * SPAN]
+        recent = sum(self._answers[-SPAN:])
+        if recent >= SPEECH_CHUNKS and self.state is not Tone.PROMPT:
+            self.state = Tone.PROMPT
+            share = recent / len(self._answers[-SPAN:])
+            why = f"{recent * CHUNK_MS:.0f} ms of speech within a second"
+            return [
+                Detection(Tone.PROMPT, round(self._begin_ms), round(now_ms), min(1.0, 0.5 + share / 2), why)
+            ]
+        if (
+            self.state is None
+            and self._sound_ms >= MUSIC_MS
+            and self._tonality >= TONAL
+            and self._moves.count >= MOVES
+        ):
+            asked = self._answers
+            share = sum(asked) / max(1, len(asked))
+            if len(asked) >= 30 and share <= MUSIC_SHARE:
+                self.state = Tone.COLORRINGBACK
+                why = f"{self._sound_ms:.0f} ms of sound that is neither speech, noise nor a tone"
+                return [
+                    Detection(Tone.COLORRINGBACK, round(self._begin_ms), round(now_ms), 1 - 2 * share, why)
+                ]
+        return []
+
+    def _forget(self) -> None:
+        self._sound_ms = 0.0
+        self._tonality = 0.0
+        self._answers.clear()
+        self._chunks = 0
+        self.state = None

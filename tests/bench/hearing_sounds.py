@@ -1,0 +1,174 @@
+"""Sounds that lines carry, made here: tones, speech by espeak-ng, music, fax, DTMF, beeps.
+
+All are float64 at 8 kHz, 1.0 being full scale; what is random comes from the generator given.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import subprocess
+from collections.abc import Sequence
+
+import numpy as np
+import soundfile
+import soxr
+from hearing_channel import MILLIWATT_RMS, RATE, Floats, at_level
+
+from engine.detect.plans import Cadence
+
+SIT = {
+    "intercept": ((913.8, 274), (1370.6, 274), (1776.7, 380)),
+    "vacant": ((985.2, 380), (1370.6, 274), (1776.7, 380)),
+    "reorder": ((913.8, 274), (1428.5, 380), (1776.7, 380)),
+    "no circuit": ((985.2, 380), (1428.5, 380), (1776.7, 380)),
+    "reorder, other carrier": ((985.2, 274), (1428.5, 274), (1776.7, 380)),
+    "no circuit, other carrier": ((913.8, 380), (1370.6, 380), (1776.7, 380)),
+    "itu": ((950.0, 330), (1400.0, 330), (1800.0, 330)),
+}
+"""Special information tones: Hz and ms of each of the three (ITU-T E.180, Telcordia's variants)."""
+
+LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+KEYS = "123A456B789C*0#D"
+
+
+def silence(seconds: float) -> Floats:
+    return np.zeros(round(seconds * RATE))
+
+
+def sine(hz: float, seconds: float, dbm0: float, phase: float = 0.0) -> Floats:
+    t = np.arange(round(seconds * RATE)) / RATE
+    return np.asarray(MILLIWATT_RMS * 2**0.5 * 10 ** (dbm0 / 20) * np.sin(2 * np.pi * hz * t + phase))
+
+
+def edges(x: Floats, ms: float = 3.0) -> Floats:
+    """Faded in and out, as exchanges' tones are at least a little."""
+    n = min(len(x) // 2, round(ms * RATE / 1000))
+    ramp = np.sin(np.linspace(0, np.pi / 2, n)) ** 2 if n else np.ones(0)
+    y = x.copy()
+    y[:n] *= ramp
+    y[len(y) - n :] *= ramp[::-1]
+    return y
+
+
+def cadence(tone: Cadence, seconds: float, rng: np.random.Generator, *, join: bool, dbm0: float) -> Floats:
+    """A plan's tone with frequencies up to 0.6 % and times up to 4 % off; `join` begins anywhere in it."""
+    off = 1 + rng.uniform(-0.006, 0.006)
+    slow = 1 + rng.uniform(-0.04, 0.04)
+    cycle = []
+    for burst in tone.bursts:
+        length = burst.on_ms * slow / 1000
+        level = dbm0 + burst.level_db - 10 * np.log10(len(tone.frequencies))
+        x = sum(sine(hz * off, length, level, rng.uniform(0, 6.28)) for hz in tone.frequencies)
+        if tone.am_hz:
+            t = np.arange(len(x)) / RATE
+            x = x * (1 + rng.uniform(0.6, 1.0) * np.cos(2 * np.pi * tone.am_hz * t)) / 1.4
+        cycle += [edges(np.asarray(x)), silence(burst.off_ms * slow / 1000)]
+    one = np.concatenate(cycle)
+    start = int(rng.integers(len(one))) if join else 0
+    count = round(seconds * RATE)
+    return np.tile(one, count // len(one) + 2)[start : start + count]
+
+
+def sit(kind: str, dbm0: float) -> Floats:
+    pieces: list[Floats] = []
+    for hz, ms in SIT[kind]:
+        pieces += [edges(sine(hz, ms / 1000, dbm0)), silence(0.004)]
+    return np.concatenate(pieces)
+
+
+def dtmf(digits: str, on_ms: int, off_ms: int, dbm0: float, twist_db: float = 0.0) -> Floats:
+    """`twist_db` above 0: the low group is the stronger one."""
+    pieces = []
+    for key in digits:
+        row, column = divmod(KEYS.index(key), 4)
+        low = sine(LOW[row], on_ms / 1000, dbm0 - 3 + twist_db / 2)
+        pieces += [low + sine(HIGH[column], on_ms / 1000, dbm0 - 3 - twist_db / 2), silence(off_ms / 1000)]
+    return np.concatenate(pieces)
+
+
+def cng(dbm0: float) -> Floats:
+    """A calling fax: 1100 Hz, 0.5 s in every 3.5 s (ITU-T T.30)."""
+    return np.tile(np.concatenate((edges(sine(1100, 0.5, dbm0)), silence(3.0))), 4)
+
+
+def ced(dbm0: float, rng: np.random.Generator) -> Floats:
+    """An answering fax: 2100 Hz for 2.6 to 4 s, some with phase reversals every 450 ms (ITU-T T.30, V.8)."""
+    x = sine(2100, float(rng.uniform(2.6, 4.0)), dbm0)
+    if rng.random() < 0.5:
+        turn = (np.arange(len(x)) // round(0.45 * RATE)) % 2
+        x = x * (1 - 2 * turn)
+    return edges(x)
+
+
+def beep(rng: np.random.Generator, dbm0: float) -> Floats:
+    """The end of a greeting: one tone of 400 to 2400 Hz, sometimes two together."""
+    seconds = float(rng.uniform(0.15, 1.0))
+    hz = float(rng.choice([440, 800, 1000, 1400])) if rng.random() < 0.5 else float(rng.uniform(400, 2400))
+    return edges(sine(hz, seconds, dbm0), 5)
+
+
+@functools.lru_cache(maxsize=4096)
+def say(text: str, voice: str, speed: int = 160, pitch: int = 50) -> Floats:
+    """Speech by espeak-ng through a telephone's band."""
+    command = ["espeak-ng", "--stdout", "-v", voice, "-s", str(speed), "-p", str(pitch), "--", text]
+    wav = subprocess.run(command, capture_output=True, check=True).stdout
+    x, rate = soundfile.read(io.BytesIO(wav), dtype="float64")
+    return at_level(band(np.asarray(soxr.resample(x, rate, RATE))), -18.0)
+
+
+def band(x: Floats) -> Floats:
+    """A telephone's 300 to 3400 Hz, roughly: the skirts of a set's microphone and filters."""
+    spectrum = np.fft.rfft(x)
+    hz = np.fft.rfftfreq(len(x), 1 / RATE)
+    gain = 1 / np.sqrt(1 + (220 / np.maximum(hz, 1)) ** 8) / np.sqrt(1 + (hz / 3500) ** 16)
+    return np.asarray(np.fft.irfft(spectrum * gain, len(x)))
+
+
+def _note(
+    hz: float, seconds: float, timbre: Sequence[float], attack: float, rng: np.random.Generator
+) -> Floats:
+    t = np.arange(round(seconds * RATE)) / RATE
+    vibrato = 1 + 0.004 * np.sin(2 * np.pi * rng.uniform(4, 7) * t)
+    phase = 2 * np.pi * np.cumsum(hz * vibrato) / RATE
+    x = sum(a * np.sin((k + 1) * phase) for k, a in enumerate(timbre) if hz * (k + 1) < 3800)
+    shape = np.minimum(t / attack, 1) * np.exp(-t * rng.uniform(0.3, 3.0))
+    return np.asarray(x * shape)
+
+
+def music(seconds: float, rng: np.random.Generator) -> Floats:
+    """Chords, a melody, a bass and drums in a key and tempo of their own."""
+    out = np.zeros(round((seconds + 3) * RATE))
+    beat = 60 / rng.uniform(70, 150)
+    root = 110 * 2 ** (rng.integers(12) / 12)
+    scale = (0, 2, 4, 5, 7, 9, 11) if rng.random() < 0.6 else (0, 2, 3, 5, 7, 8, 10)
+    timbres = [
+        [1 / (k + 1) ** rng.uniform(0.7, 2.0) * rng.uniform(0.3, 1) for k in range(8)] for _ in range(3)
+    ]
+    drums, bass, lead = rng.random() < 0.6, rng.random() < 0.7, rng.random() < 0.85
+    at, bar = 0.0, 0
+
+    def put(x: Floats, when: float, gain: float) -> None:
+        start = round(when * RATE)
+        end = min(len(out), start + len(x))
+        out[start:end] += gain * x[: end - start]
+
+    def hz(degree: int, octave: int) -> float:
+        return float(root * 2 ** (octave + degree // 7 + scale[degree % 7] / 12))
+
+    while at < seconds:
+        chord = int(rng.choice([0, 3, 4, 5])) if bar else 0
+        for third in (0, 2, 4):
+            put(_note(hz(chord + third, 1), beat * 4, timbres[0], 0.03, rng), at, 0.25)
+        for step in range(8):
+            when = at + step * beat / 2
+            if bass and step % 2 == 0:
+                put(_note(hz(chord, 0), beat / 2, timbres[1], 0.01, rng), when, 0.5)
+            if lead and rng.random() < 0.7:
+                length = beat / 2 * float(rng.choice([1, 2]))
+                put(_note(hz(chord + int(rng.integers(-2, 7)), 2), length, timbres[2], 0.02, rng), when, 0.45)
+            if drums:
+                hit = rng.normal(0, 1, round(0.08 * RATE)) * np.exp(-np.arange(round(0.08 * RATE)) / 90)
+                put(hit, when, 0.25 if step % 2 else 0.1)
+        at, bar = at + beat * 4, bar + 1
+    return at_level(band(out[: round(seconds * RATE)]), -18.0)
