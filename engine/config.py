@@ -19,6 +19,8 @@ from msgspec import Meta
 FIRST_TRUNK = "trunk"
 RINGBACK = "ringback"
 """The one wait tone that is no file."""
+BEEP = "beep"
+"""The one whisper that is no file."""
 PASSWORD_ENV = "OFFHOOK_PASSWORD"
 TRUNK_NAME = r"[A-Za-z0-9_-]{1,20}"
 HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
@@ -116,6 +118,7 @@ class Operator(Section, frozen=True):
     connect_timeout: Seconds = 20.0
     ring_timeout: Seconds = 60.0
     wrap_up: Seconds = 0.0
+    whisper: str = ""
 
 
 class Dialer(Section, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.config import RINGBACK, Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
+from engine.config import BEEP, RINGBACK, Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
 from engine.dial_rules import RuleError, compiled
 from engine.recording_names import PatternError
 from engine.recording_names import check as check_name
@@ -77,14 +77,15 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
                 "the first time must be before the second",
             )
     _check_recording(config, add)
-    for section, key in (
-        ("dialer", "wait_tone"),
-        ("compliance", "do_not_call"),
-        ("compliance", "message"),
-        ("call", "hold_music"),
+    for section, key, word in (
+        ("dialer", "wait_tone", RINGBACK),
+        ("compliance", "do_not_call", ""),
+        ("compliance", "message", ""),
+        ("call", "hold_music", ""),
+        ("operator", "whisper", BEEP),
     ):
         value = getattr(getattr(config, section), key)
-        if value and value != RINGBACK and not Path(value).expanduser().is_file():
+        if value and value != word and not Path(value).expanduser().is_file():
             add(f"{section}.{key}", shown(value), "the file does not exist; a readable file is needed")
 
 

@@ -18,6 +18,7 @@ import msgspec
 import tomli
 
 from engine.config import (
+    BEEP,
     FIRST_TRUNK,
     HOURS,
     PASSWORD_ENV,
@@ -116,7 +117,7 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 FILES = {
     "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone",),
-    "call": ("hold_music",), "recording": ("folder", "announcement"),
+    "operator": ("whisper",), "call": ("hold_music",), "recording": ("folder", "announcement"),
     "compliance": ("do_not_call", "message"), "log": ("file",),
 }  # fmt: skip
 """The keys that name a file or folder, by section."""
@@ -128,7 +129,7 @@ def _beside(path: Path, raw: dict[str, Any]) -> None:
     tables = [(FILES["trunk"], trunk) for trunk in further.values()] if isinstance(further, dict) else []
     for keys, table in [*tables, *((keys, raw.get(name)) for name, keys in FILES.items())]:
         for key in keys if isinstance(table, dict) else ():
-            if isinstance(value := table.get(key), str) and value and value != RINGBACK:
+            if isinstance(value := table.get(key), str) and value and value not in (RINGBACK, BEEP):
                 table[key] = str(path.absolute().parent / Path(value).expanduser())
 
 

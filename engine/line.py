@@ -35,6 +35,7 @@ from engine.sip.info import DigitMerge
 from engine.sip.phone import Phone, new_leg_id
 from engine.sip.transfer import Transfer
 from engine.succession import Succession
+from engine.whisper import WHISPER, Whispers
 
 Role = Literal["callee", "agent", "inbound", "manual", "supervisor"]
 
@@ -60,6 +61,9 @@ class UnplacedLeg:
     def play_wait_tone(self, wait_tone: str) -> None: ...
 
     def play(self, path: str, tag: str) -> None: ...
+
+    async def whisper(self, what: str) -> str:
+        return "The call is over."
 
     def bridge(self, other: Leg | None) -> None: ...
 
@@ -144,6 +148,9 @@ class TrunkLeg:
             source = orders.WavSource(str(Path(wait_tone).expanduser()))
         self._line.media.order(orders.Play(self.stream, source, loop=True, tag="wait_tone"))
 
+    async def whisper(self, what: str) -> str:
+        return await self._line.whispers.play(self.stream, what)
+
     def play(self, path: str, tag: str) -> None:
         source = orders.WavSource(str(Path(path).expanduser()))
         self._line.media.order(orders.Play(self.stream, source, tag=tag))
@@ -224,6 +231,7 @@ class TrunkLine:
         self.turn_away: Callable[[str], int] = lambda number: 486 if config.sip.do_not_disturb else 0
         self.on_transfer: Callable[[str, Transfer], None] = lambda leg, transfer: None
         self.bridges = Bridges(self)
+        self.whispers = Whispers(media)
         self.succession = Succession(self)
         self.recordings = Recordings(config, media.order)
         self.recordings.changed = self._recording_changed
@@ -323,6 +331,9 @@ class TrunkLine:
     def on_fact(self, fact: orders.Fact) -> None:
         """A fact of the media thread, already in the loop."""
         self.recordings.on_fact(fact)
+        if isinstance(fact, orders.PlaybackEnded) and fact.tag == WHISPER:
+            self.whispers.ended(fact)
+            return
         leg = self.leg_at(getattr(fact, "stream", ""))
         if leg is None:
             return
@@ -411,4 +422,5 @@ class TrunkLine:
             del self.legs[leg.id]
             leg.over.set()
             self.recordings.leg_over(leg)
+            self.whispers.gone(leg.stream)
         self.on_leg(leg)

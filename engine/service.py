@@ -64,7 +64,11 @@ class Engine:
         self.station = Station(config)
         self.line = self.station.line
         self.store = SqlStore(store_url(config))
-        self.prompt = HeadsetPrompt(config.operator.accept_after, lambda: self.operator_here)
+        self.prompt = HeadsetPrompt(
+            config.operator.accept_after,
+            lambda: self.operator_here,
+            lambda what: self.line.whispers.play(orders.SOUND, what),
+        )
         self.dialer = Dialer(
             config, self.line, self.prompt, self.store, lambda: datetime.now(UTC), self._notice
         )

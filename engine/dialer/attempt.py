@@ -352,10 +352,21 @@ class Attempt:
     async def _connect(self, leg: Leg) -> None:
         try:
             await self.seat.connect(leg, manual=self.entry.manual)
+            if self._config.operator.whisper and not self.entry.manual:
+                await self._whisper(leg)
         except SeatFailed as error:
             self._inbox.put_nowait(_SeatGone(str(error)))
         else:
             self._inbox.put_nowait(_Connected())
+
+    async def _whisper(self, leg: Leg) -> None:
+        """Tell the operator who comes, while the callee hears the wait tone. Raises SeatFailed."""
+        if self.seat.asks:
+            self._enter("connecting", None, keep_deadline=True)
+        if error := await self.seat.whisper(self._config.operator.whisper):
+            self._tell(LogLine("warning", f"operator.whisper: {error}", leg.id))
+        if self.seat.leg is not None and self.seat.leg.state is LegState.ENDED:
+            raise SeatFailed("the agent's phone hung up")
 
     async def _identify(self, leg: Leg) -> None:
         """Say who is calling to someone who has waited too long; the bridge still cuts it short."""

@@ -87,6 +87,10 @@ class Leg(Protocol):
     def play(self, path: str, tag: str) -> None:
         """Play a file once; PlaybackEnded follows."""
 
+    async def whisper(self, what: str) -> str:
+        """Play `beep` or a file to an agent's ear before the bridge, to its end or for the 10 s that it may
+        take; why it could not be played, empty where it was."""
+
     def bridge(self, other: Leg | None) -> None:
         """Join with another leg, or with the headset for None; ends what either was playing."""
 
@@ -129,6 +133,9 @@ class OperatorPrompt(Protocol):
 
     async def accept(self, leg: Leg) -> None:
         """Returns once the operator has accepted (by key, or by `operator.accept_after`)."""
+
+    async def whisper(self, what: str) -> str:
+        """As `Leg.whisper`, to the headset."""
 
     def take(self) -> bool:
         """The operator pressed the key; False when no callee waits."""

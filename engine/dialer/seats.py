@@ -7,7 +7,7 @@ nobody is called whom nobody could talk to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from engine.dialer.ports import Leg, OperatorMode, OperatorPrompt
@@ -39,6 +39,9 @@ class Seat(Protocol):
 
     async def connect(self, callee: Leg, *, manual: bool) -> None:
         """Bring the operator in; afterwards `leg` may be bridged. Raises SeatFailed."""
+
+    async def whisper(self, what: str) -> str:
+        """Tell the operator that a callee comes; why that could not be, in words."""
 
     async def lost(self) -> str:
         """Returns when the operator's end has gone, with a sentence about it."""
@@ -150,6 +153,9 @@ class _HeadsetSeat:
         if not manual:  # who dialled by hand is there
             await self._prompt.accept(callee)
 
+    async def whisper(self, what: str) -> str:
+        return await self._prompt.whisper(what)
+
     async def lost(self) -> str:
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
@@ -166,12 +172,16 @@ class _HeadsetSeat:
 class HeadsetPrompt:
     """The `OperatorPrompt` of a terminal: accepts by key, or by itself after `accept_after` seconds.
 
-    `accept_after` below 0 waits for the key. `available` asks whether the sound works.
+    `accept_after` below 0 waits for the key. `available` asks whether the sound works, `whisper` plays
+    something to the headset.
     """
 
-    def __init__(self, accept_after: float, available: Callable[[], bool]) -> None:
+    def __init__(
+        self, accept_after: float, available: Callable[[], bool], whisper: Callable[[str], Awaitable[str]]
+    ) -> None:
         self._after = accept_after
         self._available = available
+        self._whisper = whisper
         self._waiting: list[asyncio.Event] = []
 
     @property
@@ -188,6 +198,9 @@ class HeadsetPrompt:
             pass
         finally:
             self._waiting.remove(accepted)
+
+    async def whisper(self, what: str) -> str:
+        return await self._whisper(what)
 
     def take(self) -> bool:
         for accepted in self._waiting:

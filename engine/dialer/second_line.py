@@ -26,6 +26,10 @@ class SharedSeat:
     def release(self) -> None:
         raise NotImplementedError
 
+    async def whisper(self, what: str) -> str:
+        """See `Seat.whisper`."""
+        return await self.leg.whisper(what) if self.leg is not None else ""
+
     def share(self) -> SecondLine | None:
         """A place for one more call; None where the agent is not there, or has too many."""
         if self.leg is None or len(self.lines) + 1 >= MAX_LINES:
@@ -57,6 +61,9 @@ class SecondLine:
 
     async def connect(self, callee: Leg, *, manual: bool) -> None:
         pass  # the agent is there
+
+    async def whisper(self, what: str) -> str:
+        return ""  # only the queue's calls are told of, and they come first
 
     async def lost(self) -> str:
         return await self._seat.lost()

@@ -13,7 +13,7 @@ from engine.detect.plans import PlanError, plan
 from engine.detect.synth import render_cycle
 from engine.media import codec
 from engine.media.codec import FRAME, Pcm
-from engine.media.orders import Source, ToneSource
+from engine.media.orders import BeepSource, Source, ToneSource
 
 _SINE_AT_0_DBM0 = 32768 / 10 ** (3.17 / 20)
 
@@ -80,11 +80,21 @@ def load(source: Source) -> Clip:
         except PlanError as error:
             raise SourceError(f"The tone cannot be played: {error}.") from None
         clip = Clip(render_cycle(cadence, source.level_dbm0))
+    elif isinstance(source, BeepSource):
+        clip = Clip(_beep(source))
     else:
         clip = Clip(_read_wav(source.path))
     for law in codec.DECODE:
         clip.encoded(law)
     return clip
+
+
+def _beep(source: BeepSource) -> Pcm:
+    """It begins and ends within 5 ms, and so without a click."""
+    t = np.arange(source.ms * 8) / codec.SAMPLE_RATE
+    ramp = np.minimum(np.minimum(t, t[::-1]) / 0.005, 1.0)
+    level = _SINE_AT_0_DBM0 * 10 ** (source.level_dbm0 / 20)
+    return np.rint(level * ramp * np.sin(2 * np.pi * source.hertz * t)).astype(np.int16)
 
 
 _PCM, _ALAW, _ULAW, _EXTENSIBLE = 1, 6, 7, 0xFFFE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.media import clip
 from engine.media.clip import Clip, SourceError
-from engine.media.orders import Play, Source, ToneSource
+from engine.media.orders import Play, Source, WavSource
 
 MAX_CLIPS = 64
 """Tones kept."""
@@ -58,7 +58,7 @@ class ClipLoader:
         found = self.kept(source)
         if found is None:
             found = clip.load(source)
-            if isinstance(source, ToneSource) and len(self._clips) < MAX_CLIPS:
+            if not isinstance(source, WavSource) and len(self._clips) < MAX_CLIPS:
                 self._clips[source] = found
         return found
 

@@ -88,7 +88,15 @@ class ToneSource(msgspec.Struct, frozen=True, tag="tone"):
     level_dbm0: float = -19.0
 
 
-Source = WavSource | ToneSource
+class BeepSource(msgspec.Struct, frozen=True, tag="beep"):
+    """One sine, as a sign to the operator."""
+
+    hertz: float = 880.0
+    ms: int = 250
+    level_dbm0: float = -16.0
+
+
+Source = WavSource | ToneSource | BeepSource
 
 
 # Orders

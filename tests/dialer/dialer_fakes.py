@@ -69,6 +69,11 @@ class FakeLeg:
     def play(self, path: str, tag: str) -> None:
         self._did("play", path)
 
+    async def whisper(self, what: str) -> str:
+        self._did("whisper", what)
+        await asyncio.sleep(1.5)
+        return "there is no such file" if what == "gone.wav" else ""
+
     def bridge(self, other: Any) -> None:
         self._did("bridge", other.id if other is not None else None)
 
@@ -235,7 +240,8 @@ class World:
         self.notices: list[Any] = []
         self.store = store or SqlStore("sqlite://")
         self._own_store = store is None
-        self.prompt = HeadsetPrompt(self.config.operator.accept_after, lambda: self.sound)
+        self.whispers: list[tuple[float, str]] = []
+        self.prompt = HeadsetPrompt(self.config.operator.accept_after, lambda: self.sound, self._whispered)
         self.start_time = START
         self.dialer: Dialer
         self._watchers: list[tuple[Callable[[Any], bool], asyncio.Future[Any]]] = []
@@ -264,6 +270,11 @@ class World:
 
     def wall(self) -> datetime:
         return self.start_time + timedelta(seconds=asyncio.get_running_loop().time())
+
+    async def _whispered(self, what: str) -> str:
+        self.whispers.append((asyncio.get_running_loop().time(), what))
+        await asyncio.sleep(1.5)
+        return ""
 
     def _notice(self, notice: Any) -> None:
         self.notices.append(notice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ async def start(bench: Bench, drive: Drive, choir: Choir) -> Callable[..., Await
         return await drive()
 
     return started
+
+
+def note(path: Path, hertz: int, seconds: float) -> None:
+    """A file with one note."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        tone = 3000 * np.sin(2 * np.pi * hertz * np.arange(round(8000 * seconds)) / 8000)
+        file.writeframes(tone.astype("<i2").tobytes())
 
 
 async def leg(driver: Driver, number: str, **wanted: object) -> messages.Leg:
@@ -135,10 +144,7 @@ async def test_held_calls_hear_music_and_are_joined_here_at_once_where_that_is_a
     bench: Bench, start: Callable[..., Awaitable[Driver]], choir: Choir
 ) -> None:
     music = bench.folder / "music.wav"
-    with wave.open(str(music), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        tone = 3000 * np.sin(2 * np.pi * NOTES[-1] * np.arange(8000) / 8000)
-        file.writeframes(tone.astype("<i2").tobytes())
+    note(music, NOTES[-1], 1.0)
     driver = await start(*AGENT, f"call.hold_music={music}")
     await driver.send(messages.Dial(number="2125550101"))
     agent = await choir.answers("8001")
@@ -206,6 +212,27 @@ async def test_a_supervisor_listens_whispers_and_barges_in(
     choir.trunk.request("BYE", choir.invites["2125550101"], 9)
     await leg(driver, "2125550104", state="ended")
     await agent.hears()
+    await driver.send(messages.StopAll())
+
+
+async def test_an_agent_is_told_of_a_call_before_the_bridge_and_the_callee_hears_none_of_it(
+    bench: Bench, start: Callable[..., Awaitable[Driver]], choir: Choir
+) -> None:
+    whisper = bench.folder / "whisper.wav"
+    note(whisper, NOTES[-1], 1.0)
+    driver = await start(*AGENT, f"operator.whisper={whisper}")
+    queue = bench.folder / "queue.csv"
+    queue.write_text("number\n2125550101\n")
+    await driver.send(messages.LoadQueue(path=str(queue)))
+    await driver.send(messages.Resume())
+    agent = await choir.answers("8001")
+    callee = await choir.answers("2125550101")
+    await agent.hears(NOTES[-1])
+    assert callee.amplitude(NOTES[-1]) < 60
+    attempt = await driver.until(messages.Attempt, lambda a: a.state == "connecting")
+    await all_hear_each_other([agent, callee])
+    bridged = await driver.until(messages.Attempt, lambda a: a.state == "bridged")
+    assert 0.9 < bridged.at - attempt.at < 5
     await driver.send(messages.StopAll())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.media import clip, codec
 from engine.media.clip import Clip, Player, SourceError
-from engine.media.orders import WavSource
+from engine.media.orders import BeepSource, WavSource
 
 
 def riff(kind: int, channels: int, rate: int, bits: int, body: bytes, extra: bytes = b"") -> bytes:
@@ -95,3 +95,14 @@ def test_played_once_the_last_frame_is_filled_with_silence():
     assert player.pcm().tolist() == [5000] * 40 + [0] * 120
     player.advance()
     assert player.ended
+
+
+def test_a_beep_is_one_sine_of_its_length_and_level_without_a_click() -> None:
+    pcm = clip.load(BeepSource(hertz=880, ms=250, level_dbm0=-16)).pcm.astype(float)
+    assert len(pcm) == 2000
+    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
+    assert abs(np.argmax(spectrum) * 4 - 880) <= 4
+    peak = 32768 / 10 ** (3.17 / 20) * 10 ** (-16 / 20)
+    assert abs(np.max(np.abs(pcm)) - peak) / peak < 0.02
+    assert max(abs(pcm[0]), abs(pcm[-1])) < 100
+    assert np.max(np.abs(np.diff(pcm))) < peak * 2 * np.pi * 880 / 8000 * 1.05

@@ -22,13 +22,17 @@ class SayingLine(FakeLine):
         return super().dial(number, **options)  # type: ignore[arg-type]
 
 
+async def silent(what: str) -> str:
+    return ""
+
+
 async def main(url: str, numbers: list[str]) -> None:
     store = SqlStore(url)
     await store.open()
     print("opened", flush=True)
     campaign = await store.open_campaign("")
     await store.add_rows(campaign.id, [NewRow(number) for number in numbers])
-    prompt = HeadsetPrompt(0.0, lambda: True)
+    prompt = HeadsetPrompt(0.0, lambda: True, silent)
     settings = config(dialer={"autostart": True})
     line = SayingLine()
     dialer = Dialer(
