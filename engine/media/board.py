@@ -16,7 +16,7 @@ from engine.media.control import ControlPorts
 from engine.media.dtmf import EVENTS
 from engine.media.loader import ClipLoader, Loaded
 from engine.media.mixer import Room
-from engine.media.orders import SOUND, Fact, Meter, Order
+from engine.media.orders import RING, SOUND, Fact, Meter, Order
 from engine.media.recorder import Recording, RecordingWriter
 from engine.media.sound import SoundCard
 from engine.media.stream import RtpStream
@@ -102,7 +102,7 @@ class Board:
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.PauseRecording: self._pause_recording,
             orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
-            orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
+            orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound, orders.Talk: self._talk,
             Loaded: self._loaded, Adopt: self._adopted, Tell: self._tell,
         }
 
@@ -156,7 +156,7 @@ class Board:
         self.facts.append(orders.StreamClosed(order.stream, now, stream.close(now)))
 
     def _play(self, order: orders.Play, now: float) -> None:
-        if order.stream != SOUND and order.stream not in self.streams:
+        if order.stream not in (SOUND, RING) and order.stream not in self.streams:
             self.facts.append(orders.PlaybackEnded(order.stream, now, order.tag, "The call is over."))
             return
         self.awaited[order.stream] = order
@@ -177,6 +177,8 @@ class Board:
         player = Player(item.clip, order.loop, order.tag)
         if order.stream == SOUND:
             self.sound.play(player)
+        elif order.stream == RING:
+            self.sound.ring(player)
         elif (stream := self.streams.get(order.stream)) is not None:
             self._part(stream)
             stream.play(player)
@@ -185,6 +187,8 @@ class Board:
         self.awaited.pop(order.stream, None)
         if order.stream == SOUND:
             self.sound.play(None)
+        elif order.stream == RING:
+            self.sound.ring(None)
         elif (stream := self.streams.get(order.stream)) is not None:
             stream.play(None)
 
@@ -359,11 +363,14 @@ class Board:
             stream.timeout_from = now
 
     def _open_sound(self, order: orders.OpenSound, now: float) -> None:
-        self.sound.open(order.input, order.output, self._post_fact)
+        self.sound.open(order, self._post_fact)
 
     def _close_sound(self, order: orders.CloseSound, now: float) -> None:
         self._part(self.sound)
-        self.sound.open("none", "none", self._post_fact)
+        self.sound.open(orders.OpenSound("none", "none"), self._post_fact)
+
+    def _talk(self, order: orders.Talk, now: float) -> None:
+        self.sound.talking = order.on
 
     def _post_fact(self, fact: Fact) -> None:
         """For the sound card's opening thread: its fact is told by the media thread."""

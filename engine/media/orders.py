@@ -15,6 +15,8 @@ from engine.detect.types import Detection
 
 SOUND = "sound"
 """The stream id of the local headset in `Bridge`, `Conference`, `Gain`, `Mute`, `Play` and the meters."""
+RING = "ring"
+"""The stream id of what rings, in `Play` and `StopPlay` alone."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Format = Literal["wav", "wav_alaw", "wav_ulaw", "flac"]
@@ -263,19 +265,34 @@ class SetRtpTimeout(msgspec.Struct, frozen=True):
 
 
 class OpenSound(msgspec.Struct, frozen=True):
-    """Open the sound card: a device's name, `default`, or `none` for either side."""
+    """Open the sound card: a device's name, `default`, or `none` for either side.
+
+    `ring` is the same for what rings, or empty: at `output`. With `push_to_talk` the microphone is closed but
+    while `Talk` has it open. The last three are WebRTC's processing of the microphone (see voice.py).
+    """
 
     input: str
     output: str
+    ring: str = ""
+    push_to_talk: bool = False
+    echo_cancel: bool = False
+    noise_suppression: bool = False
+    auto_gain: bool = False
 
 
 class CloseSound(msgspec.Struct, frozen=True):
     pass
 
 
+class Talk(msgspec.Struct, frozen=True):
+    """Open the microphone of push-to-talk, or close it. What `Mute` holds closed stays so."""
+
+    on: bool
+
+
 Order = (
     OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | Conference | Gain | Hold
-    | SendDigits | Mute | Record | PauseRecording | Detect | SetRtpTimeout | OpenSound | CloseSound
+    | SendDigits | Mute | Record | PauseRecording | Detect | SetRtpTimeout | OpenSound | CloseSound | Talk
 )
 
 
@@ -366,12 +383,17 @@ class RecordingEnded(msgspec.Struct, frozen=True):
 
 
 class SoundChanged(msgspec.Struct, frozen=True):
-    """The sound card opened, failed or closed. `problem` is one plain sentence, empty when well."""
+    """The sound card opened, failed or closed, or a device went or came back: what is open now.
+
+    `problem` is empty when well; a side may work all the same, by a device that stands in. `ring` is `none`,
+    too, where it rings at the output.
+    """
 
     at: float
     input: str
     output: str
     problem: str = ""
+    ring: str = "none"
 
 
 class Overload(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
-"""The local headset: PyAudio's two streams on one side, one stream of the media thread on the other.
+"""The local headset: a microphone, a loudspeaker and a second one that rings, as one stream of the media thread.
 
-PortAudio's callbacks touch bounded deques only, whose single operations need no lock of ours. Opening and
-closing take long, so a thread of their own does them; the media thread never waits for a device.
+The media thread only reads from and writes to the ends that are there at this moment; threads that wait for
+devices put them there and take them away (sound_keeper.py).
 """
 
 from __future__ import annotations
@@ -12,158 +12,28 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from engine.media import codec, level
 from engine.media.clip import Player
-from engine.media.codec import FRAME, SAMPLE_RATE, Pcm
-from engine.media.devices import SoundError, open_stream, quiet, start_portaudio
-from engine.media.drift import DriftControl, Stretcher
+from engine.media.codec import Pcm
 from engine.media.gain import Fader
+from engine.media.gate import Gate
+from engine.media.loudspeaker import Loudspeaker
+from engine.media.microphone import Microphone
 from engine.media.mixer import Room
-from engine.media.orders import SOUND, Fact, Meter, PlaybackEnded, SoundChanged
+from engine.media.orders import RING, SOUND, Fact, Meter, OpenSound, PlaybackEnded, SoundChanged
+from engine.media.sound_keeper import End, Keeper, SideState
+from engine.media.sound_process import Side, SoundError
+from engine.media.voice import VoiceProcessor
 
 if TYPE_CHECKING:
     from engine.media.stream import RtpStream
 
-_CONTINUE = 0  # paContinue
-_MAX_CHUNKS = 100
-_MAX_WAITING = 8
-"""Frames of 20 ms that wait for the loudspeaker at most."""
-MARGIN = 144
-"""Samples left in a queue at its lowest: a callback's 10 ms, which slips past a tick now and then where the
-clocks differ, and 8 ms that the trimming needs."""
-EXCESS = 160
-"""Samples over the margin that are thrown away at once instead of played fast: 20 ms."""
-CONTROL_TICKS = 25
-STALL_S = 5.0
-
-
-class Microphone:
-    """The input stream. `pull` gives 20 ms a tick."""
-
-    def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque(maxlen=_MAX_CHUNKS)
-        self._channels = 1
-        self._stretch = Stretcher()
-        self._control = DriftControl(MARGIN, EXCESS)
-        self._fifo: Pcm = np.zeros(0, np.int16)
-        self._filling = True
-        self._least = 1 << 30
-        self._ticks = 0
-        self.heard = time.monotonic()
-        self.underruns = 0
-
-    def callback(self, rate: int, channels: int) -> Callable[..., tuple[None, int]]:
-        self._channels = channels
-        self._stretch = Stretcher(rate, SAMPLE_RATE)
-        chunks = self._chunks
-
-        def take(data: bytes, frames: int, times: Any, status: int) -> tuple[None, int]:
-            chunks.append(data)
-            return None, _CONTINUE
-
-        return take
-
-    def pull(self, now: float) -> Pcm:
-        """160 samples; silence until the device delivers steadily."""
-        pieces = [self._fifo]
-        while self._chunks:
-            pcm = np.frombuffer(self._chunks.popleft(), np.int16)[:: self._channels]
-            pieces.append(self._stretch.process(pcm))
-            self.heard = now
-        fifo = np.concatenate(pieces) if len(pieces) > 1 else self._fifo
-        if self._filling and len(fifo) >= FRAME + MARGIN:
-            self._filling = False
-            self._least = 1 << 30
-        if self._filling or len(fifo) < FRAME:
-            if not self._filling:
-                self.underruns += 1
-                self._filling = True
-            self._fifo = fifo
-            return codec.SILENT_PCM
-        frame, self._fifo = fifo[:FRAME], fifo[FRAME:]
-        self._least = min(self._least, len(self._fifo))
-        self._ticks += 1
-        if self._ticks % CONTROL_TICKS == 0:
-            self._stretch.trim, drop = self._control.update(self._least)
-            self._fifo = self._fifo[drop:]
-            self._least = 1 << 30
-        return frame
-
-
-class Loudspeaker:
-    """The output stream. `push` takes 20 ms a tick."""
-
-    def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
-        self._rate = SAMPLE_RATE
-        self._stretch = Stretcher()
-        self._control = DriftControl(MARGIN, EXCESS)
-        self._queued = 0  # octets put in; read by the callback
-        self._taken = 0  # octets taken out; written by the callback alone
-        self._least = 1 << 30
-        self._width = 2
-        self._ticks = 0
-        self._drop = 0
-        self.heard = time.monotonic()
-        self.underruns = 0
-
-    def callback(self, rate: int, channels: int) -> Callable[..., tuple[bytes, int]]:
-        self._rate = rate
-        self._width = 2 * channels
-        self._stretch = Stretcher(SAMPLE_RATE, rate)
-        chunks = self._chunks
-        held = b""
-        filling = True
-
-        def give(data: None, frames: int, times: Any, status: int) -> tuple[bytes, int]:
-            nonlocal held, filling
-            need = frames * self._width
-            room = self._width * MARGIN * rate // SAMPLE_RATE
-            self.heard = time.monotonic()
-            if filling and self._queued - self._taken < need + room:
-                return bytes(need), _CONTINUE
-            filling = False
-            parts, size = [held], len(held)
-            drop, self._drop = self._drop, 0
-            while size < need + drop:
-                try:
-                    part = chunks.popleft()
-                except IndexError:
-                    break
-                parts.append(part)
-                size += len(part)
-            held = b"".join(parts)[drop:]
-            out, held = held[:need], held[need:]
-            self._taken += min(size, need + drop) if len(out) == need else size
-            if len(out) < need:
-                self.underruns += 1
-                filling = True
-                out += bytes(need - len(out))
-            self._least = min(self._least, self._queued - self._taken)
-            return out, _CONTINUE
-
-        return give
-
-    def push(self, pcm: Pcm) -> None:
-        out = self._stretch.process(pcm)
-        if self._width > 2:
-            out = np.repeat(out, self._width // 2)
-        data = out.tobytes()
-        self._queued += len(data)
-        self._chunks.append(data)
-        while len(self._chunks) > _MAX_WAITING:  # the device stalls, as many do when they start
-            try:
-                self._queued -= len(self._chunks.popleft())
-            except IndexError:
-                break
-        self._ticks += 1
-        if self._ticks % CONTROL_TICKS == 0 and self._least < 1 << 30:
-            samples = self._least // self._width * SAMPLE_RATE // self._rate
-            self._stretch.trim, drop = self._control.update(samples)
-            self._drop = drop * self._rate // SAMPLE_RATE * self._width
-            self._least = 1 << 30
+SIDES: dict[str, tuple[Side, str]] = {
+    "input": ("input", "microphone"),
+    "output": ("output", "loudspeaker"),
+    "ring": ("output", "ringing loudspeaker"),
+}
+NOTHING = SideState("none", "", None)
 
 
 class SoundCard:
@@ -173,96 +43,124 @@ class SoundCard:
         self.peer: RtpStream | None = None
         self.room: Room | None = None
         self.muted = False
+        self.talking = False
+        """Whether push-to-talk's key is held."""
         self.mic: Pcm = codec.SILENT_PCM
         self.mic_gain, self.speaker_gain = Fader(), Fader()
         self._player: Player | None = None
+        self._ringing: Player | None = None
+        self._ring_here = False
+        """Whether it rings at the loudspeaker that calls are heard at."""
         self._out: Pcm = codec.SILENT_PCM
+        self._heard: Pcm = codec.SILENT_PCM
+        self._gate = Gate()
+        self._push_to_talk = False
+        self._voice: VoiceProcessor | None = None
+        self._states: dict[str, SideState] = {}
         self._input: Microphone | None = None
         self._output: Loudspeaker | None = None
-        self._names = ("none", "none")
-        self._opener: threading.Thread | None = None
-        self._wanted = 0
-        self._close_open: Callable[[], None] | None = None
-        self._lock = threading.Lock()  # between opening threads; the media thread never takes it
+        self._ring: Loudspeaker | None = None
+        self._retired: deque[End] = deque()
+        self._keepers: dict[str, Keeper] = {}
+        self._turn = 0
+        self._lock = threading.Lock()  # held for microseconds; no device is waited for in it
 
     @property
     def active(self) -> bool:
         return self._input is not None or self._output is not None
 
-    def open(self, input: str, output: str, post: Callable[[Fact], None]) -> None:
-        """Close what is open, then open; SoundChanged follows from another thread through `post`."""
-        self._input = self._output = None
-        self._wanted += 1
-        args = (self._wanted, input, output, post)
-        self._opener = threading.Thread(target=self._open, args=args, name="sound-opener", daemon=True)
-        self._opener.start()
+    def open(self, order: OpenSound, post: Callable[[Fact], None]) -> None:
+        """Close what is open, then open; SoundChanged follows from another thread through `post`, and again
+        whenever a device goes or comes."""
+        with self._lock:
+            self._turn += 1
+            turn = self._turn
+            self._states = {}
+            self._release()
+            self._push_to_talk, self._ring_here = order.push_to_talk, order.ring == ""
+            wanted = {"input": order.input, "output": order.output, "ring": order.ring or "none"}
+            before, self._keepers = self._keepers, {}
+            for keeper in before.values():
+                keeper.stop()
+            for name, device in wanted.items():
+                if device == "none":
+                    self._states[name] = NOTHING
+                else:
+                    side, what = SIDES[name]
 
-    def close(self) -> None:
-        """Close both sides; waits for the devices, some milliseconds."""
-        self._wanted += 1
-        self._input = self._output = None
-        if self._opener is not None:
-            self._opener.join(5)
-            self._opener = None
-        self._release()
+                    def changed(state: SideState, name: str = name) -> None:
+                        self._changed(turn, name, state, post)
+
+                    self._keepers[name] = Keeper(side, what, device, changed, before.get(name))
+        threading.Thread(target=self._begin, args=(turn, order, post), name="sound-voice", daemon=True).start()
+
+    def _begin(self, turn: int, order: OpenSound, post: Callable[[Fact], None]) -> None:
+        """What takes too long for the media thread, and what is to be told where no device is wanted."""
+        state = NOTHING
+        voice = None
+        if order.input != "none" and (order.echo_cancel or order.noise_suppression or order.auto_gain):
+            try:
+                voice = VoiceProcessor(
+                    echo_cancel=order.echo_cancel, noise_suppression=order.noise_suppression,
+                    auto_gain=order.auto_gain,
+                )  # fmt: skip
+            except SoundError as error:
+                state = SideState("none", str(error), None)
+        with self._lock:
+            if turn == self._turn:
+                self._voice = voice
+        self._changed(turn, "voice", state, post)
+
+    def _changed(self, turn: int, name: str, state: SideState, post: Callable[[Fact], None]) -> None:
+        """A keeper's word, in its thread."""
+        with self._lock:
+            if turn != self._turn:
+                return
+            self._states[name] = state
+            if name != "voice":
+                self._install(name, state.end)
+            states = self._states
+            if len(states) > len(SIDES):  # all have said something
+                problems = " ".join(s.problem for s in states.values() if s.problem)
+                names = (states["input"].name, states["output"].name)
+                post(SoundChanged(time.monotonic(), *names, problems, states["ring"].name))
+
+    def _install(self, name: str, end: End | None) -> None:
+        old = getattr(self, f"_{name}")
+        setattr(self, f"_{name}", end)
+        if old is not None:
+            self._retired.append(old)  # the media thread may be using it at this moment: it closes it
 
     def _release(self) -> None:
-        close, self._close_open = self._close_open, None
-        if close is not None:
-            close()
+        for name in SIDES:
+            self._install(name, None)
+        self._voice = None
 
-    def _open(self, turn: int, input: str, output: str, post: Callable[[Fact], None]) -> None:
+    def close(self) -> None:
+        """Close all; waits for the devices, some milliseconds."""
         with self._lock:
+            self._turn += 1
             self._release()
-            if turn != self._wanted:
-                return
-            problems: list[str] = []
-            names = ["none", "none"]
-            mic: Microphone | None = None
-            speaker: Loudspeaker | None = None
-            streams: list[Any] = []
-            audio = None
-            if (input, output) != ("none", "none"):
-                try:
-                    audio = start_portaudio()
-                except SoundError as error:
-                    problems.append(str(error))
-            if audio is not None and input != "none":
-                mic = Microphone()
-                try:
-                    stream, device, _ = open_stream(audio, input, "input", mic.callback)
-                    streams.append(stream)
-                    names[0] = device.name
-                except SoundError as error:
-                    problems.append(str(error))
-                    mic = None
-            if audio is not None and output != "none":
-                speaker = Loudspeaker()
-                try:
-                    stream, device, _ = open_stream(audio, output, "output", speaker.callback)
-                    streams.append(stream)
-                    names[1] = device.name
-                except SoundError as error:
-                    problems.append(str(error))
-                    speaker = None
-            for stream in streams:
-                try:
-                    with quiet():
-                        stream.start_stream()
-                except OSError as error:
-                    problems.append(f"The sound device does not start: {error}.")
-            self._close_open = _closer(audio, streams)
-            if turn == self._wanted:
-                self._names = (names[0], names[1])
-                self._input, self._output = mic, speaker
-                post(SoundChanged(time.monotonic(), names[0], names[1], " ".join(problems)))
+            keepers, self._keepers = self._keepers, {}
+        for keeper in keepers.values():
+            keeper.stop()
+        for keeper in keepers.values():
+            keeper.join(5)
+        self._close_retired()
+
+    def _close_retired(self) -> None:
+        while self._retired:
+            self._retired.popleft().sock.close()
 
     # --- each tick, in the media thread ---------------------------------------------------------
 
     def begin_tick(self, now: float) -> None:
-        source = self._input
-        frame = source.pull(now) if source is not None else codec.SILENT_PCM
-        self.mic = codec.SILENT_PCM if self.muted else self.mic_gain.apply(frame)
+        source, voice = self._input, self._voice
+        frame = source.pull() if source is not None else codec.SILENT_PCM
+        if voice is not None:
+            frame = voice.process(frame, self._heard)
+        is_open = not self.muted and (self.talking or not self._push_to_talk)
+        self.mic = self._gate.pass_through(self.mic_gain.apply(frame), is_open)
 
     @property
     def ready(self) -> bool:
@@ -283,26 +181,28 @@ class SoundCard:
             if self._player.ended:
                 facts.append(PlaybackEnded(SOUND, now, self._player.tag))
                 self._player = None
+        self._ring_tick(now, facts)
         sink = self._output
         if sink is not None:
             sink.push(self._out)
         self._heard, self._out = self._out, codec.SILENT_PCM
-        self._check(now, facts)
+        if self._retired:
+            self._close_retired()
 
-    _heard: Pcm = codec.SILENT_PCM
-
-    def _check(self, now: float, facts: list[Fact]) -> None:
-        """A device that was pulled out delivers nothing more: say so, once."""
-        for side in (self._input, self._output):
-            if side is not None and now - side.heard > STALL_S:
-                name = self._names[0 if side is self._input else 1]
-                what = "microphone" if side is self._input else "loudspeaker"
-                if side is self._input:
-                    self._input = None
-                else:
-                    self._output = None
-                facts.append(SoundChanged(now, *self._names, f"The {what} {name!r} has stopped."))
-                return
+    def _ring_tick(self, now: float, facts: list[Fact]) -> None:
+        """The ring at its own device, else here as long as nobody talks here."""
+        frame = codec.SILENT_PCM
+        if self._ringing is not None:
+            frame = self._ringing.pcm()
+            self._ringing.advance()
+            if self._ringing.ended:
+                facts.append(PlaybackEnded(RING, now, self._ringing.tag))
+                self._ringing = None
+            elif self._ring_here and self.peer is self.room is None and self._player is None:
+                self._out = frame
+        bell = self._ring
+        if bell is not None:
+            bell.push(frame)
 
     def join(self, peer: Any) -> None:
         self.peer = peer
@@ -318,21 +218,10 @@ class SoundCard:
     def play(self, player: Player | None) -> None:
         self._player = player
 
+    def ring(self, player: Player | None) -> None:
+        """Play at the ringing device."""
+        self._ringing = player
+
     def meter(self) -> Meter:
         """Received is the microphone, sent the loudspeaker."""
         return Meter(level.dbm0(level.power(self.mic)), level.dbm0(level.power(self._heard)))
-
-
-def _closer(audio: Any, streams: list[Any]) -> Callable[[], None]:
-    def close() -> None:
-        with quiet():
-            for stream in streams:
-                try:
-                    stream.stop_stream()
-                    stream.close()
-                except OSError:
-                    pass  # the device is gone already
-            if audio is not None:
-                audio.terminate()
-
-    return close
