@@ -106,9 +106,13 @@ class Rtp(Section, frozen=True):
 class Audio(Section, frozen=True):
     input: str = "default"
     output: str = "default"
+    ring_output: str = ""
     input_gain: Decibels = 0.0
     output_gain: Decibels = 0.0
     push_to_talk: bool = False
+    echo_cancel: bool = False
+    noise_suppression: bool = False
+    auto_gain: bool = False
 
 
 class Operator(Section, frozen=True):

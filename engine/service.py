@@ -27,6 +27,7 @@ from engine.legs import LegState
 from engine.line import TrunkLeg
 from engine.media import orders
 from engine.retention import keep, recover
+from engine.ringer import Ringer
 from engine.sip.dialog import SavedDialog, SavedInvite
 from engine.sip.message import Message
 from engine.sip.phone import Phone
@@ -79,7 +80,10 @@ class Engine:
         self._watch = TrunkWatch(self.tell)
         self._meters: asyncio.Task[None] | None = None
         self._retention: asyncio.Task[None] | None = None
+        country = self.line.country_of("")
+        self._ringer = Ringer(config, self.station.media.order, country)
         self._sound_known = asyncio.Event()
+        self._sound_problem = ""
         self._closed = False
         self._opened = False
 
@@ -176,7 +180,7 @@ class Engine:
         sound = self.station.sound
         if self.config.audio.input == self.config.audio.output == "none":
             return self.config.nobody_can_ring
-        return not sound.problem and sound.input != "none" and sound.output != "none"
+        return sound.input != "none" and sound.output != "none"
 
     def publish(self, event: messages.Event) -> None:
         if isinstance(event, messages.LogLine):
@@ -193,6 +197,8 @@ class Engine:
     # --- what the parts say -----------------------------------------------------------------------
 
     def _notice(self, notice: ports.Notice) -> None:
+        if isinstance(notice, ports.AttemptChanged):
+            self._ringer.attempt(notice.attempt, notice.waiting_for_operator)
         self.publish(projection.notice(notice, self.desk.switches))
 
     def _registration(self, phone: Phone) -> None:
@@ -210,8 +216,7 @@ class Engine:
         if isinstance(fact, orders.SoundChanged):
             self._sound_known.set()
             self.publish(wire.sound(fact))
-            if fact.problem:
-                self.tell("warning", f"no sound: {fact.problem}")
+            self._tell_sound(fact)
             self.dialer.wake()
         elif isinstance(fact, orders.Detected):
             self.publish(wire.detection(leg, at, fact))
@@ -233,12 +238,20 @@ class Engine:
             self.tell("info", f"this machine keeps up again; {fact.frames / 50:.1f} s of audio were not "
                       "looked at for tones")
 
+    def _tell_sound(self, fact: orders.SoundChanged) -> None:
+        if fact.problem:
+            self.tell("warning", f"sound: {fact.problem}")
+        elif self._sound_problem:
+            self.tell("info", f"sound: back at {fact.input!r} and {fact.output!r}")
+        self._sound_problem = fact.problem
+
     def _leg(self, leg: TrunkLeg) -> None:
         if leg.role == "agent" and leg.state is LegState.DIALING:
             self.desk.voice.follow(leg)
         if failed := leg.call.reinvite_failed:
             leg.call.reinvite_failed = ""
             self.tell("warning", f"the far end refused the change: {failed}", leg.id)
+        self._ringer.leg(leg)
         self.publish(wire.leg(leg))
         if leg.state is LegState.ENDED and leg.role == "inbound" and leg.answered_at is None:
             self._missed(leg)

@@ -176,7 +176,12 @@ class Station:
         self.media.neighbours.join()
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):
-            self.media.order(orders.OpenSound(audio.input, audio.output))
+            self.media.order(
+                orders.OpenSound(
+                    audio.input, audio.output, audio.ring_output,
+                    audio.echo_cancel, audio.noise_suppression, audio.auto_gain,
+                )
+            )  # fmt: skip
         opened = await asyncio.gather(*map(self._open, self.phones.values()), return_exceptions=True)
         failed = [problem for problem in opened if problem is not None]
         fatal = [problem for problem in failed if not isinstance(problem, _NoAddress)]

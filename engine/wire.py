@@ -100,7 +100,9 @@ def trunk(phone: Phone) -> messages.Trunk:
 
 
 def sound(fact: orders.SoundChanged) -> messages.Sound:
-    return messages.Sound(input=fact.input, output=fact.output, problem=safe(fact.problem))
+    return messages.Sound(
+        input=safe(fact.input), output=safe(fact.output), ring=safe(fact.ring), problem=safe(fact.problem)
+    )
 
 
 def detection(of: str, at: float, heard: orders.Detected) -> messages.Detection:

@@ -34,57 +34,108 @@ def available() -> bool:
     return plugins and all(shutil.which(p) for p in ("pulseaudio", "parec", "pacat"))
 
 
-@contextlib.contextmanager
-def sound_server() -> Iterator[dict[str, str]]:
-    """Start one in a directory of its own; yields the environment that makes PortAudio and `parec` use it.
+class SoundServer:
+    """A PulseAudio in a directory of its own, null sinks by name and rate; can be stopped and started."""
 
-    Ends exactly the process that it started. Raises RuntimeError where the server does not come up.
-    """
-    with tempfile.TemporaryDirectory(prefix="sound-") as folder:
-        home = Path(folder)
-        script, alsa, native = home / "pulse.pa", home / "asound.conf", home / "native"
-        script.write_text(
-            "load-module module-null-sink sink_name=phones rate=48000\n"
-            "load-module module-null-sink sink_name=mic rate=48000\n"
-            f"load-module module-native-protocol-unix socket={native} auth-anonymous=1\n"
-            "set-default-sink phones\n"
-            "set-default-source mic.monitor\n"
-        )
-        alsa.write_text(
-            "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n"
-        )
-        environment = {
-            "PULSE_SERVER": f"unix:{native}", "ALSA_CONFIG_PATH": str(alsa), "PULSE_RUNTIME_PATH": folder,
-            "PULSE_STATE_PATH": folder, "HOME": folder, "XDG_RUNTIME_DIR": folder, "XDG_CONFIG_HOME": folder,
+    def __init__(self, home: Path, sinks: dict[str, int]) -> None:
+        self.home = home
+        self.native = home / "native"
+        script = home / "pulse.pa"
+        null = "load-module module-null-sink"
+        lines = [f"{null} sink_name={name} rate={rate}" for name, rate in sinks.items()]
+        lines.append(f"load-module module-native-protocol-unix socket={self.native} auth-anonymous=1")
+        if "mic" in sinks:
+            lines += ["set-default-sink phones", "set-default-source mic.monitor"]
+        script.write_text("\n".join(lines) + "\n")
+        self.environment = {
+            "PULSE_SERVER": f"unix:{self.native}", "PULSE_RUNTIME_PATH": str(home), "HOME": str(home),
+            "PULSE_STATE_PATH": str(home), "XDG_RUNTIME_DIR": str(home), "XDG_CONFIG_HOME": str(home),
         }
-        command = [*PRIORITY, "pulseaudio", "-n", "-F", str(script), "--exit-idle-time=-1", "--daemonize=no",
-                   "--disallow-exit", "--use-pid-file=no", "--log-target=stderr", "--log-level=error"]
-        log = home / "log"
+        self._command = [*PRIORITY, "pulseaudio", "-n", "-F", str(script), "--exit-idle-time=-1",
+                         "--daemonize=no", "--disallow-exit", "--use-pid-file=no", "--log-target=stderr",
+                         "--log-level=error"]
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Raises RuntimeError where it does not come up."""
+        log = self.home / "log"
         with log.open("wb") as sink:
-            server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=sink, stderr=sink,
-                                      stdin=subprocess.DEVNULL)
-        try:
-            _wait_for(native, server, log)
-            yield environment
-        finally:
+            self._server = subprocess.Popen(
+                self._command, env={**os.environ, **self.environment}, stdout=sink, stderr=sink,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if self._server.poll() is not None:
+                raise RuntimeError(f"pulseaudio ended: {log.read_text('utf-8', 'replace')}")
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.connect(str(self.native))
+                return
+            time.sleep(0.05)
+        raise RuntimeError("pulseaudio did not open its socket within 20 s")
+
+    def stop(self) -> None:
+        """End exactly the process that `start` began."""
+        server, self._server = self._server, None
+        if server is not None:
             server.send_signal(signal.SIGTERM)
             try:
                 server.wait(5)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+        self.native.unlink(missing_ok=True)
+
+    def control(self, *args: str) -> str:
+        """What `pactl` says."""
+        ran = subprocess.run(["pactl", *args], env={**os.environ, **self.environment}, check=True,
+                             capture_output=True, text=True, timeout=30)
+        return ran.stdout.strip()
 
 
-def _wait_for(native: Path, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            raise RuntimeError(f"pulseaudio ended: {log.read_text('utf-8', 'replace')}")
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(str(native))
-            return
-        time.sleep(0.05)
-    raise RuntimeError("pulseaudio did not open its socket within 20 s")
+@contextlib.contextmanager
+def sound_server(sinks: dict[str, int] | None = None, cards: str = "") -> Iterator[dict[str, str]]:
+    """Start one; yields the environment that makes PortAudio and `parec` use it.
+
+    `cards` are further lines for ALSA's configuration. Raises RuntimeError where the server does not come up.
+    """
+    with tempfile.TemporaryDirectory(prefix="sound-") as folder:
+        home = Path(folder)
+        server = SoundServer(home, {"phones": 48000, "mic": 48000, **(sinks or {})})
+        alsa = home / "asound.conf"
+        alsa.write_text("</usr/share/alsa/alsa.conf>\n" + DEFAULT + cards)
+        try:
+            server.start()
+            yield {**server.environment, "ALSA_CONFIG_PATH": str(alsa)}
+        finally:
+            server.stop()
+
+
+DEFAULT = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+
+
+def card(name: str, output: str, source: str, server: str = "") -> str:
+    """Lines of ALSA's configuration: a card that plays to a sink and hears a source of a PulseAudio."""
+    where = f'server "{server}" ' if server else ""
+    return (
+        f"pcm.{name} {{ type asym playback.pcm {{ type pulse {where}device {output} }} "
+        f"capture.pcm {{ type pulse {where}device {source} }} }}\n"
+    )
+
+
+@contextlib.contextmanager
+def in_environment(environment: dict[str, str]) -> Iterator[None]:
+    """This process's own environment changed, and put back."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class Ear:

@@ -149,7 +149,7 @@ class OneCall:
         leg = self.leg
         if isinstance(fact, orders.SoundChanged):
             if fact.problem:
-                say(f"no sound: {fact.problem}")
+                say(f"sound: {fact.problem}")
             if self.options.as_json:
                 emit(wire.sound(fact))
         if leg is None or getattr(fact, "stream", "") != leg.stream:

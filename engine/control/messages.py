@@ -287,11 +287,16 @@ class Trunk(Up, frozen=True, tag="trunk"):
 
 
 class Sound(Up, frozen=True, tag="sound"):
-    """The sound card; `problem` is a plain sentence, empty when both sides work or none is wanted."""
+    """The devices that are open, `none` where there is none.
+
+    `problem` is a plain sentence, empty when all that is wanted works. A side may work all the same, by a
+    device that stands in for one that is gone. `ring` is what rings, `none` where that is `output`.
+    """
 
     input: str
     output: str
     problem: str = ""
+    ring: str = "none"
 
 
 class Flow(Up, frozen=True, tag="flow"):

@@ -102,7 +102,7 @@ class Board:
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.PauseRecording: self._pause_recording,
             orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
-            orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound, orders.Talk: self._talk,
+            orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
             Loaded: self._loaded, Adopt: self._adopted, Tell: self._tell,
         }
 
@@ -368,9 +368,6 @@ class Board:
     def _close_sound(self, order: orders.CloseSound, now: float) -> None:
         self._part(self.sound)
         self.sound.open(orders.OpenSound("none", "none"), self._post_fact)
-
-    def _talk(self, order: orders.Talk, now: float) -> None:
-        self.sound.talking = order.on
 
     def _post_fact(self, fact: Fact) -> None:
         """For the sound card's opening thread: its fact is told by the media thread."""

@@ -14,7 +14,7 @@ from engine.media.microphone import CONTROL_TICKS, EXCESS, MARGIN
 
 
 class Loudspeaker:
-    """`push` takes 20 ms a tick. Belongs to the media thread. What waits is known from the process's reports."""
+    """`push` takes 20 ms a tick. Belongs to the media thread. The process reports what waits there."""
 
     def __init__(self, sock: socket.socket, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
         self.sock = sock

@@ -62,7 +62,7 @@ class Microphone:
         return frame
 
     def _take(self) -> None:
-        packets = []
+        packets: list[bytes] = []
         try:
             while len(packets) < MAX_PACKETS and (packet := self.sock.recv(65536)):
                 packets.append(packet)

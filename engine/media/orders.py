@@ -267,14 +267,13 @@ class SetRtpTimeout(msgspec.Struct, frozen=True):
 class OpenSound(msgspec.Struct, frozen=True):
     """Open the sound card: a device's name, `default`, or `none` for either side.
 
-    `ring` is the same for what rings, or empty: at `output`. With `push_to_talk` the microphone is closed but
-    while `Talk` has it open. The last three are WebRTC's processing of the microphone (see voice.py).
+    `ring` is the same for what rings, or empty: at `output`. The last three are WebRTC's processing of the
+    microphone (see voice_processor.py).
     """
 
     input: str
     output: str
     ring: str = ""
-    push_to_talk: bool = False
     echo_cancel: bool = False
     noise_suppression: bool = False
     auto_gain: bool = False
@@ -284,15 +283,9 @@ class CloseSound(msgspec.Struct, frozen=True):
     pass
 
 
-class Talk(msgspec.Struct, frozen=True):
-    """Open the microphone of push-to-talk, or close it. What `Mute` holds closed stays so."""
-
-    on: bool
-
-
 Order = (
     OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | Conference | Gain | Hold
-    | SendDigits | Mute | Record | PauseRecording | Detect | SetRtpTimeout | OpenSound | CloseSound | Talk
+    | SendDigits | Mute | Record | PauseRecording | Detect | SetRtpTimeout | OpenSound | CloseSound
 )
 
 

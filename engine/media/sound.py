@@ -1,4 +1,4 @@
-"""The local headset: a microphone, a loudspeaker and a second one that rings, as one stream of the media thread.
+"""The local headset: microphone, loudspeaker and a second one that rings, as one stream of the media thread.
 
 The media thread only reads from and writes to the ends that are there at this moment; threads that wait for
 devices put them there and take them away (sound_keeper.py).
@@ -23,7 +23,7 @@ from engine.media.mixer import Room
 from engine.media.orders import RING, SOUND, Fact, Meter, OpenSound, PlaybackEnded, SoundChanged
 from engine.media.sound_keeper import End, Keeper, SideState
 from engine.media.sound_process import Side, SoundError
-from engine.media.voice import VoiceProcessor
+from engine.media.voice_processor import VoiceProcessor
 
 if TYPE_CHECKING:
     from engine.media.stream import RtpStream
@@ -43,8 +43,6 @@ class SoundCard:
         self.peer: RtpStream | None = None
         self.room: Room | None = None
         self.muted = False
-        self.talking = False
-        """Whether push-to-talk's key is held."""
         self.mic: Pcm = codec.SILENT_PCM
         self.mic_gain, self.speaker_gain = Fader(), Fader()
         self._player: Player | None = None
@@ -54,7 +52,6 @@ class SoundCard:
         self._out: Pcm = codec.SILENT_PCM
         self._heard: Pcm = codec.SILENT_PCM
         self._gate = Gate()
-        self._push_to_talk = False
         self._voice: VoiceProcessor | None = None
         self._states: dict[str, SideState] = {}
         self._input: Microphone | None = None
@@ -77,7 +74,7 @@ class SoundCard:
             turn = self._turn
             self._states = {}
             self._release()
-            self._push_to_talk, self._ring_here = order.push_to_talk, order.ring == ""
+            self._ring_here = order.ring == ""
             wanted = {"input": order.input, "output": order.output, "ring": order.ring or "none"}
             before, self._keepers = self._keepers, {}
             for keeper in before.values():
@@ -92,7 +89,8 @@ class SoundCard:
                         self._changed(turn, name, state, post)
 
                     self._keepers[name] = Keeper(side, what, device, changed, before.get(name))
-        threading.Thread(target=self._begin, args=(turn, order, post), name="sound-voice", daemon=True).start()
+        args = (turn, order, post)
+        threading.Thread(target=self._begin, args=args, name="sound-voice", daemon=True).start()
 
     def _begin(self, turn: int, order: OpenSound, post: Callable[[Fact], None]) -> None:
         """What takes too long for the media thread, and what is to be told where no device is wanted."""
@@ -159,8 +157,7 @@ class SoundCard:
         frame = source.pull() if source is not None else codec.SILENT_PCM
         if voice is not None:
             frame = voice.process(frame, self._heard)
-        is_open = not self.muted and (self.talking or not self._push_to_talk)
-        self.mic = self._gate.pass_through(self.mic_gain.apply(frame), is_open)
+        self.mic = self._gate.pass_through(self.mic_gain.apply(frame), not self.muted)
 
     @property
     def ready(self) -> bool:

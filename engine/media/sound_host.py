@@ -5,13 +5,13 @@ is pulled out, and writes to standard error as do ALSA and JACK. Here it can do 
 and begins another process. Nothing of ours is imported, so that this starts in some 50 ms.
 
     sound_host.py list [rates]               one line of JSON: {"devices": [...]} or {"error": "..."}
-    sound_host.py open SIDE DEVICE RATES FD   {"opened": name, ...} or {"error": "..."}, later perhaps
+    sound_host.py open SIDE DEVICE RATES FD  {"opened": name, ...} or {"error": "..."}, later perhaps
                                              {"gone": "..."}; ends with its standard input
 
 SIDE is `input` or `output`, DEVICE as `audio.input` has it, RATES those to try in Hz (0: the device's own).
-FD is a SOCK_SEQPACKET socket. Input: each callback's samples, int16, are a packet. Output: each packet is four
-octets (how many octets to throw away first, little-endian) and samples; back comes a `REPORT` four times a
-second.
+FD is a SOCK_SEQPACKET socket. Input: a packet holds a callback's samples, int16. Output: a packet is four
+octets (how many octets of what waits to throw away, little-endian) and samples; back comes a `REPORT` four
+times a second.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from typing import Any
 FRAMES_MS = 10
 """Audio that a device hands over at a time."""
 MARGIN_MS = 18
-"""Audio that waits for the loudspeaker at least: a callback's 10 ms, which slips past a tick now and then where
-the clocks differ, and 8 ms that the trimming needs."""
+"""Audio that waits for the loudspeaker at least: a callback's 10 ms, which slips past a tick now and then
+where the clocks differ, and 8 ms that the trimming needs."""
 LIMIT_MS = 160
 """Audio that waits for the loudspeaker at most."""
 LUMP_S = 0.04
@@ -39,11 +39,11 @@ LUMP_S = 0.04
 REPORT = struct.Struct("<II")
 """Octets that waited after a callback at least (since the last report), and underruns in all."""
 REPORT_CALLBACKS = 25
-FIRST_CALLBACK_S = 5.0
+FIRST_CALLBACK_S = 10.0
 STALL_S = 3.0
 LOOK_S = 0.25
 RATES = (8000, 16000, 44100, 48000)
-PRIORITY = 9
+NICE = -11
 
 _CONTINUE = 0  # paContinue
 _INT16 = 8  # paInt16
@@ -114,11 +114,12 @@ class Output:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._count = 0
+        self.waiting = Playout(8000, 2)
         self.heard = 0.0
 
     def callback(self, rate: int, channels: int) -> Callable[..., tuple[bytes, int]]:
         width = 2 * channels
-        waiting = Playout(rate, width)
+        waiting = self.waiting = Playout(rate, width)
         sock = self._sock
 
         def give(data: None, frames: int, times: Any, status: int) -> tuple[bytes, int]:
@@ -271,14 +272,12 @@ def _serve(side: str, wanted: str, rates: Sequence[int], stream: Input | Output)
 
 
 def _raise_priority() -> None:
-    """PortAudio's threads inherit what this one has. As much as the user may have, as the engine's clock."""
+    """PortAudio's threads inherit what this one has. Never real-time: some of ALSA's plugins poll without
+    pause until a sound server answers, which could not run then."""
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-    except (OSError, AttributeError):
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, -11)
-        except OSError:
-            pass
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    except OSError:
+        pass  # this user may not
 
 
 def _end_with_parent() -> None:

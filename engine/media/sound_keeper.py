@@ -43,7 +43,7 @@ class Keeper:
     def __init__(
         self, side: Side, what: str, wanted: str, changed: Callable[[SideState], None], after: Keeper | None
     ) -> None:
-        """`what` names the side in sentences. `after` is the one that must have let go of its device first."""
+        """`what` names the side in sentences. `after` is whoever must let go of its device first."""
         self._side = side
         self._what = what
         self._wanted = wanted
@@ -140,7 +140,7 @@ class Keeper:
             process.close()
 
     def _wait(self, seconds: float) -> str:
-        """Until the device is gone, `stop`, or so many seconds; the sentence that says so in the first case."""
+        """Until the device is gone (the sentence that says so), `stop`, or so many seconds."""
         poll = select.poll()  # select() takes no descriptor above 1023
         poll.register(self._wake, select.POLLIN)
         process = self._process

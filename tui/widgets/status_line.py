@@ -107,7 +107,7 @@ def draw_sound(sound: Sound | None, full: bool) -> Row:
     if sound is None:
         return []
     if sound.problem:
-        return [("♪ no sound", "bad")]
+        return [("♪ stand-in", "warn")] if _talks(sound) else [("♪ no sound", "bad")]
     if sound.input == sound.output == "none":
         return [("♪ off", "dim")]
     if not full:
@@ -115,6 +115,11 @@ def draw_sound(sound: Sound | None, full: bool) -> Row:
     if sound.input == sound.output:
         return [("♪ ", "good"), (clip(sound.input, 24), "dim")]
     return [("♪ ", "good"), (f"{clip(sound.input, 16)} → {clip(sound.output, 16)}", "dim")]
+
+
+def _talks(sound: Sound) -> bool:
+    """Whether somebody can talk here, be it with a device that stands in for another."""
+    return all(device not in ("", "none") for device in (sound.input, sound.output))
 
 
 def draw_status(state: ConsoleState, now: float, cells: int) -> Row:
@@ -148,9 +153,10 @@ def draw_notices(state: ConsoleState, cells: int, operator_key: str) -> list[Row
         rows.append([(" ! ", role), (f" Trunk{'s' if len(troubled) > 1 else ''}: {said}", "text")])
     if sound is not None and sound.problem:
         tail: Row = [(" Press ", "text"), (operator_key, "key"), (" to bridge to an agent's phone.", "text")]
-        if flow is not None and flow.operator != "headset":
+        if _talks(sound) or (flow is not None and flow.operator != "headset"):
             tail = []
-        text = clip(f" No sound: {sound.problem.rstrip('.')}.", max(10, cells - 4 - row_width(tail)))
+        head = "Sound" if _talks(sound) else "No sound"
+        text = clip(f" {head}: {sound.problem.rstrip('.')}.", max(10, cells - 4 - row_width(tail)))
         rows.append([(" ♪ ", "notice-bad"), (text, "text"), *tail])
     if flow is not None and flow.exemptions:
         rows.append([(" ! ", "notice-warn"), (" " + "; ".join(flow.exemptions), "warn")])

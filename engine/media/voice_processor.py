@@ -19,8 +19,8 @@ class VoiceProcessor:
             from pywebrtc_audio import AudioProcessor
         except ImportError:
             raise SoundError(
-                "The voice is not processed (audio.echo_cancel, noise_suppression, auto_gain): pywebrtc-audio is "
-                "missing; install offhook[echo]."
+                "The voice is not processed: audio.echo_cancel, noise_suppression and auto_gain need "
+                "pywebrtc-audio; install offhook[echo]."
             ) from None
         self._processor = AudioProcessor(
             SAMPLE_RATE, 1, echo_cancellation=echo_cancel, noise_suppression=noise_suppression,
