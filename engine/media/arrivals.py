@@ -17,6 +17,8 @@ EVERY = 20
 LATE_SHARE = 0.01
 """Of the packets, so many may come after what `needed` allows for."""
 MAX_DRIFT = 0.01
+_LONGEST = 3200
+"""Samples, 400 ms, after which the next packet has them measured in any case."""
 _OUTLIER = 160
 """A transit so far above what was needed is looked at at once."""
 _BLOCK_S = 2.5
@@ -28,7 +30,8 @@ _STILL = 0.0004
 class Arrivals:
     """`add` each packet's transit. `fastest` and `needed` are transits: the least of late, and one that but
     for `LATE_SHARE` all packets keep within. `drift` is how much slower than ours the far end's clock is, as
-    a share of 1: transits grow by it. All three are seen as of the last measurement, trend removed.
+    a share of 1: transits grow by it. All three are seen as of the last measurement, trend removed;
+    `fastest_at` follows the trend on from there.
     """
 
     def __init__(self) -> None:
@@ -38,6 +41,7 @@ class Arrivals:
         self.count = 0
         self.drift = 0.0
         self.fastest = self.needed = 0.0
+        self._measured_at = 0.0
         self._block_min: float | None = None
         self._block_end = 0.0
 
@@ -52,7 +56,10 @@ class Arrivals:
             self._block_min = transit
         elif transit < self._block_min:
             self._block_min = transit
-        if self.count % EVERY == 0 or self.count < EVERY or transit > self.needed + _OUTLIER:
+        if (
+            self.count % EVERY == 0 or self.count < EVERY or transit > self.needed + _OUTLIER
+            or at - self._measured_at > _LONGEST
+        ):
             self.measure(at)
 
     def measure(self, at: float) -> None:
@@ -62,8 +69,12 @@ class Arrivals:
         if self.drift:
             seen = seen + self.drift * (at - self._at[:size])
         place = size - 1 - int(size * LATE_SHARE)
+        self._measured_at = at
         self.fastest = float(seen.min())
         self.needed = float(np.partition(seen, place)[place])
+
+    def fastest_at(self, at: float) -> float:
+        return self.fastest + self.drift * (at - self._measured_at)
 
     def _end_block(self, at: float) -> None:
         if self._block_min is not None:

@@ -26,19 +26,15 @@ from engine.media.arrivals import Arrivals
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import duration, scale
 from engine.media.comfort import ComfortNoise
-from engine.media.conceal import HISTORY, Concealment
+from engine.media.conceal import BEYOND, HISTORY, REACH, Concealment
 from engine.media.rtp import Packet
+from engine.media.timeaxis import TimeAxis
 
 MAX_PACKETS = 100
-LEAP = 8000 * 3
-"""A timestamp further than this from the last one is another time axis, in samples."""
 IDLE = 1600
 """So many samples made up, with no packet there, end a talkspurt."""
 LATE_RUN = 5
 """So many packets in a row too late mean that the path has become longer."""
-_SKIPPED = 1600
-"""A timestamp that runs ahead of sequence and time by this is a time axis that broke."""
-_QUICK = 800
 _SLACK = 16
 """The lead is never cut to less than what is needed and this, in samples."""
 _SPARE = 40
@@ -52,6 +48,11 @@ _RESTED = 5
 _FAR = 480
 _TOO_MUCH = 320
 """What is so far above the greatest depth is not squeezed but dropped."""
+_LOSSY = 80000
+"""Two losses within 10 s have 20 ms more waited, so that what follows a lost packet is there in time to
+conceal it from both sides.
+"""
+_LONG_AGO = -(1 << 40)
 _WARM = 100
 """Packets after which what was measured is believed."""
 _PICKY, _MODEST = 0.85, 0.3
@@ -60,8 +61,6 @@ _FADE_OUT = 40
 _NOTHING: Pcm = np.zeros(0, np.int16)
 
 _FALLING = 1 - (np.arange(_FADE_OUT, dtype=np.float32) + 0.5) / _FADE_OUT
-
-_M16, _M32 = 0xFFFF, 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +108,13 @@ class Playout:
         self._ready: Pcm = _NOTHING
         self._played: deque[Pcm] = deque((codec.SILENT_PCM,) * (HISTORY // FRAME), HISTORY // FRAME)
         self._hole: Concealment | None = None
-        self._ssrc: int | None = None
-        self._shift = 0
-        self._last_seq = self._last_ts = self._last_end = 0  # `_last_ts` and `_last_end` on our axis
-        self._last_raw = 0
-        self._scale = 1
-        self._last_arrival = 0.0
+        self._axis = TimeAxis(self._most)
         self._next: int | None = None
         """Timestamp of what is fetched next; None while nothing is played."""
         self._start_at = 0.0
         self._phases = FRAME  # `_ready` can be so many samples apart when packets are fetched
         self._late_run = 0
+        self._lost_at = (_LONG_AGO, _LONG_AGO)
         self._since_splice = self._since_growth = _SETTLED
         self._searching = 0
         self._noise: ComfortNoise | None = None
@@ -142,7 +137,8 @@ class Playout:
         """The counts, and how deep the buffer is and means to be, in ms."""
         depth = 0.0
         if self._next is not None:
-            depth = now * 8000 - self._next + len(self._ready) + FRAME - self._arrivals.fastest
+            tick = now * 8000
+            depth = tick - self._next + len(self._ready) + FRAME - self._arrivals.fastest_at(tick)
         return PlayoutFigures(
             max(0.0, depth / 8), self._wanted() / 8, self.late, self.lost, self.discarded, self.resets,
             self.concealed // 8, self.stretched // 8, self.squeezed // 8,
@@ -155,8 +151,10 @@ class Playout:
         self._ready = _NOTHING
         self._played.extend((codec.SILENT_PCM,) * (HISTORY // FRAME))
         self._hole = self._noise = self._noise_from = None
-        self._ssrc = self._next = None
+        self._axis = TimeAxis(self._most)
+        self._next = None
         self._late_run = 0
+        self._lost_at = (_LONG_AGO, _LONG_AGO)
         self._paused = False
 
     # --- in -----------------------------------------------------------------------------------------
@@ -166,7 +164,10 @@ class Playout:
         length = duration(law, packet.payload)
         if not length:
             return False
-        at = self._place(packet, law, length, now * 8000)
+        if self._axis.breaks(packet, scale(law), length, now * 8000, self._may_be_off()):
+            at = self._move_axis(packet, scale(law), length, now * 8000)
+        else:
+            at = self._axis.place(packet, length, now * 8000)
         self._arrivals.add(now * 8000 - at, now * 8000)
         if self._next is None:
             if not self._packets:
@@ -176,7 +177,7 @@ class Playout:
             self._late_run += 1
             if self._late_run < LATE_RUN:
                 return False
-            at = self._move_axis(packet, length, now * 8000)
+            at = self._move_axis(packet, scale(law), length, now * 8000)
         if at in self._packets:
             return False
         if len(self._packets) >= MAX_PACKETS:
@@ -189,71 +190,27 @@ class Playout:
 
     def put_noise(self, packet: Packet) -> None:
         """Take a packet of comfort noise (RFC 3389): what the pause that begins with it sounds like."""
-        if packet.ssrc == self._ssrc:
-            at = self._last_ts + self._step(packet)
-            self._count(packet)
-        else:
-            at = self._next or 0
         if self._next is None:
             self._begin_noise(packet.payload)
         else:
-            self._noise_from = (at, packet.payload)
+            self._noise_from = (self._axis.pass_over(packet, self._next), packet.payload)
 
     def pass_over(self, packet: Packet) -> None:
         """A packet of the stream without audio (a telephone-event): until audio comes there is silence."""
-        if packet.ssrc == self._ssrc:
-            self._count(packet)
-            self._paused = True
+        self._axis.pass_over(packet, 0)
+        self._paused = True
 
-    def _count(self, packet: Packet) -> None:
-        delta = ((packet.sequence - self._last_seq + 0x8000) & _M16) - 0x8000
-        if delta > 0:
-            self._last_seq = packet.sequence
+    def _may_be_off(self) -> float | None:
+        """After a pause: the transit that a packet's must not be too far from."""
+        return self._arrivals.fastest if self._next is None and not self._packets else None
 
-    def _step(self, packet: Packet) -> int:
-        return (((packet.timestamp - self._last_raw + 0x80000000) & _M32) - 0x80000000) // self._scale
-
-    def _place(self, packet: Packet, law: str, length: int, now: float) -> int:
-        """A packet's place on our time axis, which goes on wherever the far end's own breaks."""
-        if packet.ssrc != self._ssrc or scale(law) != self._scale:
-            self._scale = scale(law)
-            return self._move_axis(packet, length, now)
-        delta = ((packet.sequence - self._last_seq + 0x8000) & _M16) - 0x8000
-        step = self._step(packet)
-        at = self._last_ts + step
-        if abs(step) > LEAP:
-            return self._move_axis(packet, length, now)
-        if delta > 0:
-            quick = now - self._last_arrival < _QUICK
-            ahead = at - self._last_end - (delta - 1) * length
-            if quick and (ahead > _SKIPPED or step <= 0):
-                return self._move_axis(packet, length, now)
-            if self._next is None and not self._packets and self._far_off(now - at):
-                return self._move_axis(packet, length, now)
-            self._last_seq = packet.sequence
-            self._last_arrival = now
-        if step > 0:
-            self._last_ts, self._last_end, self._last_raw = at, at + length, packet.timestamp
-        return at
-
-    def _far_off(self, transit: float) -> bool:
-        """After a pause: whether a packet's transit has nothing to do with those before it."""
-        return abs(transit - self._arrivals.fastest) > self._most
-
-    def _move_axis(self, packet: Packet, length: int, now: float) -> int:
+    def _move_axis(self, packet: Packet, units: int, length: int, now: float) -> int:
         """Let a packet follow what we have, or come in time, whatever its timestamp says."""
-        if self._ssrc is not None:
-            self.resets += 1
-            at = int(max(self._last_end, now - self._arrivals.fastest))
-            if self._next is not None:
-                at = max(at, self._next)
-        else:
-            at = packet.timestamp
-        self._ssrc = packet.ssrc
-        self._last_seq, self._last_raw = packet.sequence, packet.timestamp
-        self._last_ts, self._last_end = at, at + length
-        self._last_arrival = now
-        return at
+        if self._axis.ssrc is None:
+            return self._axis.begin(packet, units, length, now, packet.timestamp)
+        self.resets += 1
+        at = int(max(self._axis.end, now - self._arrivals.fastest, self._next or 0))
+        return self._axis.begin(packet, units, length, now, at)
 
     # --- out ----------------------------------------------------------------------------------------
 
@@ -367,17 +324,34 @@ class Playout:
             if left <= 0:
                 self._lose(first)
                 return _NOTHING
+            if left <= REACH:
+                return self._bridge(hole or self._concealment(ready), first, left)
             count = min(count, left)
         if hole is None:
             hole = self._hole = self._concealment(ready)
         self.concealed += count
         return hole.take(count)
 
+    def _bridge(self, hole: Concealment, first: int, left: int) -> Pcm:
+        """The rest of a hole, `left` samples, of which the other side is here, and that."""
+        self._hole = None
+        self._lose(first)
+        beyond = self._decoded(self._packets.pop(first))
+        self.concealed += left
+        return hole.bridge(left, self._more(beyond, BEYOND))
+
+    def _more(self, pcm: Pcm, wanted: int) -> Pcm:
+        """So many samples, as far as what follows is here."""
+        while len(pcm) < wanted and self._next in self._packets:
+            pcm = np.concatenate((pcm, self._decoded(self._packets.pop(self._next))))
+        return pcm
+
     def _lose(self, first: int) -> None:
         """Give up what has not come before `first`, which is here."""
         assert self._next is not None
         payload, law = self._packets[first]
         self.lost += -(-(first - self._next) // duration(law, payload))
+        self._lost_at = (self._lost_at[1], first)
         self._next = first
 
     def _begin_noise(self, payload: bytes) -> None:
@@ -386,24 +360,27 @@ class Playout:
 
     # --- delay --------------------------------------------------------------------------------------
 
-    def _wanted(self) -> float:
-        """The depth that the network asks for, in samples."""
+    def _needed(self) -> float:
+        """The lead, counted from the fastest packets' transit, that the network asks for, in samples."""
         arrivals = self._arrivals
         needed = arrivals.needed - arrivals.fastest + _SLACK
+        if self._next is not None and self._next - self._lost_at[0] < _LOSSY:
+            needed += FRAME
         if arrivals.count < _WARM:
             needed = max(needed, self._start)
-        return min(max(needed, self._least), self._most)
+        return min(needed, self._most)
+
+    def _wanted(self) -> float:
+        """The depth, likewise."""
+        return max(self._needed(), self._least)
 
     def _adapt(self, ready: Pcm, tick: float) -> Pcm:
         """Lengthen or shorten what is about to be played, where the delay should be another."""
         assert self._next is not None
-        arrivals = self._arrivals
-        depth = tick - self._next + len(ready) - arrivals.fastest
+        depth = tick - self._next + len(ready) - self._arrivals.fastest_at(tick)
         spare = len(ready) % self._phases
         lead = depth - spare - (FRAME - self._phases)
-        needed = min(arrivals.needed - arrivals.fastest + _SLACK, self._most)
-        if arrivals.count < _WARM:
-            needed = max(needed, self._start)
+        needed = self._needed()
         self._since_splice += 1
         self._since_growth += 1
         if lead < needed or depth < self._least - _SPARE:
@@ -429,12 +406,9 @@ class Playout:
         return longer
 
     def _shrink(self, ready: Pcm, most: int) -> Pcm:
-        while len(ready) < timescale.NEEDED:
-            assert self._next is not None
-            found = self._packets.pop(self._next, None)
-            if found is None:
-                return ready
-            ready = np.concatenate((ready, self._decoded(found)))
+        ready = self._more(ready, timescale.NEEDED)
+        if len(ready) < timescale.NEEDED:
+            return ready
         alike = max(_MODEST, _PICKY - 0.02 * self._searching)
         shorter, _ = timescale.shorten(ready, most, alike)
         self._searching += 1
