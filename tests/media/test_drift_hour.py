@@ -1,4 +1,4 @@
-"""A far end whose clock is wrong, for a long call: neither delay nor silence grows out of it, and nothing clicks."""
+"""A far end whose clock is wrong, for a long call: the delay stays, and nothing clicks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from engine.media.rtp import Packet
 DRIFT = 0.005
 """A far end 0.5 % slow; a clock that is within its specification is fifty times better."""
 DEPTH_MS = 90.0
-"""Bound of the delay that play-out adds: 60 ms to begin with, at most 20 for the grid of ticks, 10 of the jitter
-given here."""
+"""Bound of the delay that play-out adds: 60 ms to begin with, at most 20 for the grid of ticks, and the
+jitter given here."""
 CLICK = 1.35
 """Bound of the greatest step between two samples, as a multiple of the greatest in what was sent."""
 
@@ -32,7 +32,7 @@ def sine_frames() -> Iterator[codec.Pcm]:
 
 
 def speech_frames() -> Iterator[codec.Pcm]:
-    """Like speech to a pitch search: syllables of harmonics with a gliding pitch, hiss, and pauses; seeded."""
+    """Like speech to a pitch search: syllables with a gliding pitch, hiss, and pauses; seeded."""
     rng = np.random.default_rng(7)
     while True:
         syllables = []
