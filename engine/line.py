@@ -141,12 +141,14 @@ class TrunkLeg:
         self.call.hangup_leg(cause)
 
     def play_wait_tone(self, wait_tone: str) -> None:
-        source: orders.Source
-        if wait_tone == RINGBACK:
-            source = orders.ToneSource(self.country or "us", "ringback")
-        else:
-            source = orders.WavSource(str(Path(wait_tone).expanduser()))
+        source = self.wait_source(wait_tone)
         self._line.media.order(orders.Play(self.stream, source, loop=True, tag="wait_tone"))
+
+    def wait_source(self, wait_tone: str) -> orders.Source:
+        """What a wait tone by its setting is to this party."""
+        if wait_tone == RINGBACK:
+            return orders.ToneSource(self.country or "us", "ringback")
+        return orders.WavSource(str(Path(wait_tone).expanduser()))
 
     async def whisper(self, what: str) -> str:
         return await self._line.whispers.play(self.stream, what)
@@ -269,8 +271,7 @@ class TrunkLine:
         leg = TrunkLeg(call, self, role, number)
         leg.entry = entry
         leg.detour = Detour(ways[1:], caller_id)
-        if self.config.dialer.wait_tone == RINGBACK:
-            self.media.preload(orders.ToneSource(leg.country or "us"))  # ready by the time of the answer
+        self.media.preload(leg.wait_source(self.config.dialer.wait_tone))  # ready by the time of the answer
         self.legs[leg.id] = leg
         self.on_leg(leg)
         call.begin()

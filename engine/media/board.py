@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.media.orders import RING, SOUND, Fact, Meter, Order
 from engine.media.recorder import Recording, RecordingWriter
 from engine.media.sound import SoundCard
 from engine.media.stream import RtpStream
+from engine.media.warming import Warming
 
 
 @dataclass(slots=True)
@@ -36,27 +37,10 @@ class Tell:
     fact: Fact
 
 
-WARM_UP_S = 0.3
-"""So long an order waits at most for audio to be played out here."""
 HOLD = "hold"
 """The tag of what a stream on hold is played."""
 
 Item = Order | Loaded | Adopt | Tell
-
-
-@dataclass(slots=True)
-class _Warming:
-    """An order that waits for streams to be played out here."""
-
-    order: orders.Conference | orders.Gain
-    names: frozenset[str]
-    cold: list[RtpStream]
-    until: float
-
-    def concerns(self, item: Item) -> bool:
-        """Whether another order is of the same streams or conference."""
-        same = isinstance(item, orders.Conference) and item.name == getattr(self.order, "name", None)
-        return same or not self.names.isdisjoint(_named(item))
 
 
 def _named(item: Item) -> list[str]:
@@ -93,7 +77,7 @@ class Board:
         self.awaited: dict[str, orders.Play] = {}
         self.rooms: dict[str, Room] = {}
         """Conferences by name."""
-        self._warming: list[_Warming] = []
+        self.warming = Warming(self._warmed)
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             orders.SetRemote: self._set_remote,
             orders.CloseStream: self._close, orders.Play: self._play, orders.StopPlay: self._stop_play,
@@ -107,8 +91,8 @@ class Board:
         }
 
     def carry_out(self, item: Item, now: float) -> None:
-        if self._warming:
-            self.settle(now, before=item)
+        if self.warming:
+            self.warming.finish(_named(item), item.name if isinstance(item, orders.Conference) else "")
         self._handlers[type(item)](item, now)
 
     def interrupts(self, item: Item) -> bool:
@@ -236,36 +220,15 @@ class Board:
         if end is not None:
             self._part(end)
 
-    def _when_heard(
-        self, names: Sequence[str], order: orders.Conference | orders.Gain, now: float
-    ) -> None:
-        """Carry an order out once streams that nobody here listened to are played out: what is mixed goes on
-        where the packets of a bridge end.
-        """
-        streams = [s for name in names if (s := self.streams.get(name)) is not None]
-        cold = [s for s in streams if s.unheard(now)]
-        for stream in cold:
-            stream.wanted = True
-        self._warming.append(_Warming(order, frozenset(names), cold, now + WARM_UP_S))
-        self.settle(now)
-
-    def settle(self, now: float, before: Item | None = None) -> None:
-        """Each tick, and `before` an order: carry out what waited long enough or must come first."""
-        for waiting in list(self._warming):
-            if (
-                now >= waiting.until or all(stream.ready for stream in waiting.cold)
-                or (before is not None and waiting.concerns(before))
-            ):
-                self._warming.remove(waiting)
-                for stream in waiting.cold:
-                    stream.wanted = False
-                if isinstance(waiting.order, orders.Conference):
-                    self._form(waiting.order)
-                else:
-                    self._set_gain(waiting.order)
-
     def _conference(self, order: orders.Conference, now: float) -> None:
-        self._when_heard([member.stream for member in order.members], order, now)
+        names = (member.stream for member in order.members)
+        self.warming.add(order, [s for name in names if (s := self.streams.get(name)) is not None], now)
+
+    def _warmed(self, order: orders.Conference | orders.Gain) -> None:
+        if isinstance(order, orders.Conference):
+            self._form(order)
+        elif (end := self._end(order.stream)) is not None:
+            end.set_gain(order.received_db, order.sent_db)
 
     def _form(self, order: orders.Conference) -> None:
         room = self.rooms.setdefault(order.name, Room(self.sound))
@@ -288,14 +251,8 @@ class Board:
 
     def _gain(self, order: orders.Gain, now: float) -> None:
         stream = self.streams.get(order.stream)
-        names = [order.stream]
-        if stream is not None and isinstance(stream.peer, RtpStream):
-            names.append(stream.peer.name)
-        self._when_heard(names, order, now)
-
-    def _set_gain(self, order: orders.Gain) -> None:
-        if (end := self._end(order.stream)) is not None:
-            end.set_gain(order.received_db, order.sent_db)
+        ends = (stream, stream.peer) if stream is not None else ()
+        self.warming.add(order, [end for end in ends if isinstance(end, RtpStream)], now)
 
     def _hold(self, order: orders.Hold, now: float) -> None:
         end = self._end(order.stream)

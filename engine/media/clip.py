@@ -48,6 +48,11 @@ class Player:
         self._at = 0
         self.ended = not len(clip.pcm)
 
+    @property
+    def begun(self) -> bool:
+        """Whether some of it was played: what comes next is from its middle."""
+        return self._at > 0
+
     def octets(self, law: str) -> bytes:
         data = self.clip.encoded(law)
         piece = data[self._at : self._at + FRAME]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.media import codec
-from engine.media.codec import FRAME, SAMPLE_RATE, Pcm
+from engine.media.codec import SAMPLE_RATE, Pcm
 from engine.media.resample import Decimator, Interpolator
 
 CLOCK = {"PCMA": 8000, "PCMU": 8000, "G722": 8000, "opus": 48000}
@@ -125,11 +125,6 @@ class OctetEncoder:
         """Samples taken for a packet that is not full yet."""
         return len(self._rest)
 
-    @property
-    def stateless(self) -> bool:
-        """Whether a frame that was encoded may be thrown away as if it had never been."""
-        return self._context is None and self.size == FRAME
-
     def clear(self) -> None:
         """Forget them: what follows is not their continuation."""
         self._rest = b""
@@ -164,8 +159,6 @@ class OpusEncoder:
         self._rest: Pcm = codec.SILENT_PCM[:0]
         options = {"application": "voip", "frame_duration": str(length)}
         self._context = _encoder("libopus", SAMPLE_RATE, options, _OPUS_BITS_PER_S)
-
-    stateless = False
 
     @property
     def held(self) -> int:

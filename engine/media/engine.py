@@ -205,7 +205,7 @@ class MediaEngine:
         self._work.finish()
         if self._orders:
             self._take_orders(now, tick=True)
-        self._board.settle(now)
+        self._board.warming.tick(now)
         facts = self._board.facts
         self._lateness.add(time.monotonic_ns() - deadline_ns)
         self._board.sound.begin_tick(now)

@@ -46,6 +46,11 @@ class Fader:
         """No gain is set: while open nothing is changed, or won't be after one more frame."""
         return self._open == 1.0
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is changed in this frame."""
+        return self._factor == 1.0 == self._wanted
+
     def set(self, db: float) -> None:
         """From the next frame on; what is out of range or no number is brought into it."""
         wanted = max(MIN_DB, min(MAX_DB, db)) if db == db else 0.0
@@ -60,7 +65,7 @@ class Fader:
 
     def apply(self, pcm: Pcm) -> Pcm:
         """A frame at this gain; the same one asked for again costs nothing."""
-        if self._factor == 1.0 == self._wanted:
+        if self.idle:
             return pcm
         if pcm is self._taken and self._given is not None:
             return self._given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,13 +10,15 @@ import numpy as np
 from engine.media import codec
 from engine.media.clip import Player, dtmf_clip
 from engine.media.codec import FRAME, Pcm
-from engine.media.coders import Encoder, OpusEncoder, duration, encoder
+from engine.media.coders import duration
 from engine.media.digit_sender import DigitSender
 from engine.media.dtmf import rescale
+from engine.media.event_relay import EventRelay
 from engine.media.gain import Fader
 from engine.media.mixer import Feed
 from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded
 from engine.media.outbound import Outbound
+from engine.media.packer import Frame, Packer
 from engine.media.pcm import PcmQueue, from_bytes
 from engine.media.rtp import Packet
 from engine.media.splice import Splice, mirrored
@@ -24,22 +26,10 @@ from engine.media.udp import Inbox
 
 FORWARD_IDLE = 5
 """Ticks without a packet to forward, after which a bridged stream is sent silence."""
-_RELAY_S = 0.06
-"""So long after a bridged stream's telephone-event no audio of ours is mixed in."""
 LINGER = 50
 """Ticks, 1 s, that what was played before a bridge goes on at most while the other side sends nothing."""
 QUIET_TICKS = 100
 """Silence of ours after which time that was sent ahead may be waited for."""
-
-
-@dataclass(slots=True)
-class _Frame:
-    """20 ms of our own: packets that are full, samples that were held before them, and what is heard."""
-
-    packets: list[bytes]
-    held: int
-    heard: Pcm | bytes
-    """Octets are of G.711."""
 
 
 class _Passed:
@@ -79,24 +69,18 @@ class Sender:
         self._inband_digits = ""
         self._written = written
         self._width = width
-        self._encoder: Encoder = encoder(self.out.law)
-        self._format = (self.out.law, 20)
+        self._packer = Packer(self.out.law)
         self._sent: Pcm | bytes | None = None
-        self._ready: tuple[_Source, _Frame] | None = None  # the next tick's, made in the slack of this one
+        self._ready: tuple[_Source, Frame] | None = None  # the next tick's, made in the slack of this one
         self._forward_idle = FORWARD_IDLE
-        self._relaying: int | None = None
-        self._relayed: int | None = None
-        self._relayed_at = 0
-        self._relayed_until = 0.0
+        self._relay = EventRelay(self.out)
 
     def set_format(self, sent: Codec | None, ptime_ms: int, events: tuple[Event, ...]) -> None:
         """What SDP agreed on. The same codec goes on where it was."""
         out = self.out
         if sent is not None:
             out.payload_type, out.law = sent.payload_type, sent.name
-            if (sent.name, ptime_ms) != self._format:
-                self._format = (sent.name, ptime_ms)
-                self._encoder = encoder(sent.name, ptime_ms)
+            self._packer.set_format(sent.name, ptime_ms)
         out.event_payload_type = events[0].payload_type if events else None
         self.digits.clock = events[0].clock if events else 8000
         self._ready = None
@@ -162,13 +146,12 @@ class Sender:
         self._last = (law, payload) if law in codec.DECODE else None
         if self._forward_idle or self._was is not _PASSED:
             self._forward_idle, self._was = 0, _PASSED
-            self._encoder.clear()
+            self._packer.clear()
 
     def _spliced(self, packet: Packet, law: str) -> Packet:
         """The first packet of a bridge: faded in, mixed with the end of what was sent before. One in G.722 or
         Opus gives way to that end, since its encoder's state is not ours.
         """
-        out = self.out
         if not self._begun:
             self._flush()
             self._begin(_PASSED)
@@ -179,15 +162,14 @@ class Sender:
             spliced = self._splice.apply(pcm)
             return packet if spliced is pcm else replace(packet, payload=codec.encode(law, spliced))
         end = self._splice.apply(codec.SILENT_PCM)
-        packets = self._encoder.encode(end) if end.any() else []
-        fits = len(packets) == 1 and duration(law, packet.payload) == self._encoder.size and law == out.law
-        return replace(packet, payload=packets[0]) if fits else packet
+        packets = self._packer.pcm(end).packets if end.any() else []
+        fits = len(packets) == 1 and duration(law, packet.payload) == self._packer.size
+        return replace(packet, payload=packets[0]) if fits and law == self.out.law else packet
 
     def _flush(self) -> None:
-        """Send the samples that wait for a packet to be full: a shorter one. (Opus has no length for any.)"""
-        held = self._encoder.held
-        if held and not isinstance(self._encoder, OpusEncoder):
-            self.out.audio([self._encoder.flush()], held, held)
+        """Send the samples that wait for a packet to be full."""
+        if rest := self._packer.flush():
+            self.out.audio([rest], len(rest), len(rest))
         self._ready = None
 
     def relays(self, law: str) -> bool:
@@ -211,15 +193,10 @@ class Sender:
             if self.out.forward(packet, None, payload):
                 self._forward_idle = 0
             return
-        if packet.ssrc != self._relaying and now < self._relayed_until:
-            return  # one press at a time: another party's is still going on
-        self._relaying = packet.ssrc
-        first = packet.timestamp != self._relayed
-        if first:
-            self._relayed, self._relayed_at = packet.timestamp, self.out.timestamp
-            self._flush()
-        self.out.event(payload, self._relayed_at, first)
-        self._relayed_until = now + _RELAY_S
+        if self._relay.takes(packet, now):
+            if self._relay.begins(packet):
+                self._flush()
+            self._relay.send(packet, payload, now)
 
     # --- each tick ------------------------------------------------------------------------------------
 
@@ -228,11 +205,11 @@ class Sender:
         out = self.out
         self._sent = None
         if not self.may_send or out.address is None:
-            self._encoder.clear()
+            self._packer.clear()
             self._was = self._last = self._ready = None
         elif self.digits.active:
             self._send_digits(now, facts, name)
-        elif now < self._relayed_until:
+        elif self._relay.active(now):
             pass
         elif self._passes():
             if self._forward_idle > 1:
@@ -256,15 +233,15 @@ class Sender:
         """Make the next tick's frame now, where nothing fresher can come until then."""
         if not self.may_send or self.digits.active or self._ready is not None or self._splice.pending:
             return
-        if self._encoder.size != FRAME:
+        if self._packer.size != FRAME:
             return  # what waits for a packet to be full must not be half of a frame that is not sent then
         source = self._was
         if isinstance(source, Player):
             settled = self.feed is None or source is self.inband
             if settled and not source.ended and source is (self.inband or self.player):
-                self._ready = source, self._played(source)
+                self._ready = source, self._packer.player(source)
         elif (feed := self.feed) is not None and self._begun and source == feed and not feed.fresh:
-            self._ready = feed, self._fed(feed)
+            self._ready = feed, self._packer.feed(feed, self.gain)
 
     def sent(self) -> Pcm | None:
         """What this tick sent of our own; None for nothing."""
@@ -272,9 +249,9 @@ class Sender:
             return codec.decode(self.out.law, self._sent)
         return self._sent
 
-    def _send(self, frame: _Frame) -> None:
+    def _send(self, frame: Frame) -> None:
         self._sent = frame.heard
-        self.out.audio(frame.packets, self._encoder.size, frame.held)
+        self.out.audio(frame.packets, self._packer.size, frame.held)
 
     def _send_digits(self, now: float, facts: list[Fact], name: str) -> None:
         self.out.own()
@@ -284,12 +261,12 @@ class Sender:
             self._was = self._last = None
             self.out.event(event.payload, event.timestamp, event.marker)
         else:
-            self._send(self._silence())
+            self._send(self._packer.silence())
         if done:
             facts.append(DigitsSent(name, now, done))
             self._forward_idle = FORWARD_IDLE
 
-    def _next(self, heard_far_end: bool) -> _Frame | None:
+    def _next(self, heard_far_end: bool) -> Frame | None:
         """This tick's frame of whatever is to be sent; None where nothing is yet, or for once."""
         source = self._present()
         if source is None:
@@ -299,18 +276,20 @@ class Sender:
         else:
             self._quiet = 0
         ready, self._ready = self._ready, None
-        if ready is not None and (ready[0] == source or not self._encoder.stateless):
+        if ready is not None and (ready[0] == source or not self._packer.stateless):
             return ready[1]  # an encoder that remembers what it made would be out of step with the far end's
         if source != self._was:
             self._change(source)
         if self._splice.pending:
-            return self._encoded(self._splice.apply(self._pcm(source)))
+            return self._packer.pcm(self._splice.apply(self._pcm(source)))
         if isinstance(source, Player):
-            return self._played(source)
+            return self._packer.player(source)
         if source is None:
-            waits = self._quiet > QUIET_TICKS and not self._encoder.held and self.out.wait()
-            return None if waits else self._silence()
-        return self._encoded(self._pcm(source)) if isinstance(source, PcmQueue) else self._fed(source)
+            waits = self._quiet > QUIET_TICKS and not self._packer.held and self.out.wait()
+            return None if waits else self._packer.silence()
+        if isinstance(source, PcmQueue):
+            return self._packer.pcm(self._pcm(source))
+        return self._packer.feed(source, self.gain)
 
     def _present(self) -> _Source:
         """What is to be heard now."""
@@ -346,8 +325,10 @@ class Sender:
         elif self._last is not None:
             last = self._last
             tail = mirrored(codec.decode(*last) if isinstance(last, tuple) else last)
-        in_the_middle = not isinstance(source, Player | PcmQueue | None)
-        self._splice.begin(tail, rise=in_the_middle)
+        at_its_beginning = isinstance(source, PcmQueue | None) or (
+            isinstance(source, Player) and not source.begun
+        )
+        self._splice.begin(tail, rise=not at_its_beginning)
 
     def _pcm(self, source: _Source) -> Pcm:
         if source is None:
@@ -372,30 +353,3 @@ class Sender:
         elif player is self.player:
             self.player = None
             facts.append(PlaybackEnded(name, now, player.tag))
-
-    def _played(self, player: Player) -> _Frame:
-        law = self.out.law
-        return self._octets(player.octets(law)) if law in codec.DECODE else self._encoded(player.pcm())
-
-    def _fed(self, feed: Feed) -> _Frame:
-        law = self.out.law
-        if self.gain.flat and law in codec.DECODE:
-            return self._octets(feed.octets(law))
-        return self._encoded(self.gain.apply(feed.pcm()))
-
-    def _silence(self) -> _Frame:
-        law = self.out.law
-        return self._octets(codec.SILENCE[law]) if law in codec.DECODE else self._encoded(codec.SILENT_PCM)
-
-    def _encoded(self, pcm: Pcm) -> _Frame:
-        if self.out.law in codec.DECODE:
-            return self._octets(codec.encode(self.out.law, pcm))
-        held = self._encoder.held
-        return _Frame(self._encoder.encode(pcm), held, pcm)
-
-    def _octets(self, octets: bytes) -> _Frame:
-        """G.711 that is encoded already."""
-        coder = self._encoder
-        assert not isinstance(coder, OpusEncoder)
-        held = coder.held
-        return _Frame(coder.pack(octets), held, octets)

@@ -12,6 +12,7 @@ from engine.media import codec, coders, rtp
 from engine.media.board import Adopt
 from engine.media.clip import Clip
 from engine.media.engine import MediaEngine
+from engine.media.loader import _File
 from engine.media.orders import Codec, Event, Fact, Order, SetRemote, WavSource
 from engine.media.stream import RtpStream
 
@@ -90,8 +91,8 @@ class Simulation:
 
     def source(self, pcm: codec.Pcm) -> WavSource:
         """Something to play, as if it had been read from a file."""
-        source = WavSource(f"{len(self.board.loader._clips)}.wav")
-        self.board.loader._clips[source] = Clip(pcm)
+        source = WavSource(f"{len(self.board.loader._files)}.wav")
+        self.board.loader._files[source] = _File(Clip(pcm), (0, 0, 0), float("inf"))
         return source
 
     def run(self, seconds: float) -> None:
