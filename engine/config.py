@@ -71,7 +71,7 @@ class Trunk(Section, frozen=True):
     priority: Annotated[int, Meta(ge=0, le=1000)] = 100
     listen: str = ""
     srtp: Literal["off", "preferred", "required"] = "off"
-    dtmf: Literal["auto", "info", "inband"] = "auto"
+    dtmf: Literal["auto", "rtp", "info", "inband"] = "auto"
 
 
 class Sip(Section, frozen=True):
@@ -97,6 +97,7 @@ class Rtp(Section, frozen=True):
     timeout: Seconds = 30.0
     send_first: bool = True
     event_payload_type: Annotated[int, Meta(ge=96, le=127)] = 101
+    inband_dtmf: Literal["auto", "on", "off"] = "auto"
     rtcp: bool = True
     rtcp_mux: Literal["accept", "offer"] = "accept"
     latch: Literal["sdp", "nat", "first"] = "nat"

@@ -201,8 +201,7 @@ class Desk:
         leg = self._answered(command.leg)
         if isinstance(leg, str):
             return leg
-        leg.send_digits(digits)
-        return ""
+        return leg.send_digits(digits)
 
     async def _record(self, command: messages.Record) -> str:
         leg = self._answered(command.leg)

@@ -31,7 +31,7 @@ from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.recordings import Recordings
 from engine.sip.call import Call
-from engine.sip.info import DigitMerge
+from engine.sip.digit_way import digit_way
 from engine.sip.phone import Phone, new_leg_id
 from engine.sip.transfer import Transfer
 from engine.succession import Succession
@@ -119,7 +119,6 @@ class TrunkLeg:
         self.answered_at: float | None = None
         self.country = line.country_of(self.number)
         self.detour: Detour | None = None
-        self.pressed = DigitMerge()
         self._line = line
 
     @property
@@ -157,12 +156,20 @@ class TrunkLeg:
         source = orders.WavSource(str(Path(path).expanduser()))
         self._line.media.order(orders.Play(self.stream, source, tag=tag))
 
-    def send_digits(self, digits: str) -> None:
-        way = self.call.agent.account.dtmf
+    def send_digits(self, digits: str) -> str:
+        """Send key presses by the trunk's setting; one sentence where they can't be, else an empty text."""
+        setting = self.call.agent.account.dtmf
+        way = digit_way(setting, self.call)
+        if way is None:
+            return f"{self.number} takes no telephone-event, and trunk.dtmf allows no other way for digits."
         if way == "info":
-            self.call.info.send(digits)
+            self.call.info.send(digits, self._send_tones if setting == "auto" else None)
         else:
             self._line.media.order(orders.SendDigits(self.stream, digits, inband=way == "inband"))
+        return ""
+
+    def _send_tones(self, digits: str) -> None:
+        self._line.media.order(orders.SendDigits(self.stream, digits, inband=True))
 
     def bridge(self, other: Leg | None) -> None:
         self._line.bridges.join(self, other.id if other is not None else orders.SOUND)
@@ -341,6 +348,7 @@ class TrunkLine:
         if isinstance(fact, orders.DigitReceived):
             leg.call.receive_digit(fact.digit)
             leg.put(Digit(fact.digit))
+            self._pass_on(leg, fact)
         elif isinstance(fact, orders.Detected):
             heard = fact.detection
             leg.put(Heard(heard.tone.label, heard.begin_ms, heard.end_ms, heard.confidence, heard.why))
@@ -349,14 +357,31 @@ class TrunkLine:
         elif isinstance(fact, orders.RtpTimeout):
             leg.hangup("no_rtp")
 
-    def is_new_digit(self, fact: orders.DigitReceived, way: str) -> bool:
-        """Whether a key press has not come by the other way already; `way` is rtp or info."""
+    def _pass_on(self, leg: TrunkLeg, fact: orders.DigitReceived) -> None:
+        """Let a key press reach whoever the leg talks to, where the audio thread has not seen to it: that
+        sends tones on as they are, and telephone-events to those who agreed to them.
+        """
+        talk = self.bridges.talk_of(leg)
+        if talk is None or fact.way == "inband" or leg.held:
+            return
+        for other in talk.legs:
+            agreed = other.call.negotiated
+            forwarded = fact.way == "rtp" and (agreed is None or bool(agreed.events))
+            if other is not leg and not other.held and not forwarded:
+                other.send_digits(fact.digit)
+
+    def is_new_digit(self, fact: orders.DigitReceived) -> bool:
+        """Whether a key press has not come by another way already."""
         leg = self.leg_at(fact.stream)
-        return leg is None or leg.pressed.is_new(fact.digit, way, fact.at, fact.duration_ms)
+        return leg is None or leg.call.presses.is_new(fact.digit, fact.way, fact.at, fact.duration_ms)
+
+    def digit_ended(self, fact: orders.DigitEnded) -> None:
+        if (leg := self.leg_at(fact.stream)) is not None:
+            leg.call.presses.ended(fact.digit, fact.way, fact.at)
 
     def _digit(self, call: Call, digit: str, duration_ms: int) -> None:
-        fact = orders.DigitReceived(call.stream, time.monotonic(), digit, duration_ms)
-        if self.is_new_digit(fact, "info"):
+        fact = orders.DigitReceived(call.stream, time.monotonic(), digit, duration_ms, "info")
+        if self.is_new_digit(fact):
             self.tell(fact)
 
     def _digit_sent(self, call: Call, digit: str) -> None:

@@ -121,7 +121,7 @@ class Station:
         host, port = split_host_port(config.sip.listen)
         low, high = port_range(config.rtp.ports)
         self.plane = MediaPlane(
-            self.media, host, low, high, send_first=config.rtp.send_first, rtcp=config.rtp.rtcp
+            self.media, host, low, high, send_first=rtp.send_first, rtcp=rtp.rtcp, inband=rtp.inband_dtmf
         )
         self.trace = self._trace(config.sip.trace_file) if config.sip.trace_file else None
         self.phones = {name: self._phone(name, host, port) for name in config.all_trunks}
@@ -250,7 +250,9 @@ class Station:
             fact = self._facts.popleft()
             if isinstance(fact, orders.SoundChanged):
                 self.sound = fact
-            if not isinstance(fact, orders.DigitReceived) or self.line.is_new_digit(fact, "rtp"):
+            if isinstance(fact, orders.DigitEnded):
+                self.line.digit_ended(fact)
+            if not isinstance(fact, orders.DigitReceived) or self.line.is_new_digit(fact):
                 self._tell(fact)
         if self._facts:
             self._loop.call_soon(self._drain)

@@ -139,8 +139,8 @@ class OneCall:
             leg.play(str(options.play), "play")
         elif audio.input != "none" or audio.output != "none":
             leg.bridge(None)
-        if options.dtmf:
-            leg.send_digits(options.dtmf.upper())
+        if options.dtmf and (problem := leg.send_digits(options.dtmf.upper())):
+            say(problem)
         if options.hangup_after is not None:
             self._later(options.hangup_after, leg.hangup)
         self._later(self.station.config.call.max_duration, lambda: leg.hangup("max_duration"))

@@ -94,6 +94,11 @@ class DtmfDetector:
         self.measured = 0
         """How often the screening let something pass."""
 
+    @property
+    def now_ms(self) -> int:
+        """How much has been fed."""
+        return self._samples // (SAMPLE_RATE // 1000)
+
     def feed(self, frame: npt.NDArray[np.int16]) -> list[KeyPress]:
         """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
         recent = self._keep(frame)

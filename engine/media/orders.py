@@ -125,6 +125,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     silence is sent until something better is there, for far ends that wait for our first packet. With
     `srtp` every packet is encrypted, both ways, and what isn't is discarded. Without `control` no RTCP goes
     either way. `signalling` is the host that signalling goes to, empty for none: audio may come from there.
+    With `hear_keys` the audio is listened to for DTMF.
     """
 
     stream: str
@@ -139,6 +140,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     srtp: SrtpKeys | None = None
     control: Control | None = None
     signalling: str = ""
+    hear_keys: bool = False
 
 
 class CloseStream(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pyVoIP.VoIP  # noqa: F401  first: `import pyVoIP.RTP` alone is a circular import
 from pyVoIP.VoIP import NoPortsAvailableError
@@ -76,6 +76,9 @@ RECEIVE_BUFFER = 1 << 19
 class MediaPlane:
     """Binds a port of `low`-`high` on `host` for each stream, and with `rtcp` the next one for its reports,
     and tells the media thread of it.
+
+    `inband` says which streams are listened to for DTMF in their audio: with "auto" those whose far end did
+    not agree to telephone-event.
     """
 
     def __init__(
@@ -87,12 +90,14 @@ class MediaPlane:
         *,
         send_first: bool = True,
         rtcp: bool = True,
+        inband: Literal["auto", "on", "off"] = "off",
     ) -> None:
         self._media = media
         self._host = host
         self._ports = range(low, high + 1)
         self._send_first = send_first
         self._rtcp = rtcp
+        self._inband = inband
         self._open: dict[str, int] = {}
 
     @property
@@ -162,6 +167,7 @@ class MediaPlane:
                 srtp,
                 control,
                 agreed.signalling,
+                self._inband == "on" or (self._inband == "auto" and not agreed.events),
             )
         )
 

@@ -15,6 +15,7 @@ import pyVoIP.VoIP  # noqa: F401  first: pyVoIP.RTP alone is a circular import
 from pyVoIP.RTP import PayloadType, RTPClient, TransmitType
 
 from engine.detect.analyzer import Analyzer
+from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.media import codec, udp
 from engine.media.clip import Player
 from engine.media.codec import Pcm
@@ -132,6 +133,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.recording: Recording | None = None
         self.analyzer: Analyzer | None = None
         self.undetected: deque[Pcm] = deque()  # frames that the analyzer has had no time for
+        self.keys: DtmfDetector | None = None
         self.timeout_s: float | None = None
         self.timeout_from = 0.0
         self._timed_out = False
@@ -267,6 +269,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if may_receive != self.may_receive and isinstance(self.peer, RtpStream):
             self.peer.sender.pause(not self.may_receive)
         self.sender.send_first = order.send_first
+        if order.hear_keys != (self.keys is not None):
+            self.keys = DtmfDetector() if order.hear_keys else None
         self.control.set_remote(order.control, order.host, order.port, CLOCK[self.out.law])
         self._route()
         if isinstance(self.peer, RtpStream):
@@ -449,7 +453,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
     def _listened_to(self) -> bool:
         """Whether anybody here hears what comes: a bridged stream whose packets pass untouched does not."""
         wanted = self.wanted or self.recording is not None or self.analyzer is not None
-        if wanted or self.listening.reader is not None:
+        if wanted or self.keys is not None or self.listening.reader is not None:
             return True
         peer = self.peer
         if isinstance(peer, RtpStream):
@@ -472,6 +476,20 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if self.analyzer is not None and self.undetected:
             found = self.analyzer.feed(self.undetected.popleft())
             facts += [Detected(self.name, now, detection) for detection in found]
+
+    @property
+    def hears_keys(self) -> bool:
+        """Whether this tick's frame is to be listened to for DTMF."""
+        return self.keys is not None and self.listening.active and self._started_fact
+
+    def heard_key(self, press: KeyPress, now: float, facts: list[Fact]) -> None:
+        """A key in the audio: as with telephone-event it is told when it begins and when it is over."""
+        assert self.keys is not None
+        if press.over:
+            facts.append(DigitEnded(self.name, now, press.digit, press.end_ms - press.begin_ms, "inband"))
+        else:
+            since = self.keys.now_ms - press.begin_ms
+            facts.append(DigitReceived(self.name, now, press.digit, since, "inband"))
 
     def _check_timeout(self, now: float, facts: list[Fact]) -> None:
         heard = max(self.inbound.last_valid or 0.0, self.timeout_from)

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from engine.detect.dtmf import feed_many
 from engine.media import level, udp
 from engine.media.board import Board
 from engine.media.control import SERVED_EVERY
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 
 METER_TICKS = 5
 NEIGHBOURS_TICKS = 50
+KEYED_AT_ONCE = 16
+"""Streams listened to for DTMF in one step."""
 
 
 class Work:
@@ -129,6 +134,10 @@ class Work:
         if self._ticks % NEIGHBOURS_TICKS == 0:
             self._neighbours.check()
             yield
+        keyed = [stream for stream in streams if stream.hears_keys]
+        for at in range(0, len(keyed), KEYED_AT_ONCE):
+            guard(keyed[at], self._hear_keys, keyed[at : at + KEYED_AT_ONCE], now)
+            yield
         yield from self._detect(streams, now)
 
     def _detect(self, streams: list[RtpStream], now: float) -> Iterator[None]:
@@ -147,6 +156,14 @@ class Work:
                 self._turn += 1
                 yield
             waiting = [stream for stream in waiting if stream.undetected]
+
+    def _hear_keys(self, streams: list[RtpStream], now: float) -> None:
+        """Never left out: it costs a few microseconds a stream, and a key missed can't be asked for again."""
+        began = time.monotonic_ns()
+        detectors = [stream.keys for stream in streams if stream.keys is not None]
+        for which, press in feed_many(detectors, np.stack([stream.rx for stream in streams])):
+            streams[which].heard_key(press, now, self._board.facts)
+        self.budget.spend(time.monotonic_ns() - began)
 
     def _record(self, stream: RtpStream, recording: Recording) -> None:
         chunk = recording.add(stream.rx, stream.sent())

@@ -72,7 +72,7 @@ class Account:
     ring_timeout: float = 180.0
     reliable: Literal["off", "supported", "required"] = "supported"
     session_expires: int = 1800
-    dtmf: Literal["auto", "info", "inband"] = "auto"
+    dtmf: Literal["auto", "rtp", "info", "inband"] = "auto"
     redirects: Literal["follow", "report"] = "follow"
 
     @property

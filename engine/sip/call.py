@@ -12,6 +12,7 @@ from pyVoIP.RTP import PayloadType
 from pyVoIP.VoIP import CallState, InvalidStateError, VoIPCall
 
 from engine.legs import HangupCause, LegState
+from engine.presses import DigitMerge
 from engine.sip.account import USER_AGENT
 from engine.sip.callee import Callee
 from engine.sip.caller import Caller
@@ -91,6 +92,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         self.transfers = CallTransfers(self)
         self.timer = SessionTimer(self)
         self.info = InfoDigits(self)
+        self.presses = DigitMerge()
         self.far_methods: frozenset[str] = frozenset()
         """What the far end's last Allow listed."""
         self.reinvite_failed = ""
@@ -209,6 +211,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         """Take note of the methods that the far end allows."""
         if methods := message.all("Allow"):
             self.far_methods = frozenset(method.upper() for method in methods)
+        self.info.note_accept(message)
 
     def understand(self, answer: bytes, offer: LocalDescription) -> Negotiated | None:
         """What the far end's answer to an offer of ours comes to; None, with `reason`, where it can't be
@@ -300,6 +303,11 @@ class Call(VoIPCall):  # type: ignore[misc]
     def write_audio(self, data: bytes) -> None:
         """Queue 8-bit unsigned linear audio at 8 kHz to be sent."""
         self.phone.media.write(self.stream, data)
+
+    def receive_press(self, digit: str, way: str, at: float, duration_ms: int) -> None:
+        """A key press of the far end, as one of its ways told it: see `DigitMerge`."""
+        if self.presses.is_new(digit, way, at, duration_ms):
+            self.receive_digit(digit)
 
     def receive_digit(self, digit: str) -> None:
         """A key press of the far end, for pyVoIP's `get_dtmf`; the last thousand are kept."""

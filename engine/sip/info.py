@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.legs import LegState
@@ -64,6 +65,16 @@ class InfoDigits:
         self._queue: deque[str] = deque()
         self._pause: TimerHandle | None = None
         self._asking = False
+        self._instead: Callable[[str], None] | None = None
+        self.refused = False
+        """The far end takes no key presses by INFO."""
+        self.read_there = False
+        """The far end shows that it takes them: it names their bodies in Accept, or sent one."""
+
+    def note_accept(self, message: Message) -> None:
+        """Take note of the bodies that the far end accepts (RFC 3261, 20.1)."""
+        kinds = {kind.partition(";")[0].strip().lower() for kind in message.all("Accept")}
+        self.read_there = self.read_there or not kinds.isdisjoint(ACCEPTED.split(", "))
 
     def receive(self, request: Message, transaction: ServerTransaction) -> None:
         call = self._call
@@ -76,11 +87,15 @@ class InfoDigits:
             call.respond(transaction, 400)
         else:
             call.respond(transaction, 200)
+            self.read_there = True
             if pressed[0]:
                 call.phone.on_digit(call, *pressed)
 
-    def send(self, digits: str) -> None:
-        """Queue digits: one INFO at a time, as far apart as key presses are."""
+    def send(self, digits: str, instead: Callable[[str], None] | None = None) -> None:
+        """Queue digits: one INFO at a time, as far apart as key presses are. `instead` gets those that the
+        far end does not take.
+        """
+        self._instead = instead
         self._queue.extend(digits.upper()[: MAX_QUEUED - len(self._queue)])
         self._next()
 
@@ -105,8 +120,13 @@ class InfoDigits:
 
         def failed(why: str) -> None:
             self._asking = False
+            left, self.refused = digit + "".join(self._queue), True
             self._queue.clear()
-            if call.progress is not LegState.ENDED:
+            if call.progress is LegState.ENDED:
+                return
+            if self._instead is not None:
+                self._instead(left)
+            else:
                 log.warning("the far end of %s takes no digits by INFO (%s)", call.number[:64], why[:80])
 
         call.agent.ask(
@@ -124,22 +144,3 @@ class InfoDigits:
             self._pause.cancel()
             self._pause = None
 
-
-class DigitMerge:
-    """Tells a key press that comes twice, by RTP and by INFO, from two: of one digit by both ways within
-    its duration and `WINDOW` seconds, each press by the one cancels one by the other."""
-
-    WINDOW = 1.0
-
-    def __init__(self) -> None:
-        self._unmatched: deque[tuple[str, str, float]] = deque(maxlen=32)
-
-    def is_new(self, digit: str, way: str, at: float, duration_ms: int) -> bool:
-        """`way` names how it came, `at` when, in seconds."""
-        window = self.WINDOW + duration_ms / 1000
-        for seen in self._unmatched:
-            if seen[0] == digit and seen[1] != way and abs(at - seen[2]) <= window:
-                self._unmatched.remove(seen)
-                return False
-        self._unmatched.append((digit, way, at))
-        return True

@@ -129,7 +129,9 @@ class Phone(ThreadedPhone):
         self.on_transfer: Callable[[Call, Transfer], None] = lambda call, transfer: None
         self.on_replaced: Callable[[Call, Call], None] = lambda old, new: None
         self.turn_away: Callable[[str], int] = lambda number: 0
-        self.on_digit: Callable[[Call, str, int], None] = lambda call, digit, ms: call.receive_digit(digit)
+        self.on_digit: Callable[[Call, str, int], None] = lambda call, digit, ms: call.receive_press(
+            digit, "info", time.monotonic(), ms
+        )
         self.on_digit_sent: Callable[[Call, str], None] = lambda call, digit: None
         self.on_redirect: Callable[[Call, str], bool] = lambda call, number: False
         self.on_referral: Callable[[Referral], None] = lambda referral: referral.refuse()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyVoIP.VoIP  # noqa: F401  first: see message.py
 from pyVoIP.VoIP import InvalidStateError, VoIPPhone
 
-from engine.media.orders import DigitReceived, Fact
+from engine.media.orders import DigitEnded, DigitReceived, Fact
 from engine.media.plane import Standalone
 from engine.sip.mediaplane import MediaPlane
 
@@ -101,10 +101,21 @@ class ThreadedPhone(VoIPPhone):  # type: ignore[misc]
             ).start()
 
     def _on_fact(self, fact: Fact) -> None:
-        if isinstance(fact, DigitReceived):
-            for call in list(self.calls.values()):
-                if call.stream == fact.stream:
-                    call.receive_digit(fact.digit)
+        """In the media thread."""
+        if isinstance(fact, DigitReceived | DigitEnded) and self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._key, fact)
+            except RuntimeError:
+                pass  # the loop has closed; nobody is left to tell
+
+    def _key(self, fact: DigitReceived | DigitEnded) -> None:
+        for call in self.calls.values():
+            if call.stream != fact.stream:
+                continue
+            if isinstance(fact, DigitEnded):
+                call.presses.ended(fact.digit, fact.way, fact.at)
+            else:
+                call.receive_press(fact.digit, fact.way, fact.at, fact.duration_ms)
 
     def release_ports(self, call: Any = None) -> None:
         """pyVoIP's bookkeeping; ours go back in `forget`."""

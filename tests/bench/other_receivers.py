@@ -36,7 +36,8 @@ class Spandsp:
         for at in range(0, len(pcm), 8000):
             piece = np.ascontiguousarray(pcm[at : at + 8000])
             lib.dtmf_rx(state, piece.ctypes.data, len(piece))
-            heard.append(buffer.raw[: lib.dtmf_rx_get(state, buffer, 128)].decode())
+            count = lib.dtmf_rx_get(state, buffer, 128)
+            heard.append(buffer.raw[:count].decode())
         lib.dtmf_rx_free(state)
         return "".join(heard)
 

@@ -6,11 +6,8 @@ import logging
 
 import pytest
 from charts import Chart
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.sip.call import Call
-from engine.sip.info import DigitMerge
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 
@@ -171,31 +168,12 @@ class TestSent:
             chart.clock.advance(0.25)
         assert len(chart.times("INFO")) == 257
 
-
-class TestBothWays:
-    def test_a_press_that_comes_by_rtp_and_by_info_is_one(self) -> None:
-        """RFC 4733 events and INFO for the same key: some gateways send both."""
-        merge = DigitMerge()
-        assert merge.is_new("5", "rtp", 10.0, 160)
-        assert not merge.is_new("5", "info", 10.4, 160)
-
-    def test_two_presses_by_both_ways_are_two(self) -> None:
-        merge = DigitMerge()
-        ways = [("rtp", 10.0), ("rtp", 10.3), ("info", 10.4), ("info", 10.6)]
-        assert [merge.is_new("5", way, at, 160) for way, at in ways] == [True, True, False, False]
-
-    def test_the_same_digit_much_later_or_another_digit_is_new(self) -> None:
-        merge = DigitMerge()
-        assert merge.is_new("5", "rtp", 10.0, 160)
-        assert merge.is_new("6", "info", 10.1, 160)
-        assert merge.is_new("5", "info", 12.0, 160)
-
-    @given(st.lists(st.sampled_from("159*#"), max_size=40), st.floats(0.0, 0.9))
-    def test_whatever_is_keyed_and_comes_both_ways_is_counted_once(self, keys: list[str], lag: float) -> None:
-        merge, heard = DigitMerge(), []
-        events = [(n * 0.24, "rtp", key) for n, key in enumerate(keys)]
-        events += [(n * 0.24 + lag, "info", key) for n, key in enumerate(keys)]
-        for at, way, key in sorted(events):
-            if merge.is_new(key, way, at, 160):
-                heard.append(key)
-        assert heard == keys
+    def test_what_the_far_end_refuses_goes_the_other_way(self, chart: Chart) -> None:
+        call, _ = chart.answered()
+        left: list[str] = []
+        call.info.send("123", left.append)
+        chart.answer(chart.last("INFO"), 200)
+        chart.clock.advance(0.3)
+        chart.answer(chart.last("INFO"), 415, "Unsupported Media Type")
+        assert left == ["23"]
+        assert call.info.refused
