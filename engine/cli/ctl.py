@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import math
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 import msgspec
 
@@ -69,13 +70,24 @@ def _misfit(kind: object, text: str) -> str:
     """Why a text can't be a value of this type, in words; empty where it can."""
     if kind is bool and text.lower() not in ("true", "false", "1", "0"):
         return "on or off is allowed"
+    if get_origin(kind) is Literal and text not in get_args(kind):
+        return f"{', '.join(get_args(kind))} is allowed"
+    if kind in (float, float | None) and not _is_number(text):
+        return "a number is allowed"
     if kind is int and not text.removeprefix("-").isdecimal():
         return "a whole number is allowed"
     return ""
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _where(field: str) -> str:
-    names_leg = field in ("leg", "other")
+    names_leg = field in ("leg", "other", "of")
     return " (`offhook ctl get-snapshot` shows the legs' ids)" if names_leg else ""
 
 
