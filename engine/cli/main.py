@@ -74,6 +74,34 @@ def engine(
 
 
 @app.command()
+def detect(
+    files: Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders of them.")] = None,
+    country: Annotated[str | None, typer.Option("--country", help="The tone plan, such as cn or us.")] = None,
+    answer_at: Annotated[
+        float | None, typer.Option("--answer-at", metavar="S", help="When the call was answered, in seconds.")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option("--samples", metavar="DIR", help="The folder of known announcements.")
+    ] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option("--tasks", metavar="FILE", help="A JSON-lines list: file, country, answer_at_s."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what recordings say: tones, announcements, keys, people and machines."""
+    from engine.cli.common import Usage
+    from engine.cli.detect import run_detect, tasks_of
+    from engine.detect.control import Settings
+
+    try:
+        chosen = tasks_of(files or [], country, answer_at, tasks)
+        raise typer.Exit(run_detect(chosen, samples, Settings(), as_json))
+    except Usage as error:
+        fail(str(error))
+
+
+@app.command()
 def attach(config: ConfigOption = None, override: SetOption = None) -> None:
     """Show the console on a running engine."""
     from engine.cli.console import attach_console

@@ -31,8 +31,6 @@ from engine.detect.voices import Voices
 FRAME_MS = 20
 EXPLAINED_FRAMES = 40
 """A pure tone of so many frames is neither voice nor music."""
-COMPARED_MS = 10000.0
-"""Speech is compared with the samples for so long."""
 KEY_MS = 1000.0
 """So long after a key what is heard is of keys."""
 BEEP_MS = 8000.0
@@ -41,8 +39,8 @@ BEEP_MS = 8000.0
 
 class Analyzer:
     """Listens to one stream. `country` picks the tone plan, None listens for all of them; `model` tells
-    speech, and
-    without one neither speech, music, people nor machines are told.
+    speech, and without one neither speech, music, people nor machines are told. Speech is laid against the
+    `library` for `compared_s` seconds.
 
     Raises PlanError for a country without a plan. Times in detections count from the first frame.
     """
@@ -53,6 +51,7 @@ class Analyzer:
         model: VoiceModel | None = None,
         library: Library | None = None,
         amd: AmdSettings | None = None,
+        compared_s: float = 10.0,
     ) -> None:
         self._band = Band()
         self._tones = ProgressTones([plan(country)] if country else list(plans().values()))
@@ -69,6 +68,7 @@ class Analyzer:
         self._announcements = Announcements(library) if library is not None and len(library) else None
         self._matched = self._unmatched = self._comparing = False
         self._compared_from = 0
+        self._compared_ms = compared_s * 1000
         self._amd = amd or AmdSettings()
         self._answering: Answering | None = None
         self._answered_ms: float | None = None
@@ -84,6 +84,11 @@ class Analyzer:
             return Tone.SILENCE.label
         state = self._voices.state if self._voices is not None else None
         return state.label if state is not None else ""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the last frame was silent."""
+        return self._silence.since_ms is not None
 
     def answered(self) -> None:
         """The call was answered: from the next frame on a person is told from a machine, and beeps are
@@ -176,7 +181,7 @@ class Analyzer:
             self._matched = self._unmatched = False
             return []
         age = self.now_ms - voices.begin_ms
-        if self._matched or self._unmatched or (voices.within_sound and age < COMPARED_MS):
+        if self._matched or self._unmatched or (voices.within_sound and age < self._compared_ms):
             return []
         self._unmatched = True
         why = f"speech of {age / 1000:.1f} s that no sample matches"
