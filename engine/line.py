@@ -78,6 +78,10 @@ class UnplacedLeg:
     async def end_recording(self, result: str) -> str:
         return ""
 
+    @property
+    def quality(self) -> dict[str, float | None]:
+        return {}
+
 
 class TrunkLeg:
     """One call with its stream; the dialer's `Leg`.
@@ -220,6 +224,11 @@ class TrunkLeg:
     def settle_hold(self) -> None:
         if self.hold_wanted is not None:
             self.hold_soon(self.hold_wanted)
+
+    @property
+    def quality(self) -> dict[str, float | None]:
+        found = self._line.media.quality(self.stream)
+        return {} if found is None else orders.overall(found)
 
     def put(self, event: LegEvent) -> None:
         if self.events.qsize() < MAX_EVENTS or isinstance(event, StateChanged):

@@ -100,6 +100,7 @@ def attempt_done(record: ports.AttemptRecord) -> messages.AttemptDone:
         duration=record.duration_s,
         agent=record.agent,
         recording=wire.safe(record.recording, 400),
+        quality=wire.overall_quality(record.quality),
     )
 
 

@@ -39,6 +39,7 @@ from engine.version import VERSION
 log = logging.getLogger(__name__)
 
 METER_PERIOD = 0.1
+METERS_A_SECOND = 10
 LOG_LINES = 200
 ANSWERED_ELSEWHERE = 26
 """The Q.850 cause of a call that rang on several phones and was taken on another."""
@@ -289,6 +290,7 @@ class Engine:
             self.tell("error", str(error), leg)
 
     async def _tell_meters(self) -> None:
+        rounds = 0
         while True:
             await asyncio.sleep(METER_PERIOD)
             if self.server is None or not self.server.clients or not self.line.legs:
@@ -300,3 +302,12 @@ class Engine:
                 for name, m in self.station.media.meters().items()
             }
             self.server.publish(messages.Meters(at=time.time(), legs=levels))
+            if (rounds := rounds + 1) % METERS_A_SECOND == 0:
+                self._tell_quality()
+
+    def _tell_quality(self) -> None:
+        assert self.server is not None
+        found = {leg.id: self.station.media.quality(leg.stream) for leg in self.line.legs.values()}
+        legs = {leg: wire.quality(quality) for leg, quality in found.items() if quality is not None}
+        if legs:
+            self.server.publish(messages.Qualities(at=time.time(), legs=legs))

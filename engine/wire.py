@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Literal
+
+import msgspec
 
 from engine.control import messages
 from engine.line import TrunkLeg
@@ -13,7 +16,7 @@ from engine.sip.ladder import ladder
 from engine.sip.phone import Phone
 from engine.text import safe
 
-__all__ = ["detection", "leg", "safe", "sound", "traced", "trunk", "wall"]
+__all__ = ["detection", "leg", "overall_quality", "quality", "safe", "sound", "traced", "trunk", "wall"]
 
 
 def leg(of: TrunkLeg) -> messages.Leg:
@@ -50,6 +53,21 @@ def leg(of: TrunkLeg) -> messages.Leg:
         received_gain=of.received_gain,
         sent_gain=of.sent_gain,
     )
+
+
+def quality(of: orders.Quality) -> messages.Quality:
+    """How a leg sounds now."""
+    figures = msgspec.structs.asdict(of)
+    return messages.Quality(**{name: figures[name] for name in messages.Quality.__struct_fields__})
+
+
+def overall_quality(figures: Mapping[str, float | None]) -> messages.Quality | None:
+    """How a call sounded, from its record; None where that is not known or from another version."""
+    known = {name: figures[name] for name in messages.Quality.__struct_fields__ if name in figures}
+    try:
+        return msgspec.convert(known, messages.Quality, strict=False) if known else None
+    except msgspec.ValidationError:
+        return None
 
 
 def _transfer(of: TrunkLeg) -> str:

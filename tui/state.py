@@ -53,6 +53,7 @@ class ConsoleState:
         self.calls: dict[str, Call] = {}
         self.tracks: dict[str, Track] = {}
         self.meters: dict[str, wire.Meter] = {}
+        self.quality: dict[str, wire.Quality] = {}
         self.log: deque[wire.LogLine] = deque(maxlen=MAX_LOG)
         self.log_seen = 0
         """Log lines ever taken in, so that a view knows how many of them are new to it."""
@@ -77,6 +78,7 @@ class ConsoleState:
             wire.Sip: self._sip,
             wire.AttemptDone: self._done,
             wire.Meters: self._meters,
+            wire.Qualities: self._quality,
             wire.Bye: self._bye,
         }
 
@@ -293,6 +295,10 @@ class ConsoleState:
         for name, meter in event.legs.items():
             if (track := self.tracks.get(name)) is not None:
                 track.meter(event.at, meter)
+        return Change.METERS
+
+    def _quality(self, event: wire.Qualities) -> Change:
+        self.quality = event.legs
         return Change.METERS
 
     def _bye(self, event: wire.Bye) -> Change:

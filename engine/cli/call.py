@@ -205,6 +205,7 @@ class OneCall:
             q850=cause.q850 if cause else None,
             retry_after=cause.retry_after if cause else None,
             recording=wire.safe(self.recording, 400),
+            quality=wire.overall_quality(leg.quality) if leg else None,
         )
 
 
@@ -299,4 +300,8 @@ def _in_words(result: messages.CallResult) -> str:
         details.append(f"again after {result.retry_after} s")
     answer = ", ".join(details)
     lasted = f", {result.duration:.1f} s" if result.duration is not None else ""
+    if (heard := result.quality) is not None:
+        lasted += f", MOS {heard.mos:.1f}, loss {heard.loss:.1f} %, jitter {heard.jitter_ms:.0f} ms"
+        if heard.round_trip_ms is not None:
+            lasted += f", round trip {heard.round_trip_ms:.0f} ms"
     return f"ended: {result.cause}" + (f" ({answer})" if answer else "") + lasted

@@ -527,6 +527,29 @@ class Sip(Up, frozen=True, tag="sip"):
     text: str
 
 
+class Quality(Up, frozen=True):
+    """How a leg sounds here. `mos` is the mean opinion score by the E-model (ITU-T G.107), 1 to 4.5; `loss`,
+    in percent, counts packets that came too late as well, `jitter_ms` is RFC 3550's, `depth_ms` the jitter
+    buffer's.
+
+    `round_trip_ms` and the `far_` figures are what RTCP tells: how what we send arrives. Null is not known.
+    `received`, `lost` and `late` are packets, `concealed_ms` is audio made up for them.
+    """
+
+    mos: float
+    loss: float
+    jitter_ms: float
+    round_trip_ms: float | None = None
+    far_loss: float | None = None
+    far_lost: int | None = None
+    far_jitter_ms: float | None = None
+    depth_ms: float | None = None
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    concealed_ms: int = 0
+
+
 class AttemptDone(Up, frozen=True, tag="attempt_done"):
     """A finished attempt, whole. `offhook run --json` prints one a line.
 
@@ -534,7 +557,7 @@ class AttemptDone(Up, frozen=True, tag="attempt_done"):
     `detections` in order of begin. `sip_code` is the final response's, null where none came.
     `duration` is in seconds from `started_at` to the end of the callee's call; the time that was
     talked is `duration` less `states.bridged`. `recording` is the file's path, the callee's where both
-    sides were recorded.
+    sides were recorded. `quality` is of the callee's whole call, null where nothing was heard.
     """
 
     number: str
@@ -550,6 +573,7 @@ class AttemptDone(Up, frozen=True, tag="attempt_done"):
     duration: float
     agent: str = ""
     recording: str = ""
+    quality: Quality | None = None
 
 
 class CallResult(Up, frozen=True, tag="call_result"):
@@ -570,6 +594,7 @@ class CallResult(Up, frozen=True, tag="call_result"):
     q850: int | None = None
     retry_after: int | None = None
     recording: str = ""
+    quality: Quality | None = None
 
 
 class Meter(Up, frozen=True):
@@ -587,6 +612,13 @@ class Meters(Up, frozen=True, tag="meters"):
     legs: dict[str, Meter]
 
 
+class Qualities(Up, frozen=True, tag="quality"):
+    """How every leg sounds now, of its last seconds; once a second while anything is heard."""
+
+    at: float
+    legs: dict[str, Quality]
+
+
 class Bye(Up, frozen=True, tag="bye"):
     """The engine is ending; the connection closes after this line."""
 
@@ -595,5 +627,5 @@ class Bye(Up, frozen=True, tag="bye"):
 
 Event = (
     Hello | Snapshot | Reply | Trunk | Sound | Flow | Counts | Entry | QueueChanged | Leg | Attempt
-    | LogLine | Detection | Digit | Sip | AttemptDone | CallResult | Meters | Bye
+    | LogLine | Detection | Digit | Sip | AttemptDone | CallResult | Meters | Qualities | Bye
 )

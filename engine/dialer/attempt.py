@@ -143,6 +143,8 @@ class Attempt:
             disposition, reason = self._cut_off("failed"), "an error in the engine; its log says more"
         finally:
             self._release_legs()
+        if self.leg is not None:
+            self.record.quality = self.leg.quality
         self.record.disposition = disposition
         self.record.reason = self.record.reason or reason
         self.record.duration_s = round(self._loop.time() - self._began, 3)

@@ -108,6 +108,10 @@ class Leg(Protocol):
     async def end_recording(self, result: str) -> str:
         """Stop, and give the file its name with the call's result; its path, empty where there is none."""
 
+    @property
+    def quality(self) -> dict[str, float | None]:
+        """How it has sounded so far, by the wire's names (`Quality`); empty where nothing was heard."""
+
 
 class Line(Protocol):
     """The way out: the trunk."""
@@ -227,7 +231,7 @@ class AttemptRecord:
     """One finished attempt, as stored and as `offhook run` prints it.
 
     `states` maps each state's name to when it was first entered, in ms from `started_at` (UTC).
-    `duration_s` runs from `started_at` to the end of the callee's call.
+    `duration_s` runs from `started_at` to the end of the callee's call. `quality` is how the callee sounded.
     """
 
     attempt_id: int
@@ -245,6 +249,7 @@ class AttemptRecord:
     recording: str = ""
     name: str = ""
     leg: str = ""
+    quality: dict[str, float | None] = field(default_factory=dict)
 
 
 class StoreError(Exception):

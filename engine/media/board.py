@@ -22,6 +22,9 @@ from engine.media.sound import SoundCard
 from engine.media.stream import RtpStream
 from engine.media.warming import Warming
 
+MAX_QUALITIES = 512
+"""Streams, those that have ended too, whose last quality is kept."""
+
 
 @dataclass(slots=True)
 class Adopt:
@@ -56,8 +59,8 @@ def _named(item: Item) -> list[str]:
 
 
 class Board:
-    """Belongs to the media thread, but for `named` and `meters`, which any thread may read. `post` brings an
-    item back to that thread.
+    """Belongs to the media thread, but for `named`, `meters` and `quality`, which any thread may read. `post`
+    brings an item back to that thread.
     """
 
     def __init__(self, post: Callable[[Item], None]) -> None:
@@ -67,6 +70,7 @@ class Board:
         self.by_fd: dict[int, RtpStream] = {}
         self.facts: list[Fact] = []
         self.meters: dict[str, Meter] = {}
+        self.quality: dict[str, orders.Quality] = {}
         self.writer = RecordingWriter()
         self.loader = ClipLoader(post)
         self.sound = SoundCard()
@@ -137,7 +141,17 @@ class Board:
         self.meters.pop(order.stream, None)
         self.reported.discard(order.stream)
         self.control.drop(stream)
-        self.facts.append(orders.StreamClosed(order.stream, now, stream.close(now)))
+        stats = stream.close(now)
+        if stats.quality is not None:
+            self.note_quality(order.stream, stats.quality)
+        self.facts.append(orders.StreamClosed(order.stream, now, stats))
+
+    def note_quality(self, name: str, quality: orders.Quality) -> None:
+        """The latest of a stream; kept for some time after its end."""
+        self.quality.pop(name, None)
+        self.quality[name] = quality
+        if len(self.quality) > MAX_QUALITIES:
+            del self.quality[next(iter(self.quality))]
 
     def _play(self, order: orders.Play, now: float) -> None:
         if order.stream not in (SOUND, RING) and order.stream not in self.streams:

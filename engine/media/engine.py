@@ -139,6 +139,10 @@ class MediaEngine:
         """The latest levels of every open stream."""
         return dict(self._board.meters)
 
+    def quality(self, stream: str) -> orders.Quality | None:
+        """How a stream sounds, measured once a second; its last one for some time after its end."""
+        return self._board.quality.get(stream)
+
     def late_us(self, percent: float = 99.0) -> int:
         """How late ticks of the last minute began, in microseconds, at a percentile."""
         return self._lateness.percentile(percent)

@@ -401,6 +401,36 @@ class Overload(msgspec.Struct, frozen=True):
     frames: int
 
 
+class Quality(msgspec.Struct, frozen=True):
+    """How a stream sounds here, now and overall. `mos` is the E-model's mean opinion score (ITU-T G.107), 1
+    to 4.5, of the last seconds; `loss` is in percent of packets, those too late included; `far_` is what the
+    far end says of what we send. None is not known: nothing by RTCP yet, or packets only passed on.
+    """
+
+    mos: float
+    loss: float
+    jitter_ms: float
+    round_trip_ms: float | None
+    far_loss: float | None
+    far_lost: int | None
+    far_jitter_ms: float | None
+    depth_ms: float | None
+    received: int
+    lost: int
+    late: int
+    concealed_ms: int
+    overall_mos: float
+    overall_loss: float
+
+
+def overall(quality: Quality) -> dict[str, float | None]:
+    """The whole call's figures by name: what is only of the present is replaced or left out."""
+    figures: dict[str, float | None] = msgspec.structs.asdict(quality)
+    figures["mos"] = figures.pop("overall_mos")
+    figures["loss"] = figures.pop("overall_loss")
+    return figures
+
+
 class StreamStats(msgspec.Struct, frozen=True):
     sent: int
     received: int
@@ -412,6 +442,8 @@ class StreamStats(msgspec.Struct, frozen=True):
     """The same by reason: malformed, foreign, payload_type, srtp."""
     duplicates: int = 0
     reordered: int = 0
+    quality: Quality | None = None
+    """At its end; None where nothing was received."""
 
 
 class StreamClosed(msgspec.Struct, frozen=True):

@@ -51,6 +51,8 @@ class Reception:
         """Packets that came after one of a higher sequence number, and in time to be of use."""
         self.strays = 0
         """Packets far outside of the sequence, discarded."""
+        self.gaps = 0
+        """Steps over packets that had not come: bursts of loss, and what was overtaken."""
         self.restarts = 0
         """Times that a source began anew, with another SSRC or not."""
         self.gap_at = float("-inf")
@@ -82,6 +84,8 @@ class Reception:
                     self.gap_at = now
                 self._highest += delta
                 self._window = (self._window << delta | 1) & _WINDOW
+                if delta > 1:
+                    self.gaps += 1
             elif -MAX_MISORDER < delta <= 0:
                 bit = 1 << -delta
                 if self._window & bit:

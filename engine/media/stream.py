@@ -35,6 +35,7 @@ from engine.media.orders import (
     Event,
     Fact,
     Latch,
+    Quality,
     RtpStarted,
     RtpTimeout,
     SetRemote,
@@ -44,6 +45,7 @@ from engine.media.orders import (
 from engine.media.outbound import Outbound
 from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue
 from engine.media.playout import Bounds
+from engine.media.quality import QualityWatch
 from engine.media.reception import Reception
 from engine.media.recorder import Recording
 from engine.media.rtp import MAX_PACKET, Packet
@@ -118,6 +120,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.listening = Listening(depth)
         self.control = ControlChannel(self.inbound, self.reception, self.sender.out)
         self.inbound.on_rtcp = self._muxed
+        self._watch = QualityWatch(self.reception, self.control.session)
         self.digits_in = DigitReceiver()
         self.law = "PCMU"  # the codec that was received last, and the payload type it came with
         self._law_type = -1
@@ -242,7 +245,12 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self.out.fd = -1  # the number may be another socket's at once
         return StreamStats(self.out.sent, self.reception.received, self.reception.lost,
                            self.listening.playout.late, self.inbound.discarded, dict(self.inbound.discards),
-                           self.reception.duplicates, self.reception.reordered)
+                           self.reception.duplicates, self.reception.reordered, self.quality(now))
+
+    def quality(self, now: float) -> Quality | None:
+        """How it sounds; once a second."""
+        figures = self.listening.playout.figures(now) if self.listening.active else None
+        return self._watch.measure(figures, self.law)
 
     def set_remote(self, order: SetRemote, now: float) -> None:
         self._out_ip, self._out_port = order.host, order.port
@@ -357,7 +365,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         if not self._relay(inbox, size, now):
             packet = self.inbound.accept(inbox.data(size), inbox.source(), now)
             if packet is not None:
-                self._take(packet, now, facts)
+                waited = not isinstance(self.peer, RtpStream)  # for the tick
+                self._take(packet, now, inbox.arrived(self.out.fd) if waited else now, facts)
         return True
 
     def _relay(self, inbox: udp.Inbox, size: int, now: float) -> bool:
@@ -383,7 +392,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             peer.sender.relay(inbox, size, header)
         return True
 
-    def _take(self, packet: Packet, now: float, facts: list[Fact]) -> None:
+    def _take(self, packet: Packet, now: float, arrived: float, facts: list[Fact]) -> None:
         source = self.inbound.source
         if source is not None and source != self.out.address:
             self.out.address = source
@@ -391,7 +400,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self._started_fact = True
             facts.append(RtpStarted(self.name, now, *udp.host_port(source)))
         law = self.inbound.laws.get(packet.payload_type)
-        if not self.reception.take(packet, CLOCK[law] if law is not None else 0, now):
+        if not self.reception.take(packet, CLOCK[law] if law is not None else 0, arrived):
             return
         peer = self.peer if isinstance(self.peer, RtpStream) and self.may_receive and not self.muted else None
         if law is None:

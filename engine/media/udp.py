@@ -11,6 +11,7 @@ import ctypes
 import ipaddress
 import socket
 import struct
+import time
 from typing import Literal
 
 from engine.media.rtp import HEADER, MAX_PACKET
@@ -28,7 +29,10 @@ _recvfrom = _libc.recvfrom
 _recvfrom.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p,
                       ctypes.c_void_p]
 _recvfrom.restype = ctypes.c_ssize_t
+_ioctl = _libc.ioctl
+_ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
+_SIOCGSTAMPNS = 0x8907
 _SOCKADDR_4 = 16
 _RECV_FLAGS = socket.MSG_DONTWAIT | socket.MSG_TRUNC
 _SEND_FLAGS = socket.MSG_DONTWAIT
@@ -106,6 +110,8 @@ class Inbox:
         self._address_view = memoryview(self._address).cast("B")
         self._length = ctypes.c_uint(28)
         self._at = ctypes.addressof(self._buffer)
+        self._stamp = (ctypes.c_long * 2)()
+        self._stamp_at = ctypes.addressof(self._stamp)
         self._args = (ctypes.addressof(self._address), ctypes.addressof(self._length))
 
     def take(self, fd: int) -> int:
@@ -113,6 +119,17 @@ class Inbox:
         self._length.value = 28
         size: int = _recvfrom(fd, self._at, MAX_PACKET, _RECV_FLAGS, *self._args)
         return size
+
+    def arrived(self, fd: int) -> float:
+        """When the datagram taken last from a socket reached this machine, in monotonic seconds: it may have
+        waited there. The kernel notes it from the first time on that it is asked.
+        """
+        now = time.monotonic()
+        if _ioctl(fd, _SIOCGSTAMPNS, self._stamp_at) < 0:
+            return now
+        seconds, ns = self._stamp
+        waited = time.time() - seconds - ns / 1e9
+        return now - waited if 0 < waited < 1 else now
 
     def header(self) -> tuple[int, int, int, int, int]:
         """The first twelve octets, as `rtp.HEADER` has them; earlier ones where the datagram is shorter."""

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 METER_TICKS = 5
 NEIGHBOURS_TICKS = 50
+QUALITY_TICKS = 50
 KEYED_AT_ONCE = 16
 """Streams listened to for DTMF in one step."""
 
@@ -124,6 +125,10 @@ class Work:
                 self.budget.shed(now)
         if self._ticks % METER_TICKS == 0:
             yield from self._measure(streams)
+        if self._ticks % QUALITY_TICKS == 2:
+            for stream in streams:
+                guard(stream, self._note_quality, stream, now)
+                yield
         if self._ticks % SERVED_EVERY == 1:
             for stream in board.control.ready():
                 guard(stream, stream.control.drain)
@@ -172,6 +177,10 @@ class Work:
         if recording.failed:
             stream.recording = None
             self._board.writer.finish(recording)
+
+    def _note_quality(self, stream: RtpStream, now: float) -> None:
+        if (quality := stream.quality(now)) is not None:
+            self._board.note_quality(stream.name, quality)
 
     def _measure(self, streams: list[RtpStream]) -> Iterator[None]:
         board = self._board

@@ -148,3 +148,14 @@ def _check_schema(connection: Connection, where: str) -> None:
             f"{VERSION}: update Offhook, or set store.url to another file."
         )
     metadata.create_all(connection)  # tables that came later; those that are there stay as they are
+    _add_columns(connection)
+
+
+def _add_columns(connection: Connection) -> None:
+    """Make what an earlier Offhook did not have yet; what it kept stays."""
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}')

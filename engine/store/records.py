@@ -24,7 +24,7 @@ def record_of(row: Mapping[Any, Any]) -> AttemptRecord:
         detections=[Heard(**heard) for heard in row["detections"]], digits=row["digits"],
         sip_code=row["sip_code"], reason=row["reason"], disposition=row["disposition"],
         duration_s=row["duration_s"], agent=row["agent"], recording=row["recording"],
-        name=row["name"], leg=row["leg"],
+        name=row["name"], leg=row["leg"], quality=dict(row["quality"] or {}),
     )
 
 
@@ -35,6 +35,7 @@ def record_values(record: AttemptRecord) -> dict[str, object]:
         "digits": record.digits, "sip_code": record.sip_code, "reason": record.reason,
         "disposition": record.disposition, "duration_s": record.duration_s, "agent": record.agent,
         "recording": record.recording, "leg": record.leg, "answered": "answered" in record.states,
+        "quality": record.quality,
     }
 
 

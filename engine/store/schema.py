@@ -17,7 +17,9 @@ from sqlalchemy import (
 )
 
 VERSION = 1
-"""Raised when an older Offhook could not read what a newer one wrote."""
+"""Raised when an older Offhook could not read what a newer one wrote. Columns that may be null can be added
+without: they are made in an older database when it is opened.
+"""
 
 metadata = MetaData()
 
@@ -78,6 +80,7 @@ attempts = Table(
     Column("recording", Text, nullable=False, default=""),
     Column("leg", Text, nullable=False, default=""),
     Column("answered", Boolean, nullable=False, default=False),
+    Column("quality", JSON),
     Index("attempts_by_key", "campaign", "key"),
     Index("attempts_answered", "campaign", "answered", "disposition"),
     Index("attempts_up", "disposition"),

@@ -51,6 +51,7 @@ class FakeLeg:
         self.did: list[tuple[float, str, Any]] = []
         self.began = asyncio.get_running_loop().time()
         self.acts: asyncio.Task[None] | None = None
+        self.quality: dict[str, float | None] = {"mos": 4.2, "round_trip_ms": None}
 
     # the dialer's side
 

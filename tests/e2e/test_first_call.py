@@ -69,8 +69,12 @@ async def test_the_wait_tone_starts_at_the_answer_and_the_bridge_carries_both_vo
     # three seconds of talk: the far ends' own clock says when they are over
     carrier_end = bridged + 3.5
     await until_monotonic(carrier_end)
+    live = await driver.until(messages.Qualities, lambda q: leg.id in q.legs)
+    assert live.legs[leg.id].received > 0
     await driver.send(messages.Hangup())
-    await driver.until(messages.AttemptDone)
+    done = await driver.until(messages.AttemptDone)
+    assert done.quality is not None
+    assert done.quality.received > 100
     carrier.wait("recording", number="5550001")
     carrier.wait("recording", number="8001")
     callee, agent = bench.recording("5550001"), bench.recording("8001")

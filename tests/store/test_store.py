@@ -271,6 +271,23 @@ async def test_a_newer_schema_is_refused(tmp_path):
         await SqlStore(url(tmp_path)).open()
 
 
+async def test_a_database_of_an_earlier_offhook_gets_what_it_lacks_and_loses_nothing(tmp_path):
+    store = SqlStore(url(tmp_path))
+    await store.open()
+    campaign = await queue(store, "1", "2")
+    (entry, _) = await store.candidates(campaign, 0.0, 2)
+    await store.begin(entry.id, datetime.now(UTC))
+    await store.close()
+    with create_engine(url(tmp_path)).begin() as db:
+        db.execute(text("alter table attempts drop column quality"))
+    store = SqlStore(url(tmp_path))
+    await store.open()
+    (record,) = await store.recovered(campaign)
+    assert (record.entry_id, record.number, record.quality) == (entry.id, "1", {})
+    assert (await store.counts(campaign)).total == 2
+    await store.close()
+
+
 @pytest.mark.parametrize(
     ("bad", "says"),
     [("mysql://x/y", "SQLite"), ("nonsense", r"store\.url"), ("sqlite:////proc/x/y.db", "opened")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.control.messages import Flow, Leg
+from engine.control.messages import Flow, Leg, Quality
 from tui.calls import Call, Step
 from tui.draw import Row, crop, justify
 from tui.keymap import shown
@@ -105,6 +105,27 @@ def prompt(state: ConsoleState, call: Call, leg: Leg | None, key: str) -> Row:
     return [(" ◉ ", "notice-bad"), (f" {'; '.join(said)}", "text")] if call.up and said else []
 
 
+FAIR_MOS, GOOD_MOS = 3.6, 4.0
+"""Below the first some users are dissatisfied, from the second on satisfied (ITU-T G.107, annex B)."""
+
+
+def draw_quality(quality: Quality, cells: int) -> Row:
+    """How it sounds in figures, the important first, with a word where it is not good."""
+    if quality.mos >= GOOD_MOS:
+        role, word = "good", ""
+    else:
+        role, word = ("warn", " fair") if quality.mos >= FAIR_MOS else ("bad", " poor")
+    row: Row = [(f"MOS {quality.mos:.1f}{word}", role), (f"  loss {quality.loss:.1f} %", "dim")]
+    row.append((f"  jitter {quality.jitter_ms:.0f} ms", "dim"))
+    if quality.round_trip_ms is not None:
+        row.append((f"  rtt {quality.round_trip_ms:.0f} ms", "dim"))
+    if quality.far_loss is not None:
+        row.append((f"  far loss {quality.far_loss:.1f} %", "dim"))
+    if quality.depth_ms is not None:
+        row.append((f"  buffer {quality.depth_ms:.0f} ms", "dim"))
+    return crop(row, cells)
+
+
 def draw_meters(state: ConsoleState, call: Call, now: float, cells: int, scale: bool) -> list[Row]:
     meter = state.meters.get(call.leg) if call.up else None
     track = state.track_of(call)
@@ -138,6 +159,8 @@ def draw_call(
     out.append(present)
     if asked and present is not asked and rows - len(out) >= 3:
         out.append(asked)
+    elif rows - len(out) >= 3 and call.up and (quality := state.quality.get(call.leg)):
+        out.append(draw_quality(quality, cells))
     elif rows - len(out) >= 4:
         out.append([])
     out += draw_meters(state, call, now, cells, scale=rows - len(out) >= 3)
