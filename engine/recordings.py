@@ -162,13 +162,14 @@ class Recordings:
         """End every recording and wait, some seconds at most, until all is on disk and remembered."""
         for leg in list(self._current):
             self._spawn(self.end(leg, "ended"))
-        waiting = [asyncio.ensure_future(take.closed.wait()) for take in self._takes.values()]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=CLOSE_PATIENCE)
-            for task in late:
-                task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSE_PATIENCE)
+        try:
+            async with asyncio.timeout(CLOSE_PATIENCE):
+                for take in list(self._takes.values()):
+                    await take.closed.wait()
+                while self._tasks:  # one may begin another
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
+            log.warning("recordings are still being written at the engine's end")
 
     def _stop(self, leg: str) -> None:
         if (take := self._current.pop(leg, None)) is not None:
@@ -192,6 +193,8 @@ class Recordings:
         take.known.set()
         self._trouble = ""
         self._remember(take, self._began(take))
+        if take.result:  # the disk was slow, and nobody waited: it gets its name now
+            self._spawn(self._named(take))
         if take.by_hand:
             self.tell("info", f"recording to {take.path}", take.leg)
         self.changed(take.leg)
