@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyVoIP.VoIP import InvalidStateError
 
+from engine.announcement import OVER, announce
 from engine.dialer.agents import in_words
 from engine.dialer.ports import HangupCause, Leg, StateChanged
 from engine.dialer.seats import Seat, SeatFailed
@@ -80,7 +81,9 @@ class Talks:
             limit = config.operator.connect_timeout
             if not await _until(over, seat.connect(leg, manual=True), limit):
                 self._engine.tell("warning", f"no operator within {limit:g} s of the answer", leg.id)
-            elif not over.done():
+                return
+            await self._record(leg)
+            if not over.done():
                 self.end.bring(leg, seat.leg.id if seat.leg is not None else orders.SOUND)
                 await _until(over, _either(seat.lost(), given.wait()), config.call.max_duration)
         except (SeatFailed, InvalidStateError) as error:
@@ -88,6 +91,18 @@ class Talks:
         finally:
             over.cancel()
             self._leave(leg, seat)
+
+    async def _record(self, leg: TrunkLeg) -> None:
+        """Have a call that came in recorded as the configuration asks, once its caller was told."""
+        recording = self._engine.config.recording
+        if recording.what not in ("callee", "both") or leg.state is LegState.ENDED:
+            return
+        if recording.announcement and (why := await announce(leg, recording.announcement)):
+            if why != OVER:
+                text = f"not recorded, recording.announcement failed: {why}"
+                self._engine.tell("error", text, leg.id)
+            return
+        leg.record()
 
     def owns(self, leg: TrunkLeg) -> bool:
         """Whether an answered call was answered or placed here."""

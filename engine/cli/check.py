@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
 from engine.cli.console import check_keys
+from engine.cli.recordings import check_recordings
 from engine.cli.register import exit_status, until_settled
 from engine.config import Config, SetupError, trunk_path, warnings_of
 from engine.dialer.compliance import exemptions
@@ -32,11 +34,20 @@ def run_check(path: Path | None, overrides: list[str]) -> int:
             print(f"  note: {off}")
         for warning in warnings_of(config):
             print(f"  warning: {warning}")
-        good = _sound(config)
+        good = _recordings(config)
+        good = _sound(config) and good
         status = await _trunk(config)
         return status if status or good else EXIT_USAGE
 
     return guarded(main)
+
+
+def _recordings(config: Config) -> bool:
+    good, lines = check_recordings(config, datetime.now())
+    print(f"recordings: {'OK' if good else 'NOT OK'}: {lines[0]}")
+    for line in lines[1:]:
+        print(f"  {line}")
+    return good
 
 
 def _sound(config: Config) -> bool:

@@ -123,6 +123,7 @@ def test_call_prints_its_events_and_says_how_it_ended(bench: Bench, tmp_path: Pa
         "cause": "normal",
         "digits": "7",
         "sip_code": 200,
+        "recording": str(file),
     }
     assert 1.5 < events[-1]["duration"] < 4
     carrier.wait("digit", digit="3")

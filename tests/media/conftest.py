@@ -1,4 +1,3 @@
-import subprocess
 import sys
 import wave
 from pathlib import Path
@@ -32,17 +31,3 @@ def wav(tmp_path):
         return str(path)
 
     return write
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of its own with room for 200 kB; skips where this process may mount none."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "offhook-test", str(folder)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a file system can't be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
