@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 UNFINISHED = "unfinished"
 """The result in a recording's name while its call is up."""
 DISK_PATIENCE = 2.0
-"""Seconds that a call's end waits for the disk to open a file or to rename it."""
+"""Seconds that a call's end waits for the disk to close a file, and again to rename it."""
 CLOSE_PATIENCE = 5.0
 """Seconds that the engine's end waits for files to be closed."""
 UNNAMED_FOR = 10.0
@@ -51,8 +51,6 @@ class Take:
     over: bool = False
     result: str = ""
     row: int = 0
-    known: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the file is open, or will never be."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Keeps the store's accesses in order."""
@@ -190,7 +188,6 @@ class Recordings:
 
     def _started(self, take: Take, fact: orders.RecordingStarted) -> None:
         take.path = fact.path
-        take.known.set()
         self._trouble = ""
         self._remember(take, self._began(take))
         if take.result:  # the disk was slow, and nobody waited: it gets its name now
@@ -201,7 +198,6 @@ class Recordings:
 
     def _ended(self, take: Take, fact: orders.RecordingEnded) -> None:
         take.over = True
-        take.known.set()
         take.closed.set()
         if take.path:
             self._remember(take, self._closed(take, fact.seconds, fact.error))
@@ -220,12 +216,12 @@ class Recordings:
     # --- the file and the store --------------------------------------------------------------------
 
     async def _named(self, take: Take) -> str:
-        """Wait until the file is open, then rename it: it may still be written."""
+        """Wait until the file is whole, then rename it; where the disk is slow, while it is still written."""
         try:
             async with asyncio.timeout(DISK_PATIENCE):
-                await take.known.wait()
+                await take.closed.wait()
         except TimeoutError:
-            return ""
+            log.warning("the recording %s is not closed yet", take.path or take.wanted)
         if take.path and take.name:
             folder = Path(take.path).parents[take.name.count("/")]
             renaming = asyncio.to_thread(rename, take.path, str(folder / finish(take.name, take.result)))
