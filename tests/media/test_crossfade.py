@@ -11,7 +11,6 @@ from media_rig import G722, OPUS, PCMA, PCMU, sine
 from simulation import Simulation, Talker
 
 from engine.media.orders import (
-    SOUND,
     Bridge,
     Codec,
     Conference,
@@ -216,34 +215,6 @@ def test_gain_in_a_bridge(line: Line) -> None:
     line.run()
     assert hears(callee, B)
     check(callee, bound(B, B))
-
-
-def test_the_headset_takes_over_from_the_tone_and_mutes_without_a_click(line: Line) -> None:
-    (callee,) = line.open(PCMA)
-    at = itertools.count()
-    voice = sine(B, 80000, AMPLITUDE).reshape(-1, 160)
-
-    class Input:
-        heard = float("inf")
-
-        def pull(self, now: float):
-            return voice[next(at)]
-
-    line.simulation.board.sound._input = Input()
-    line.play(line.names[0])
-    line.run()
-    line.order(Bridge(line.names[0], SOUND))
-    line.run()
-    assert hears(callee, B)
-    line.order(Mute(SOUND, True))
-    line.run()
-    assert hears(callee)
-    line.order(Mute(SOUND, False))
-    line.run()
-    line.order(Unbridge(SOUND))
-    line.run()
-    assert hears(callee)
-    check(callee, bound(TONE, B))
 
 
 def test_tones_of_keys_take_over_from_a_bridge_and_give_way_again(line: Line) -> None:
