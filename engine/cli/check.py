@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from engine.cli.check_sound import check_devices, try_devices
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, set_up_logging
 from engine.cli.console import check_keys
 from engine.cli.recordings import check_recordings
 from engine.cli.register import exit_status, until_settled
 from engine.config import Config, SetupError, trunk_path, warnings_of
 from engine.dialer.compliance import exemptions
-from engine.media.devices import SoundError, list_devices
 from engine.sip.phone import Phone
 from engine.sip.registration import Registration, RegistrationState
 from engine.station import Station
@@ -20,7 +20,7 @@ REGISTER_WAIT = 8.0
 """Seconds to wait for the registrar; a healthy one answers within two retransmissions."""
 
 
-def run_check(path: Path | None, overrides: list[str]) -> int:
+def run_check(path: Path | None, overrides: list[str], *, sound: bool = False) -> int:
     async def main() -> int:
         try:
             config = load_config(path, overrides)
@@ -35,7 +35,9 @@ def run_check(path: Path | None, overrides: list[str]) -> int:
         for warning in warnings_of(config):
             print(f"  warning: {warning}")
         good = _recordings(config)
-        good = _sound(config) and good
+        good = check_devices(config.audio, print) and good
+        if sound:
+            good = try_devices(config.audio, print) and good
         status = await _trunk(config)
         return status if status or good else EXIT_USAGE
 
@@ -47,32 +49,6 @@ def _recordings(config: Config) -> bool:
     print(f"recordings: {'OK' if good else 'NOT OK'}: {lines[0]}")
     for line in lines[1:]:
         print(f"  {line}")
-    return good
-
-
-def _sound(config: Config) -> bool:
-    """List the devices; false only where one that was asked for by name is missing."""
-    try:
-        devices = list_devices()
-    except SoundError as error:
-        print(f"sound: {error}")
-        devices = []
-    if not devices:
-        print("sound: no device on this machine; calls can be bridged to an agent's phone")
-    else:
-        print("sound: these devices can be named in audio.input and audio.output")
-    for device in devices:
-        sides = [
-            side for side, channels in (("input", device.inputs), ("output", device.outputs)) if channels
-        ]
-        print(f"  {device.name}  ({' and '.join(sides)})")
-    good = True
-    names = {device.name for device in devices}
-    for side in ("input", "output"):
-        wanted = getattr(config.audio, side)
-        if wanted not in ("default", "none") and not any(wanted in name for name in names):
-            print(f"sound: NOT OK: audio.{side} asks for {wanted!r}, which is none of them")
-            good = False
     return good
 
 

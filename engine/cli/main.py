@@ -157,11 +157,18 @@ def trace(
 
 
 @app.command()
-def check(config: ConfigOption = None, override: SetOption = None) -> None:
+def check(
+    sound: Annotated[
+        bool,
+        typer.Option("--sound", help="Measure the microphone (speak!), play a tone to each loudspeaker."),
+    ] = False,
+    config: ConfigOption = None,
+    override: SetOption = None,
+) -> None:
     """Validate the configuration, list the sound devices, register, and say how each step went."""
     from engine.cli.check import run_check
 
-    raise typer.Exit(run_check(config, override or []))
+    raise typer.Exit(run_check(config, override or [], sound=sound))
 
 
 @app.command()

@@ -193,6 +193,15 @@ class TestNotices:
                 "♪ no sound", "No sound: no sound device was found", "Press o to bridge to an agent's phone."
             )
 
+    async def test_a_device_that_stands_in_is_told_and_no_agent_is_offered(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        said = "The microphone 'USB' has stopped. 'default' stands in until it is there."
+        engine.sound = wire.Sound(input="default", output="USB", problem=said)
+        async with open_console(engine, clock, (100, 24)) as console:
+            await console.shows("♪ stand-in", f"Sound: {said}")
+            assert "to bridge to an agent" not in console.text
+
     async def test_exemptions_are_always_in_view(self, engine: FakeEngine, clock: Clock) -> None:
         engine.flow = wire.Flow(
             running=False, operator="headset", agents=[], exemptions=["DEMO: calling hours off"]
