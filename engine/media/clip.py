@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -168,16 +169,18 @@ def _decode_wav(path: str, data: bytes) -> tuple[int, int, npt.NDArray[np.float3
 
 _LOW, _HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 _KEYS = "123A456B789C*0#D"
+_RISE = np.sin(np.pi / 2 * (np.arange(16) + 0.5) / 16) ** 2  # 2 ms, so that it does not click
 
 
-def dtmf_clip(digits: str, duration_ms: int, gap_ms: int) -> Clip:
-    """Keys as tones (ITU-T Q.23): -8 dBm0 the low group, -6 the high one, each followed by its gap."""
-    duration, gap = min(max(duration_ms, 40), 8000), min(max(gap_ms, 40), 8000)
-    t = np.arange(duration * 8) / codec.SAMPLE_RATE
-    pieces = []
-    for key in digits[:128]:
-        row, column = divmod(_KEYS.index(key), 4)
-        low = 10 ** (-8 / 20) * np.sin(2 * np.pi * _LOW[row] * t)
-        high = 10 ** (-6 / 20) * np.sin(2 * np.pi * _HIGH[column] * t)
-        pieces += [(low + high) * _SINE_AT_0_DBM0, np.zeros(gap * 8)]
-    return Clip(np.clip(np.rint(np.concatenate(pieces)), -32768, 32767).astype(np.int16))
+@lru_cache(maxsize=32)
+def key_clip(key: str, duration_ms: int, gap_ms: int) -> Clip:
+    """A key as tones (ITU-T Q.23), -8 dBm0 the low one, -6 the high, and the gap after it."""
+    row, column = divmod(_KEYS.index(key), 4)
+    t = np.arange(duration_ms * 8) / codec.SAMPLE_RATE
+    low = 10 ** (-8 / 20) * np.sin(2 * np.pi * _LOW[row] * t)
+    high = 10 ** (-6 / 20) * np.sin(2 * np.pi * _HIGH[column] * t)
+    wave = (low + high) * _SINE_AT_0_DBM0
+    wave[: len(_RISE)] *= _RISE
+    wave[-len(_RISE) :] *= _RISE[::-1]
+    return Clip(np.concatenate((np.rint(wave).astype(np.int16), np.zeros(gap_ms * 8, np.int16))))
+

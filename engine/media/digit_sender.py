@@ -1,10 +1,12 @@
-"""DTMF as telephone-event (RFC 4733 section 2), sending: queued digits as the packets of each tick."""
+"""Sending DTMF: queued digits as telephone-events (RFC 4733 section 2), one packet a tick, or as tones."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.media.clip import Player, key_clip
 from engine.media.dtmf import EVENTS, PAYLOAD, SEGMENT
 
 TICK_MS = 20
@@ -23,12 +25,18 @@ class EventPacket:
 
 @dataclass(slots=True)
 class _Job:
-    """Durations in ms, the gap in ticks."""
+    """The duration is in ms, the gap in ticks, or in ms for tones."""
 
     digits: str
     duration: int
     gap: int
     place: int = 0
+
+
+def _fitting(digits: str, jobs: Iterable[_Job]) -> str:
+    """The keys among digits, as far as there is room for them."""
+    room = MAX_QUEUED - sum(len(job.digits) - job.place for job in jobs)
+    return "".join(c for c in digits.upper() if c in EVENTS)[: max(0, room)]
 
 
 class DigitSender:
@@ -52,8 +60,7 @@ class DigitSender:
 
     def queue(self, digits: str, duration_ms: int, gap_ms: int) -> str:
         """Queue digits; returns those taken: the sixteen keys, as far as there is room."""
-        room = MAX_QUEUED - sum(len(job.digits) - job.place for job in self._jobs)
-        taken = "".join(c for c in digits.upper() if c in EVENTS)[: max(0, room)]
+        taken = _fitting(digits, self._jobs)
         if taken:
             longest = min(8000, SEGMENT * 1000 // self.clock)  # in one segment (2.5.1.3)
             duration = min(max(duration_ms, 40), longest) // TICK_MS * TICK_MS
@@ -101,3 +108,35 @@ class DigitSender:
             return ""
         self._jobs.popleft()
         return job.digits
+
+
+class ToneSender:
+    """Sends queued digits as tones, one clip after the other: `player` has the present one's."""
+
+    def __init__(self) -> None:
+        self.player: Player | None = None
+        self._jobs: deque[_Job] = deque()
+
+    def queue(self, digits: str, duration_ms: int, gap_ms: int) -> str:
+        """Queue digits; returns those taken: the sixteen keys, as far as there is room."""
+        taken = _fitting(digits, self._jobs)
+        if taken:
+            self._jobs.append(_Job(taken, min(max(duration_ms, 40), 8000), min(max(gap_ms, 40), 8000)))
+            if self.player is None:
+                self._play()
+        return taken
+
+    def advance(self) -> str:
+        """On to the next digit; those that are now done with."""
+        job, done = self._jobs[0], ""
+        job.place += 1
+        if job.place == len(job.digits):
+            done = self._jobs.popleft().digits
+        self._play()
+        return done
+
+    def _play(self) -> None:
+        self.player = None
+        if self._jobs:
+            job = self._jobs[0]
+            self.player = Player(key_clip(job.digits[job.place], job.duration, job.gap), False, "")

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from engine.media import codec
-from engine.media.clip import Player, dtmf_clip
+from engine.media.clip import Player
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import duration
-from engine.media.digit_sender import DigitSender
+from engine.media.digit_sender import DigitSender, ToneSender
 from engine.media.dtmf import rescale
 from engine.media.event_relay import EventRelay
 from engine.media.gain import Fader
@@ -54,7 +54,7 @@ class Sender:
         self.out = Outbound(-1)
         self.digits = DigitSender()
         self.player: Player | None = None
-        self.inband: Player | None = None  # DTMF as tones, where telephone-event was not negotiated
+        self.tones = ToneSender()
         self.feed: Feed | None = None
         self.gain = Fader()
         self.direct = False
@@ -66,7 +66,6 @@ class Sender:
         self._quiet = 0
         self.may_send = False
         self.send_first = True
-        self._inband_digits = ""
         self._written = written
         self._width = width
         self._packer = Packer(self.out.law)
@@ -123,9 +122,13 @@ class Sender:
         if self.out.event_payload_type is not None and not inband:
             self.digits.queue(digits, duration_ms, gap_ms)
         else:
-            self._inband_digits = digits
-            self.inband = Player(dtmf_clip(digits, duration_ms, gap_ms), False, "")
+            self.tones.queue(digits, duration_ms, gap_ms)
             self.out.own()
+
+    @property
+    def inband(self) -> Player | None:
+        """The digit that is sent as tones."""
+        return self.tones.player
 
     # --- a bridged stream's packets, as they come ---------------------------------------------------
 
@@ -186,7 +189,7 @@ class Sender:
 
     def forward_event(self, packet: Packet, clock: int, now: float) -> None:
         """A telephone-event of a clock in Hz; beside audio that is encoded anew, on that audio's own time."""
-        if not self._free:
+        if not self._free or self.out.event_payload_type is None:
             return
         payload = rescale(packet.payload, clock, self.digits.clock)
         if self.direct and self._begun:
@@ -348,8 +351,8 @@ class Sender:
         if not player.ended:
             return
         if player is self.inband:
-            self.inband = None
-            facts.append(DigitsSent(name, now, self._inband_digits))
+            if done := self.tones.advance():
+                facts.append(DigitsSent(name, now, done))
         elif player is self.player:
             self.player = None
             facts.append(PlaybackEnded(name, now, player.tag))

@@ -8,8 +8,10 @@ import struct
 import numpy as np
 import pytest
 
+from engine.detect.dtmf import DtmfDetector
 from engine.media import codec
-from engine.media.digit_sender import DigitSender
+from engine.media.clip import key_clip
+from engine.media.digit_sender import DigitSender, ToneSender
 from engine.media.dtmf import EVENTS
 from engine.media.orders import DigitEnded, DigitsSent, SendDigits
 
@@ -149,3 +151,34 @@ def test_without_telephone_event_or_where_asked_for_a_digit_is_sent_as_its_two_t
     assert any(abs(f - 852) < 10 for f in hz)
     assert any(abs(f - 1336) < 10 for f in hz)
     assert rig.fact(DigitsSent).digits == "8"
+
+
+def test_digits_as_tones_follow_each_other_in_the_order_in_which_they_were_queued(rig):
+    name, far = rig.open(event=None)
+    far.receive()
+    for digits in ("12", "3", "AA"):
+        rig.engine.order(SendDigits(name, digits, 80, 60))
+    detector, heard = DtmfDetector(), ""
+    while len(heard) < 5:
+        pcm = far.receive_pcm(160)
+        heard += "".join(press.digit for press in detector.feed(pcm) if not press.over)
+    assert heard == "123AA"
+    assert [rig.fact(DigitsSent).digits for _ in range(3)] == ["12", "3", "AA"]
+
+
+def test_tones_of_a_key_begin_and_end_without_a_click():
+    """At their edges they rise and fall over 2 ms: no step is steeper than the tones themselves are."""
+    for key in EVENTS:
+        pcm = key_clip(key, 85, 40).pcm.astype(np.int32)
+        steps = np.abs(np.diff(pcm, prepend=0))
+        assert steps[:3].max() < 0.15 * steps.max()
+        assert steps[85 * 8 - 3 :].max() < 0.15 * steps.max()
+
+
+def test_the_queue_of_tones_is_bounded_and_holds_keys_alone():
+    sender = ToneSender()
+    assert sender.queue("12x,3", 100, 80) == "123"
+    assert len(sender.queue("1" * 1000, 100, 80)) == 125
+    assert sender.queue("4", 100, 80) == ""
+    assert [sender.advance() for _ in range(3)] == ["", "", "123"]
+    assert len(sender.queue("5" * 10, 100, 80)) == 3

@@ -10,7 +10,7 @@ import pytest
 from media_rig import FarEnd, Rig
 
 from engine.media import codec
-from engine.media.clip import dtmf_clip
+from engine.media.clip import key_clip
 from engine.media.dtmf import EVENTS
 from engine.media.orders import Bridge, DigitEnded, DigitReceived
 
@@ -153,7 +153,7 @@ def send_tones(
 ) -> None:
     """Keys as tones, on the clock; `lost` are the numbers of packets that never arrive."""
     quiet = np.zeros(2400, np.int16)
-    pcm = np.concatenate([quiet, dtmf_clip(keys, on_ms, off_ms).pcm, quiet])
+    pcm = np.concatenate([quiet, *(key_clip(key, on_ms, off_ms).pcm for key in keys), quiet])
     began = time.monotonic()
     for number, at in enumerate(range(0, len(pcm) - 159, 160)):
         time.sleep(max(0.0, began + number * 0.02 - time.monotonic()))
