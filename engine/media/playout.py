@@ -120,6 +120,7 @@ class Playout:
         self._noise: ComfortNoise | None = None
         self._noise_from: tuple[int, bytes] | None = None
         self._paused = False
+        self._cut = self._rise = False  # by an event, amid audio: what comes after it begins softly
         self.late = self.lost = self.discarded = self.resets = 0
         self.concealed = self.stretched = self.squeezed = 0
 
@@ -198,7 +199,7 @@ class Playout:
     def pass_over(self, packet: Packet) -> None:
         """A packet of the stream without audio (a telephone-event): until audio comes there is silence."""
         self._axis.pass_over(packet, 0)
-        self._paused = True
+        self._paused = self._cut = True
 
     def _may_be_off(self) -> float | None:
         """After a pause: the transit that a packet's must not be too far from."""
@@ -250,6 +251,7 @@ class Playout:
         elif tick - first - self._arrivals.fastest < self._wanted():
             return
         self._next = first
+        self._rise, self._cut = self._cut, False
         self._ready = _NOTHING
         self._hole = self._noise = self._noise_from = None
 
@@ -275,6 +277,11 @@ class Playout:
         if self._hole is not None:
             pcm = self._hole.join(pcm)
             self._hole = None
+        if self._rise:
+            self._rise = False
+            pcm = pcm.copy()
+            short = min(len(pcm), _FADE_OUT)
+            pcm[:short] = pcm[:short] * _FALLING[short - 1 :: -1]
         return pcm
 
     def _overlapping(self) -> tuple[bytes, str] | None:

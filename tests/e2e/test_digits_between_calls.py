@@ -113,7 +113,7 @@ async def phones(trunk: RawTrunk) -> AsyncIterator[tuple[Phone, Phone]]:
 async def test_digits_go_from_each_side_to_the_other_in_its_own_way(
     bench: Bench, drive: Drive, trunk: RawTrunk, phones: tuple[Phone, Phone]
 ) -> None:
-    """The agent's phone takes telephone-event; the callee's takes tones, and shows later that it takes INFO."""
+    """The agent's phone takes telephone-event, the callee's tones, and later it shows that it takes INFO."""
     agent, callee = phones
     bench.start_engine(
         f"trunk.server={trunk.address}", "trunk.register=false",

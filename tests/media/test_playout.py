@@ -234,6 +234,22 @@ class TestPauses:
         assert out[8:] == list(range(5, 20))
         assert not buffer.noise
 
+    @pytest.mark.parametrize("event_packets", [2, 8, 20, 60])
+    def test_nothing_clicks_around_a_telephone_event_amid_audio(self, event_packets: int) -> None:
+        buffer, told = Playout(), []
+        tone = sine(440, 160 * 200)
+        for n in range(180):
+            at, arrival = n * 160, 100 + n * 0.02
+            if 60 <= n < 60 + event_packets:
+                buffer.pass_over(Packet(101, n, 60 * 160, 1, bytes(4)))
+            else:
+                buffer.put(Packet(8, n, at, 1, codec.encode("PCMA", tone[at : at + 160])), "PCMA", arrival)
+            told.append(buffer.get(arrival + 0.01))
+        heard = np.concatenate(told).astype(np.int32)
+        own = np.abs(np.diff(tone.astype(np.int32))).max()
+        assert np.abs(heard).max() > 7000
+        assert np.abs(np.diff(heard)).max() <= 1.2 * own
+
     def test_a_telephone_event_is_silence_not_concealment(self):
         buffer = Playout(Bounds(60, 60, 60))
         tail = []
