@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.dialer.attempt import ANNOUNCEMENT, ANNOUNCEMENT_LIMIT
 from engine.dialer.ports import PlaybackEnded, StateChanged
+from engine.dialer.tape import ANNOUNCEMENT, ANNOUNCEMENT_LIMIT
 from engine.legs import LegState
 from engine.line import TrunkLeg
 

@@ -17,7 +17,6 @@ from engine.dialer.dispositions import TONES, after_answer, before_answer
 from engine.dialer.ports import (
     AttemptRecord,
     AttemptState,
-    CallFacts,
     Digit,
     HangupCause,
     Heard,
@@ -31,15 +30,12 @@ from engine.dialer.ports import (
     StateChanged,
 )
 from engine.dialer.seats import Seat, SeatFailed
+from engine.dialer.tape import ANNOUNCEMENT, ANNOUNCEMENT_LIMIT, Tape
 
 log = logging.getLogger(__name__)
 
 IDENTIFY = "identify"
 """The tag of compliance.message."""
-ANNOUNCEMENT = "announcement"
-"""The tag of recording.announcement."""
-ANNOUNCEMENT_LIMIT = 40.0
-"""Seconds after which an operator who is there waits no longer for the announcement's end."""
 END_GRACE = 5.0
 """Seconds that a leg which was hung up has to say that it has ended."""
 
@@ -100,8 +96,7 @@ class Attempt:
         self._hung_up = False
         self._given_away = False
         self._listening_in = False
-        self._campaign = campaign
-        self._agent: Leg | None = None
+        self._tape = Tape(config.recording, self.record, campaign)
         self._connected = False
         self._announcing = False
         self._may_talk = asyncio.Event()
@@ -148,7 +143,7 @@ class Attempt:
         self.record.disposition = disposition
         self.record.reason = self.record.reason or reason
         self.record.duration_s = round(self._loop.time() - self._began, 3)
-        await self._end_recordings()
+        self.record.recording = await self._tape.end(disposition)
         return self.record
 
     @property
@@ -181,7 +176,7 @@ class Attempt:
             role="manual" if self.entry.manual else "callee", entry=self.entry.id,
         )
         self.record.leg = leg.id
-        leg.facts = self._facts("")
+        self._tape.follow(leg)
         leg.listen(self._early != "ignore")
         self._spawn(self._pump(leg))
         if ended := await self._until_answered(leg, ring):
@@ -211,8 +206,8 @@ class Attempt:
                 if message.state in (LegState.RINGING, LegState.EARLY):
                     if self.state == "dialing":
                         self._enter("listening", None, keep_deadline=True)
-                    if message.state is LegState.EARLY and self._config.recording.begin == "early":
-                        self._record_leg(leg, "callee")
+                    if message.state is LegState.EARLY:
+                        self._tape.early(leg)
                     if message.state is LegState.EARLY and self._early == "operator":
                         self._listening_in = True
                         self.seat.listen_in(leg)
@@ -221,8 +216,7 @@ class Attempt:
         limit = self._config.operator.connect_timeout
         self._enter("answered", limit)
         self._enter("wait_tone", limit)
-        if not self._announcing:
-            self._record_leg(leg, "callee")
+        self._tape.begin(leg, "callee")
         self._spawn(self._connect(leg))
         if self._config.compliance.message and not self.entry.manual:
             self._spawn(self._identify(leg))
@@ -275,9 +269,8 @@ class Attempt:
         leg.bridge(agent)
         self._enter("bridged", self._config.call.max_duration)
         if agent is not None:
-            self._agent = agent
-            agent.facts = self._facts(self.seat.agent)
-            self._record_leg(agent, "agent")
+            self._tape.follow(agent, self.seat.agent)
+            self._tape.begin(agent, "agent")
         self._spawn(self._watch_seat())
         while True:
             message = await self._next()
@@ -313,12 +306,11 @@ class Attempt:
     def _seen_answer(self, leg: Leg, event: StateChanged) -> None:
         self._answered = True
         self.record.sip_code = event.sip_code or 200
-        recording = self._config.recording
-        if recording.what != "off" and recording.announcement:
+        if self._tape.announces:
             self._announcing = True
             if self._listening_in:
                 leg.unbridge()
-            leg.play(recording.announcement, ANNOUNCEMENT)
+            leg.play(self._config.recording.announcement, ANNOUNCEMENT)
         else:
             self._may_talk.set()
             self._keep_company(leg)
@@ -333,16 +325,13 @@ class Attempt:
             leg.play_wait_tone(self._config.dialer.wait_tone)
 
     def _announced(self, leg: Leg, error: str) -> None:
-        """The announcement is over; who did not hear it is not recorded."""
         self._announcing = False
         self._may_talk.set()
+        self._tape.announced(leg, error)
         if error:
             self._tell(LogLine("error", f"not recorded, recording.announcement failed: {error}", leg.id))
-            leg.pause_recording()  # where it began with early media
-            return
-        leg.announced = True
-        self.record.states.setdefault("announced", round((self._loop.time() - self._began) * 1000))
-        self._record_leg(leg, "callee")
+        else:
+            self.record.states.setdefault("announced", round((self._loop.time() - self._began) * 1000))
 
     def _operator_there(self, leg: Leg) -> bool:
         """Whether the operator whom the seat had still is; else ask again."""
@@ -438,28 +427,6 @@ class Attempt:
         if not self._answered:
             self.record.sip_code = cause.sip_code
         return cause
-
-    def _facts(self, agent: str) -> CallFacts:
-        record = self.record
-        return CallFacts(record.attempt_id, self.entry.name, agent, self._campaign, record.started_at)
-
-    def _record_leg(self, leg: Leg, which: str) -> None:
-        recording = self._config.recording
-        callee_knows = not recording.announcement or (self.leg is not None and self.leg.announced)
-        if recording.what in (which, "both") and (callee_knows or not self._answered):
-            leg.record()
-
-    async def _end_recordings(self) -> None:
-        """Name what was recorded by how the call went. When cancelled, what is known of it is kept."""
-        for leg in (self.leg, self._agent):
-            try:
-                path = "" if leg is None else await leg.end_recording(self.record.disposition)
-            except asyncio.CancelledError:
-                return
-            except Exception:
-                log.exception("the recording of the attempt at %s can't be named", self.entry.number)
-            else:
-                self.record.recording = self.record.recording or path
 
     def _enter(
         self, state: AttemptState, seconds: float | None = None, *, keep_deadline: bool = False
