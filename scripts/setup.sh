@@ -84,7 +84,22 @@ same_python() { # An explicit PYTHON= decides the version; otherwise a .venv tha
     [ -z "${PYTHON:-}" ] || "$venv/bin/python" -c "import sys; sys.exit(sys.version_info[:2] != ($major, $minor))"
 }
 
+pip() {
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@" >&2
+}
+# What only the benchmarks need: PESQ, which is built here with Cython and numpy. They do without, and say so.
+target=${1:-demo}
+bench_packages() {
+    [ "$target" = bench ] && ! "$venv/bin/python" -c 'import pesq' 2>/dev/null || return 0
+    say "installing the benchmarks' Python packages"
+    grep -v '^ *#' requirements-bench.lock | sed '/^pesq/,$d' >"$venv/.bench-requirements"
+    { pip install -qq --no-deps --require-hashes -r "$venv/.bench-requirements" &&
+        pip install -qq --no-deps --no-build-isolation --require-hashes -r requirements-bench.lock; } ||
+        say "pip could not install requirements-bench.lock; the benchmark of speech will say that it is missing."
+}
+
 if [ "$have" = "$want" ] && [ -x "$venv/bin/offhook" ] && works && same_python; then
+    bench_packages
     exit 0
 fi
 
@@ -96,9 +111,6 @@ if [ "$have" = incomplete ] || ! works || ! same_python || ! "$venv/bin/python" 
     "$python" -m venv "$venv" >&2 || die "'$python -m venv $venv' failed; its own words are above."
 fi
 
-pip() {
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@" >&2
-}
 [ "$(cat "$marker" 2>/dev/null || true)" = incomplete ] || echo updating >"$marker"
 say "installing the locked Python packages (a minute or two the first time)"
 # What builds the packages that come as source (PyAudio) is locked too, so it goes in first.
@@ -114,4 +126,5 @@ pip install -qq --no-build-isolation --require-hashes -r requirements.lock ||
 pip install -qq --no-build-isolation --no-deps --editable . ||
     die "pip could not install offhook itself; its own words are above."
 echo "$want" >"$marker"
+bench_packages
 say "ready: $venv/bin/offhook"

@@ -57,10 +57,14 @@ _WARM = 100
 """Packets after which what was measured is believed."""
 _PICKY, _MODEST = 0.85, 0.3
 """How alike the ends of a splice must be: at first, and after a long search."""
-_FADE_OUT = 40
+_PATIENT = 100
+"""So many frames silence is waited for before anything is taken out of speech."""
+_FADE = 40
+_LOUD = 300
+"""A talkspurt that begins with more than this is faded in."""
 _NOTHING: Pcm = np.zeros(0, np.int16)
 
-_FALLING = 1 - (np.arange(_FADE_OUT, dtype=np.float32) + 0.5) / _FADE_OUT
+_FALLING = 1 - (np.arange(_FADE, dtype=np.float32) + 0.5) / _FADE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,12 @@ class Playout:
         self._phases = FRAME  # `_ready` can be so many samples apart when packets are fetched
         self._late_run = 0
         self._lost_at = (_LONG_AGO, _LONG_AGO)
+        self._tick = 0.0
         self._since_splice = self._since_growth = _SETTLED
         self._searching = 0
         self._noise: ComfortNoise | None = None
         self._noise_from: tuple[int, bytes] | None = None
-        self._paused = False
-        self._cut = self._rise = False  # by an event, amid audio: what comes after it begins softly
+        self._paused = self._fresh = False
         self.late = self.lost = self.discarded = self.resets = 0
         self.concealed = self.stretched = self.squeezed = 0
 
@@ -134,11 +138,11 @@ class Playout:
         """Whether comfort noise is played."""
         return self._noise is not None
 
-    def figures(self, now: float) -> PlayoutFigures:
-        """The counts, and how deep the buffer is and means to be, in ms."""
+    def figures(self) -> PlayoutFigures:
+        """The counts, and how deep the buffer was at the last tick and means to be, in ms."""
         depth = 0.0
         if self._next is not None:
-            tick = now * 8000
+            tick = self._tick
             depth = tick - self._next + len(self._ready) + FRAME - self._arrivals.fastest_at(tick)
         return PlayoutFigures(
             max(0.0, depth / 8), self._wanted() / 8, self.late, self.lost, self.discarded, self.resets,
@@ -199,7 +203,7 @@ class Playout:
     def pass_over(self, packet: Packet) -> None:
         """A packet of the stream without audio (a telephone-event): until audio comes there is silence."""
         self._axis.pass_over(packet, 0)
-        self._paused = self._cut = True
+        self._paused = True
 
     def _may_be_off(self) -> float | None:
         """After a pause: the transit that a packet's must not be too far from."""
@@ -217,7 +221,7 @@ class Playout:
 
     def get(self, now: float) -> Pcm:
         """The next 160 samples."""
-        tick = now * 8000
+        tick = self._tick = now * 8000
         if self._next is None:
             self._begin(tick)
         if self._next is None:
@@ -251,9 +255,9 @@ class Playout:
         elif tick - first - self._arrivals.fastest < self._wanted():
             return
         self._next = first
-        self._rise, self._cut = self._cut, False
         self._ready = _NOTHING
         self._hole = self._noise = self._noise_from = None
+        self._fresh = True
 
     def _fetch(self, ready: Pcm) -> Pcm:
         """Make it a frame at least, out of packets and, where they are missing, out of what was played."""
@@ -277,11 +281,11 @@ class Playout:
         if self._hole is not None:
             pcm = self._hole.join(pcm)
             self._hole = None
-        if self._rise:
-            self._rise = False
+        elif self._fresh and abs(int(pcm[0])) > _LOUD:
             pcm = pcm.copy()
-            short = min(len(pcm), _FADE_OUT)
+            short = min(len(pcm), _FADE)
             pcm[:short] = pcm[:short] * _FALLING[short - 1 :: -1]
+        self._fresh = False
         return pcm
 
     def _overlapping(self) -> tuple[bytes, str] | None:
@@ -313,7 +317,7 @@ class Playout:
         """The talkspurt's end, in place of a click."""
         hole = self._hole or self._concealment(ready)
         tail = self._noise.frame()[:count].copy() if self._noise is not None else np.zeros(count, np.int16)
-        short = min(count, _FADE_OUT)
+        short = min(count, _FADE)
         tail[:short] += (hole.take(short) * _FALLING[:short]).astype(np.int16)
         self._next = self._hole = None
         return tail
@@ -399,7 +403,7 @@ class Playout:
             if most >= timescale.SHORTEST and (
                 far or (self._since_splice > _RESTED and self._since_growth > _SETTLED)
             ):
-                return self._shrink(ready, most)
+                return self._shrink(ready, most, far)
         return ready
 
     def _grow(self, ready: Pcm) -> Pcm:
@@ -412,11 +416,12 @@ class Playout:
             self._since_splice = self._since_growth = self._searching = 0
         return longer
 
-    def _shrink(self, ready: Pcm, most: int) -> Pcm:
+    def _shrink(self, ready: Pcm, most: int, far: bool) -> Pcm:
         ready = self._more(ready, timescale.NEEDED)
         if len(ready) < timescale.NEEDED:
             return ready
-        alike = max(_MODEST, _PICKY - 0.02 * self._searching)
+        waited = self._searching - _PATIENT
+        alike = max(_MODEST, _PICKY - 0.02 * max(0, waited)) if far or waited > 0 else timescale.QUIET_ONLY
         shorter, _ = timescale.shorten(ready, most, alike)
         self._searching += 1
         if len(shorter) < len(ready):

@@ -249,7 +249,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def quality(self, now: float) -> Quality | None:
         """How it sounds; once a second."""
-        figures = self.listening.playout.figures(now) if self.listening.active else None
+        figures = self.listening.playout.figures() if self.listening.active else None
         return self._watch.measure(figures, self.law)
 
     def set_remote(self, order: SetRemote, now: float) -> None:

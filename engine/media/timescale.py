@@ -18,6 +18,8 @@ FADE = 80
 NEEDED = 120 + LONGEST
 """Samples that `shorten` must be given at least."""
 _COMPARED = 120
+QUIET_ONLY = 2.0
+"""As `alike`: nothing but silence is touched."""
 QUIET = 60.0
 """Root mean square below which any place will do: -55 dB of full scale."""
 
@@ -51,6 +53,8 @@ def shorten(pcm: Pcm, most: int, alike: float) -> tuple[Pcm, float]:
     x = pcm[:NEEDED].astype(np.float32)
     if float(np.dot(x, x)) < QUIET * QUIET * NEEDED:
         lag, best = most, 1.0
+    elif alike > 1:
+        return pcm, 0.0
     else:
         found = _likeness(x[:_COMPARED], x[SHORTEST : most + _COMPARED])
         lag = int(found.argmax())

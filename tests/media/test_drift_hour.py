@@ -91,7 +91,7 @@ class Call:
             frame = self.playout.get(now)
             self.step = max(self.step, self._step(frame, self._last))
             self._last = int(frame[-1])
-            self.depths.append(self.playout.figures(now).depth_ms)
+            self.depths.append(self.playout.figures().depth_ms)
             self._tick += 1
             yield frame
 
