@@ -124,6 +124,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.digits_in = DigitReceiver()
         self.law = "PCMU"  # the codec that was received last, and the payload type it came with
         self._law_type = -1
+        self._paused = False
         self._arrivals = 0
         self.peer: RtpStream | Sound | None = None
         self.room: Room | None = None  # the conference it is in
@@ -407,6 +408,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             clock = self.inbound.events.get(packet.payload_type)
             if clock is None:
                 assert packet.payload_type == COMFORT_NOISE
+                self._paused = True
+                self._law_type = -1  # no short cut for the packet that ends the pause
                 if self.listening.active:
                     self.listening.playout.put_noise(packet)
                 return
@@ -422,6 +425,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             if isinstance(self.peer, RtpStream):
                 self.peer._route()
         self._law_type = packet.payload_type
+        self._paused = False
         if peer is not None and peer.sender.direct:
             peer.sender.forward(packet, law)
         if self.listening.active:
@@ -502,6 +506,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
 
     def _check_timeout(self, now: float, facts: list[Fact]) -> None:
         heard = max(self.inbound.last_valid or 0.0, self.timeout_from)
+        if self._paused:  # it has announced that it will be silent: its reports tell that it is there
+            heard = max(heard, self.control.last_heard or 0.0)
         silent = now - heard
         if silent <= (self.timeout_s or 0.0):
             self._timed_out = False
