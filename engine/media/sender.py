@@ -110,11 +110,11 @@ class Sender:
 
     def pause(self, on: bool) -> None:
         """The bridged stream's packets will not come, or they will again: it is muted, or put on hold."""
-        if not self.direct:
-            return
-        if on and self._begun:
+        if on and not self._begun:
+            self._patience = 0  # there is nothing to wait for
+        elif self.direct and on:
             self._forward_idle = FORWARD_IDLE
-        elif not on:
+        elif self.direct:
             self._begin_again()
 
     def send_digits(self, digits: str, duration_ms: int, gap_ms: int, inband: bool = False) -> None:

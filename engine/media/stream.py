@@ -334,6 +334,8 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         elif peer is not None:
             feed = Ear(peer, fresh=not isinstance(peer, RtpStream))
         self.sender.route(feed, direct)
+        if isinstance(peer, RtpStream) and (peer.muted or not peer.may_receive):
+            self.sender.pause(True)
 
     def _listeners(self) -> list[RtpStream]:
         """The streams that hear this one."""
