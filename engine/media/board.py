@@ -180,6 +180,7 @@ class Board:
         elif (stream := self.streams.get(order.stream)) is not None:
             self._part(stream)
             stream.play(player)
+            stream.begin(now, self.facts)
 
     def _stop_play(self, order: orders.StopPlay, now: float) -> None:
         self.awaited.pop(order.stream, None)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from engine.media import udp
 from engine.media.bridge import Forwarder
-from engine.media.codec import FRAME, TRANSCODE
+from engine.media.codec import FRAME, SAMPLE_RATE, TRANSCODE
 from engine.media.coders import duration, scale
 from engine.media.rtp import Packet, plain
 from engine.media.srtp import Encryption
 from engine.media.udp import Inbox
 
 _M16, _M32 = 0xFFFF, 0xFFFFFFFF
+SOON_S = 0.005
 
 
 class Outbound:
@@ -137,6 +138,15 @@ class Outbound:
             end = (timestamp + units) & _M32
             if (end - self._end) & _M32 < 0x80000000:
                 self._end = end
+
+    def too_soon(self, elapsed_s: float) -> bool:
+        """In the first tick after a packet that was sent between ticks: whether this one must be left out, so
+        that what is sent is no more than 15 ms early and never 5 ms late.
+        """
+        rate = SAMPLE_RATE * scale(self.law)
+        soon = elapsed_s < SOON_S
+        self._ahead += round(((0.0 if soon else 0.02) - elapsed_s) * rate)
+        return soon
 
     def wait(self) -> bool:
         """Send nothing in this tick where a whole one was sent ahead: what bridges bring of that must not add

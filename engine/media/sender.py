@@ -64,6 +64,7 @@ class Sender:
         self._last: Pcm | tuple[str, bytes] | None = None  # and its last samples, or a law and its octets
         self._splice = Splice()
         self._quiet = 0
+        self._started: float | None = None  # when the first frame was sent, if since the last tick
         self.may_send = False
         self.send_first = True
         self._written = written
@@ -196,16 +197,26 @@ class Sender:
             if self.out.forward(packet, None, payload):
                 self._forward_idle = 0
             return
-        if self._relay.takes(packet, now):
+        if self.out.event_payload_type is not None and self._relay.takes(packet, now):
             if self._relay.begins(packet):
                 self._flush()
             self._relay.send(packet, payload, now)
 
     # --- each tick ------------------------------------------------------------------------------------
 
+    def start(self, now: float, heard_far_end: bool, facts: list[Fact], name: str) -> None:
+        """Send the very first frame now, between two ticks: who has just answered waits for it."""
+        if not self.out.sent and self.may_send and self._started is None:
+            self.tick(now, heard_far_end, facts, name)
+            self._started = now
+
     def tick(self, now: float, heard_far_end: bool, facts: list[Fact], name: str) -> None:
         """Send what this tick asks for; nothing else may come before it in a tick."""
         out = self.out
+        if self._started is not None:
+            started, self._started = self._started, None
+            if out.too_soon(now - started):
+                return
         self._sent = None
         if not self.may_send or out.address is None:
             self._packer.clear()

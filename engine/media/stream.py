@@ -346,6 +346,10 @@ class RtpStream(RTPClient):  # type: ignore[misc]
     def play(self, player: Player | None) -> None:
         self.sender.play(player)
 
+    def begin(self, now: float, facts: list[Fact]) -> None:
+        """Where nothing was sent yet, send the beginning of what is played now."""
+        self.sender.start(now, self._started_fact, facts, self.name)
+
     def send_digits(self, digits: str, duration_ms: int, gap_ms: int, inband: bool = False) -> None:
         """Send DTMF: as telephone-event, or as tones where asked for or where the far end offered none."""
         self.sender.send_digits(digits, duration_ms, gap_ms, inband)

@@ -18,6 +18,7 @@ from raw_trunk import Message, RawTrunk
 
 from engine.media import codec
 
+AMPLITUDE = 8000
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@qq")
 
@@ -47,7 +48,9 @@ class Arrived:
 
 
 class Phone:
-    """One far end's audio. It says a tone whose period fits into 20 ms, so every packet of it is alike."""
+    """One far end's audio. It says a tone whose period fits into 20 ms, so every packet of it is alike; each
+    begins at the tone's peak, so that a cut is heard.
+    """
 
     def __init__(self, hertz: float, seed: int) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -58,7 +61,7 @@ class Phone:
         self.received: list[Arrived] = []
         self.clicks: dict[bytes, float] = {}
         """When each click was sent."""
-        tone = 8000 * np.sin(2 * np.pi * hertz * np.arange(160) / 8000)
+        tone = AMPLITUDE * np.cos(2 * np.pi * hertz * np.arange(160) / 8000)
         self.voice = codec.encode("PCMA", tone.astype(np.int16))
         self._random = random.Random(seed)
         self._click = threading.Event()

@@ -252,6 +252,23 @@ def test_a_bridge_whose_other_side_is_silent_ends_the_tone_within_a_second(line:
     check(callee, bound(TONE))
 
 
+@pytest.mark.parametrize("after_tick_ms", [1, 8, 16, 19])
+def test_the_first_packet_of_all_leaves_at_once_and_the_next_in_25_ms(line: Line, after_tick_ms: int) -> None:
+    simulation = line.simulation
+    name, callee = simulation.open(PCMA, MUSIC[:0], phase_s=0.0)
+    simulation.now += 0.01 + after_tick_ms / 1000 - 0.02  # run ends 10 ms after a tick
+    asked = simulation.now
+    line.play(name)
+    callee.listen(simulation.now)
+    assert [each.at for each in callee.heard] == [asked]
+    simulation.now = 1000.0
+    line.run(0.5)
+    check(callee, bound(TONE))
+    late = [each.at - asked - 0.02 * n for n, each in enumerate(callee.heard)]
+    assert min(late) >= -0.0151
+    assert max(late) <= 0.0051
+
+
 def test_many_bridges_one_after_the_other_send_no_more_time_than_goes_by(line: Line) -> None:
     for talker in line.open(PCMA, PCMA):
         began = talker.heard[-1]

@@ -209,6 +209,15 @@ def test_a_key_press_in_a_conference_reaches_each_of_the_others_once(rig):
     assert rig.digits(1) == "7"
 
 
+def test_a_member_without_telephone_event_hears_the_others_while_a_key_is_pressed(rig):
+    (_, a), (_, b) = opened = [rig.open(), rig.open(PCMU, event=None)]
+    rig.engine.order(Conference("x", tuple(Member(name) for name, _ in opened)))
+    stamp = a.timestamp & 0xFFFFFFFF
+    for n in range(12):
+        a.send(struct.pack("!BBH", 7, 10, 160 * (n + 1)), 101, timestamp=stamp)
+        assert b.receive().payload_type == 0
+
+
 def test_a_bridge_with_gain_is_as_much_louder_and_back_at_none_passes_payloads_untouched(rig):
     opened = conference(rig, (PCMA, PCMA))
     (first, a), (second, b) = opened
