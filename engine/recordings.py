@@ -14,7 +14,7 @@ from engine.config import Config, recordings_folder
 from engine.dialer.ports import StoreError
 from engine.media import orders
 from engine.media.recording_file import SUFFIX, rename
-from engine.recording_names import fill, finish
+from engine.recording_names import RESULT, fill, finish
 
 if TYPE_CHECKING:
     from engine.line import TrunkLeg
@@ -222,11 +222,13 @@ class Recordings:
                 await take.closed.wait()
         except TimeoutError:
             log.warning("the recording %s is not closed yet", take.path or take.wanted)
-        if take.path and take.name:
+        if take.path and RESULT in take.name:
             folder = Path(take.path).parents[take.name.count("/")]
             renaming = asyncio.to_thread(rename, take.path, str(folder / finish(take.name, take.result)))
             task = self._spawn(self._renamed(take, renaming))
             await asyncio.wait([task], timeout=DISK_PATIENCE)
+        elif take.path:
+            self._remember(take, self._moved(take))
         self._forget(take)
         return take.path
 

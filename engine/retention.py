@@ -13,7 +13,7 @@ from typing import Protocol
 
 from engine.dialer.ports import StoreError
 from engine.media.recording_file import rename
-from engine.recording_names import finish
+from engine.recording_names import RESULT, finish
 
 DAY = 86400.0
 INTERRUPTED = "interrupted"
@@ -86,7 +86,7 @@ def _name_interrupted(kept: Kept) -> str:
     if not path.exists():
         return ""
     with contextlib.suppress(OSError):  # else it keeps its name
-        if kept.name:
+        if RESULT in kept.name:
             return rename(kept.path, str(path.parents[kept.name.count("/")] / finish(kept.name, INTERRUPTED)))
     return kept.path
 

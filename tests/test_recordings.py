@@ -19,7 +19,7 @@ from engine.dialer.ports import CallFacts, HangupCause, NewRow
 from engine.media import orders
 from engine.media.recording_file import create
 from engine.recordings import Recordings
-from engine.retention import DAY, delete_expired, recover
+from engine.retention import DAY, delete_expired, keep, recover
 from engine.store.store import SqlStore
 
 BEGAN = datetime(2026, 3, 2, 9, 5, 7, tzinfo=UTC)
@@ -145,6 +145,18 @@ async def test_calls_of_one_name_have_a_file_each(desk):
         "5550001-callee-bridged.wav", "5550001-callee-bridged-2.wav", "5550001-callee-bridged-3.wav",
     ]
     assert [Path(path).read_text() for path in paths] == ["a1-1", "a2-2", "a3-3"]
+
+
+async def test_a_name_without_the_result_stays_as_it_is(tmp_path, store):
+    desk = Desk(tmp_path / "calls", store, name="{number}")
+    for leg in ("a1", "a2"):
+        desk.recordings.begin(desk.leg(leg))
+    await asyncio.sleep(0.01)
+    assert [os.path.basename(await desk.recordings.end(leg, "bridged")) for leg in ("a1", "a2")] == [
+        "5550001.wav", "5550001-2.wav",
+    ]
+    await desk.recordings.close()
+    assert [(row["result"], row["seconds"]) for row in rows(tmp_path)] == [("bridged", 12.5)] * 2
 
 
 async def test_a_pause_is_an_order_and_switching_on_again_goes_on(desk):
@@ -323,6 +335,22 @@ async def test_old_recordings_are_deleted_and_their_rows_say_so(tmp_path, store)
     assert not (desk.folder / "old1").exists()  # its name had made it, and it is empty
     assert [row["deleted_at"] is not None for row in rows(tmp_path)] == [True, True, False]
     assert rows(tmp_path)[0]["path"] == str(old[0])
+
+
+async def test_old_recordings_go_at_the_start_and_trouble_with_the_store_ends_nothing(desk, tmp_path, store):
+    path = await recorded(desk, tmp_path, "1", 40)
+    told = asyncio.Event()
+    keeping = asyncio.create_task(keep(store.recordings, 30, lambda level, text: told.set()))
+    await asyncio.wait_for(told.wait(), 5)
+    assert not path.exists()
+    keeping.cancel()
+    closed = SqlStore("sqlite://")
+    said: list[tuple[str, str]] = []
+    keeping = asyncio.create_task(keep(closed.recordings, 30, lambda level, text: said.append((level, text))))
+    await asyncio.sleep(0.05)
+    assert said == [("error", "old recordings are not deleted: The queue database is not open.")]
+    assert not keeping.done()
+    keeping.cancel()
 
 
 async def test_only_the_stores_own_recordings_are_ever_deleted(desk, tmp_path, store):

@@ -143,6 +143,10 @@ class TestInACall:
             await console.sent(wire.Hold(on=False))
             await console.pilot.press("r")
             await console.sent(wire.Record(on=False))
+            call.to_leg(13, recording="/tmp/a.wav", recording_paused=True)
+            await console.shows("‖ REC paused", "a.wav", "Resume rec")
+            await console.pilot.press("r")
+            await console.sent(wire.Record(on=True))
             await console.pilot.press("m")
             await console.sent(wire.Mute(on=True))
 
