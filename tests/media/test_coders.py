@@ -1,4 +1,4 @@
-"""G.722 and Opus as 8 kHz audio, in packets of every length; comfort noise."""
+"""G.722 and Opus as 8 kHz audio, in packets of every length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from media_rig import pitch, sine
 
 from engine.media import coders
-from engine.media.comfort import ComfortNoise
 from engine.media.resample import Decimator, Interpolator
 
 ALL = ("PCMA", "PCMU", "G722", "opus")
@@ -94,16 +93,3 @@ def test_what_can_pass_a_bridge_as_it_is():
     assert coders.passes("opus", "opus")
     assert not coders.passes("G722", "PCMA")
     assert not coders.passes("PCMA", "opus")
-
-
-@pytest.mark.parametrize(("octet", "dbov"), [(40, -40), (60, -60), (0x80 | 50, -50), (5, -30)])
-def test_comfort_noise_has_the_level_that_it_names_within_bounds(octet, dbov):
-    """RFC 3389, 3.1; what would be loud is not believed."""
-    noise = ComfortNoise(bytes([octet, 1, 2]))
-    heard = np.concatenate([noise.frame() for _ in range(50)]).astype(float)
-    assert 20 * np.log10(heard.std() / 32768) == pytest.approx(dbov, abs=1)
-
-
-@pytest.mark.parametrize("payload", [b"", b"\x7f", b"\x50"])
-def test_comfort_noise_that_nobody_could_hear_is_silence(payload):
-    assert not ComfortNoise(payload).frame().any()
