@@ -125,6 +125,11 @@ class Lateness:
         self._late[self.ticks % self.SIZE] = late_ns // 1000
         self.ticks += 1
 
+    def last(self, count: int) -> list[int]:
+        """Those of the latest ticks, in microseconds, in no order; of a minute at most."""
+        kept = min(count, self.ticks, self.SIZE)
+        return [self._late[(self.ticks - 1 - n) % self.SIZE] for n in range(kept)]
+
     def percentile(self, percent: float) -> int:
         """In microseconds; 0 before the first tick."""
         seen = sorted(self._late[: min(self.ticks, self.SIZE)])

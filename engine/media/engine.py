@@ -8,7 +8,6 @@ that are not bridged wait in their sockets until the tick: nobody needs them ear
 
 from __future__ import annotations
 
-import gc
 import logging
 import socket
 import sys
@@ -25,6 +24,7 @@ from engine.media.neighbours import Neighbours
 from engine.media.orders import Fact, Meter, Order
 from engine.media.playout import Bounds
 from engine.media.priority import raise_priority
+from engine.media.rubbish import Collector
 from engine.media.shedding import Budget
 from engine.media.stream import RtpStream
 from engine.media.work import Work
@@ -63,7 +63,8 @@ class MediaEngine:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._board = Board(self._post)
-        self._work = Work(self._board, self._inbox, self.neighbours)
+        self._collector = Collector()
+        self._work = Work(self._board, self._inbox, self.neighbours, self._collector)
         self._flooded: list[RtpStream] = []
 
     # --- any thread ---------------------------------------------------------------------------
@@ -74,11 +75,7 @@ class MediaEngine:
             raise RuntimeError("the media engine runs already")
         plans()  # read now: the first Detect must not read a file in the media thread
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.collect()
-        gc.freeze()
-        # full collections are of few objects now: often, so that what calls leave in cycles stays little
-        gc.collect()
-        gc.set_threshold(700, 10, 2)
+        self._collector.start()
         self._board.waiter = Waiter()
         self._board.loader.start()
         self._stopping = False
@@ -95,6 +92,7 @@ class MediaEngine:
         if threading.current_thread() is not thread:
             thread.join()
         self.neighbours.dismiss()
+        self._collector.stop()
         self._thread = self._board.waiter = None
         waiter.close()
 

@@ -15,14 +15,18 @@ from pathlib import Path
 
 PRIORITY = 5
 """Real-time, below the media thread's own."""
-GREEDY = 0.5
-"""Of a core: a thread that uses more for a second is an ordinary one, until it uses less than half of it."""
+GREEDY = 0.9
+"""Of a core: a thread that uses more, second after second, is an ordinary one until it uses half as much."""
+PATIENCE = 5
+"""Seconds of that."""
 
 
 @dataclass(slots=True)
 class _Neighbour:
     used_ns: int
     raised: bool
+    greedy: int = 0
+    """For how many seconds."""
 
 
 class Neighbours:
@@ -54,7 +58,8 @@ class Neighbours:
                 continue
             share = (used - neighbour.used_ns) / passed
             neighbour.used_ns = used
-            if neighbour.raised and share > GREEDY:
+            neighbour.greedy = neighbour.greedy + 1 if share > GREEDY else 0
+            if neighbour.raised and neighbour.greedy >= PATIENCE:
                 neighbour.raised = not _schedule(thread, 0)
             elif not neighbour.raised and share < GREEDY / 2:
                 neighbour.raised = _schedule(thread, PRIORITY)

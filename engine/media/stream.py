@@ -237,6 +237,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
     def close(self, now: float) -> StreamStats:
         """Close the sockets; the stream's final figures."""
         self.control.close(now)
+        self.inbound.on_rtcp = lambda data, source, now: None  # no cycle for the collector to find
         self.NSD = False
         self._stopped = True
         if self.listening.reader is not None:

@@ -19,13 +19,14 @@ from engine.media.control import SERVED_EVERY
 from engine.media.neighbours import Neighbours
 from engine.media.orders import SOUND, Meter
 from engine.media.recorder import Recording
+from engine.media.rubbish import Collector
 from engine.media.shedding import Budget
 from engine.media.stream import RtpStream
 
 log = logging.getLogger(__name__)
 
 METER_TICKS = 5
-NEIGHBOURS_TICKS = 50
+HOUSEKEEPING_TICKS = 50
 QUALITY_TICKS = 50
 KEYED_AT_ONCE = 16
 """Streams listened to for DTMF in one step."""
@@ -34,9 +35,12 @@ KEYED_AT_ONCE = 16
 class Work:
     """`begin` at each tick; `step` until it is no longer `pending`."""
 
-    def __init__(self, board: Board, inbox: udp.Inbox, neighbours: Neighbours) -> None:
+    def __init__(
+        self, board: Board, inbox: udp.Inbox, neighbours: Neighbours, collector: Collector
+    ) -> None:
         self._board = board
         self._neighbours = neighbours
+        self._collector = collector
         self._inbox = inbox
         self._ticks = 0
         self._steps: Iterator[None] | None = None
@@ -136,8 +140,9 @@ class Work:
             for stream in streams:
                 guard(stream, stream.control.serve, now)
             yield
-        if self._ticks % NEIGHBOURS_TICKS == 0:
+        if self._ticks % HOUSEKEEPING_TICKS == 0:
             self._neighbours.check()
+            self._collector.check(bool(board.streams), now)
             yield
         keyed = [stream for stream in streams if stream.hears_keys]
         for at in range(0, len(keyed), KEYED_AT_ONCE):

@@ -72,6 +72,11 @@ class Transaction:
             self.state = "terminated"
             self._stop(*list(self._timers))
             self._ended()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of its users, who hold it: what is over must not wait for the garbage collector."""
+        self._ended = lambda: None
 
 
 class ClientTransaction(Transaction):
@@ -128,8 +133,15 @@ class ClientTransaction(Transaction):
         self._start("A/E", self._interval, self._retransmit)
 
     def _time_out(self) -> None:  # timers B and F
+        told = self._on_timeout
         self.terminate()
-        self._on_timeout()
+        told()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._on_response = lambda response: None
+        self._on_timeout = lambda: None
+        self._on_error = lambda why: None
 
     @property
     def unanswered(self) -> bool:
@@ -142,8 +154,9 @@ class ClientTransaction(Transaction):
         An INVITE that has had a provisional response waits on: its answer may come another way.
         """
         if self.state in ("calling", "trying") or (self.state == "proceeding" and not self.is_invite):
+            told = self._on_error
             self.terminate()
-            self._on_error(why)
+            told(why)
 
     def unreachable(self) -> None:
         """ICMP says that the request did not arrive (18.4). Believed the third time: a server that starts
@@ -165,30 +178,31 @@ class ClientTransaction(Transaction):
 
     def receive(self, response: Message) -> None:
         self.answered_at_all = True
+        tell = self._on_response  # by a reliable transport it may all be over at once
         if response.code < 200:
             if self.state in ("calling", "trying", "proceeding"):
                 self._provisional()
-                self._on_response(response)
+                tell(response)
         elif not self.is_invite:
             if self.state in ("trying", "proceeding"):
                 self.state = "completed"
                 self._stop("A/E", "B/F")
                 self._absorb("K", T4)
-                self._on_response(response)
+                tell(response)
         elif response.code < 300:
             if self.state in ("calling", "proceeding"):
                 self.state = "accepted"
                 self._stop("A/E", "B/F")
                 self._start("M", 64 * T1, self.terminate)  # RFC 6026, 8.4
             if self.state == "accepted":
-                self._on_response(response)
+                tell(response)
         elif self.state in ("calling", "proceeding"):
             self.state = "completed"
             self._stop("A/E", "B/F")
             self._ack = _ack_non_2xx(self.request, response).raw
             self._acknowledge(self._ack)
             self._absorb("D", 32.0)
-            self._on_response(response)
+            tell(response)
         elif self.state == "completed" and self._ack is not None:
             self._acknowledge(self._ack)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RUNS = (
-    ["rtp_timing.py", "--console", "--unprivileged"], ["bridge_cost.py", "--console"], ["call_setup.py"],
-    ["sip_flood.py"], ["codec_cost.py"], ["dtmf_bench.py"], ["flow_latency.py"],
+    ["rtp_timing.py", "--console", "--unprivileged"], ["bridge_cost.py", "--console"], ["gc_pauses.py"],
+    ["call_setup.py"], ["sip_flood.py"], ["codec_cost.py"], ["dtmf_bench.py"], ["flow_latency.py"],
     ["speech_quality.py"], ["long_call.py", "--seconds", "300"],
 )  # fmt: skip
 

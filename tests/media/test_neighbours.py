@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from engine.media import neighbours
-from engine.media.neighbours import PRIORITY, Neighbours
+from engine.media.neighbours import PATIENCE, PRIORITY, Neighbours
 
 
 @pytest.fixture
@@ -79,10 +79,11 @@ def test_a_greedy_thread_is_ordinary_until_it_is_modest_again(thread, together, 
         return thread.ask(priority)
 
     assert second(0.0) in (0, PRIORITY)
-    assert second(0.4) == PRIORITY
-    assert second(0.9) == 0
-    assert second(0.4) == 0
+    assert second(0.6) == PRIORITY
+    assert [second(1.0) for _ in range(PATIENCE)] == [PRIORITY] * (PATIENCE - 1) + [0]
+    assert second(0.6) == 0
     assert second(0.1) == PRIORITY
+    assert second(1.0) == PRIORITY
 
 
 def test_a_thread_that_has_ended_is_forgotten(thread, together):

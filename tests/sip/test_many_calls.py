@@ -23,7 +23,7 @@ from engine.sip.transaction import Transaction
 from engine.station import Station
 
 AT_ONCE = 20
-PORTS = 40
+PORTS = 80
 FIRST = 80
 """Calls before the count begins, so that every cache and every memory of past calls, all bounded, is full."""
 SETTLE_S = 45
