@@ -126,6 +126,11 @@ class ToneSender:
                 self._play()
         return taken
 
+    @property
+    def digit(self) -> str:
+        """The present one."""
+        return self._jobs[0].digits[self._jobs[0].place]
+
     def advance(self) -> str:
         """On to the next digit; those that are now done with."""
         job, done = self._jobs[0], ""

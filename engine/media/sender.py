@@ -55,6 +55,8 @@ class Sender:
         self.digits = DigitSender()
         self.player: Player | None = None
         self.tones = ToneSender()
+        self.toned: dict[str, float] = {}
+        """When each key was last heard there as tones, in monotonic seconds."""
         self.feed: Feed | None = None
         self.gain = Fader()
         self.direct = False
@@ -358,6 +360,8 @@ class Sender:
         player = self._was
         if not isinstance(player, Player):
             return
+        if player is self.inband:
+            self.toned[self.tones.digit] = now
         player.advance()
         if not player.ended:
             return

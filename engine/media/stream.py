@@ -15,7 +15,7 @@ import pyVoIP.VoIP  # noqa: F401  first: pyVoIP.RTP alone is a circular import
 from pyVoIP.RTP import PayloadType, RTPClient, TransmitType
 
 from engine.detect.analyzer import Analyzer
-from engine.detect.dtmf import DtmfDetector, KeyPress
+from engine.detect.dtmf import KeyPress
 from engine.media import codec, udp
 from engine.media.clip import Player
 from engine.media.codec import Pcm
@@ -23,6 +23,7 @@ from engine.media.coders import CLOCK, passes
 from engine.media.control import ControlChannel
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
+from engine.media.heard_keys import HeardKeys
 from engine.media.inbound import COMFORT_NOISE, Inbound
 from engine.media.listening import Listening
 from engine.media.mixer import Ear, Feed, Room
@@ -137,7 +138,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.recording: Recording | None = None
         self.analyzer: Analyzer | None = None
         self.undetected: deque[Pcm] = deque()  # frames that the analyzer has had no time for
-        self.keys: DtmfDetector | None = None
+        self.keys: HeardKeys | None = None
         self.timeout_s: float | None = None
         self.timeout_from = 0.0
         self._timed_out = False
@@ -280,7 +281,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self.peer.sender.pause(not self.may_receive)
         self.sender.send_first = order.send_first
         if order.hear_keys != (self.keys is not None):
-            self.keys = DtmfDetector() if order.hear_keys else None
+            self.keys = HeardKeys() if order.hear_keys else None
         self.control.set_remote(order.control, order.host, order.port, CLOCK[self.out.law])
         self._route()
         if isinstance(self.peer, RtpStream):
@@ -503,13 +504,13 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         return self.keys is not None and self.listening.active and self._started_fact
 
     def heard_key(self, press: KeyPress, now: float, facts: list[Fact]) -> None:
-        """A key in the audio: as with telephone-event it is told when it begins and when it is over."""
+        """A key in the audio, which goes on to whoever hears this stream."""
         assert self.keys is not None
-        if press.over:
-            facts.append(DigitEnded(self.name, now, press.digit, press.end_ms - press.begin_ms, "inband"))
-        else:
-            since = self.keys.now_ms - press.begin_ms
-            facts.append(DigitReceived(self.name, now, press.digit, since, "inband"))
+        fact = self.keys.fact(self.name, press, now, self.sender.toned)
+        if fact is not None:
+            facts.append(fact)
+            for other in self._listeners():
+                other.sender.toned[press.digit] = now
 
     def _check_timeout(self, now: float, facts: list[Fact]) -> None:
         heard = max(self.inbound.last_valid or 0.0, self.timeout_from)

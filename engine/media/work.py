@@ -170,7 +170,7 @@ class Work:
     def _hear_keys(self, streams: list[RtpStream], now: float) -> None:
         """Never left out: it costs a few microseconds a stream, and a key missed can't be asked for again."""
         began = time.monotonic_ns()
-        detectors = [stream.keys for stream in streams if stream.keys is not None]
+        detectors = [stream.keys.detector for stream in streams if stream.keys is not None]
         for which, press in feed_many(detectors, np.stack([stream.rx for stream in streams])):
             streams[which].heard_key(press, now, self._board.facts)
         self.budget.spend(time.monotonic_ns() - began)

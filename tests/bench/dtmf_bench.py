@@ -8,7 +8,6 @@ music on hold), and what listening costs the media thread.
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 import time
 import wave
@@ -20,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "detect"))
 
-from key_sounds import Pcm, key_sounds, keys_in, shuffled, through
+from key_sounds import Pcm, hits, key_sounds, keys_in, over_network, shuffled, through
 from other_receivers import Multimon, Spandsp
 
 from engine.detect.dtmf import DtmfDetector, feed_many
@@ -39,13 +38,6 @@ Receiver = Callable[[Pcm], str]
 
 def ours(pcm: Pcm) -> str:
     return keys_in(pcm)
-
-
-def hits(sent: str, heard: str) -> tuple[int, int]:
-    """Keys heard in their order, and keys heard that were not sent."""
-    matcher = difflib.SequenceMatcher(None, sent, heard, autojunk=False)
-    right = sum(block.size for block in matcher.get_matching_blocks())
-    return right, len(heard) - right
 
 
 def interval(right: int, count: int) -> tuple[float, float]:
@@ -72,6 +64,20 @@ def grid(receivers: dict[str, Receiver], keys: int, seed: int) -> int:
         verdict = ("" if wanted else "   (to be refused)") + ("" if is_best else "   OURS IS WORSE")
         print(f"{name:26}{cells}{verdict}", flush=True)
     return lost
+
+
+def network(keys: int, seed: int) -> None:
+    """Ours behind the jitter buffer, which conceals what is lost."""
+    losses = "".join(f"{percent:>11}%" for percent in (0, 1, 3, 5, 10))
+    print(f"\n{'keys through the jitter buffer, loss:':42}{losses}")
+    for on_ms, off_ms in ((60, 60), (100, 100)):
+        sent = shuffled(keys, seed)
+        pcm = key_sounds(sent, on_ms=on_ms, off_ms=off_ms, seed=seed)
+        cells = ""
+        for loss in (0.0, 0.01, 0.03, 0.05, 0.1):
+            right, false = hits(sent, keys_in(over_network(pcm, loss, 40, seed)))
+            cells += f"{f'{100 * right / keys:.1f}' + (f' +{false}' if false else ''):>12}"
+        print(f"{f'{on_ms} ms on, {off_ms} ms off, 40 ms jitter':42}{cells}", flush=True)
 
 
 def sounds() -> Iterator[tuple[str, Pcm]]:
@@ -141,6 +147,7 @@ def main() -> int:
     options = parser.parse_args()
     receivers: dict[str, Receiver] = {"offhook": ours, "spandsp": Spandsp(), "multimon-ng": Multimon()}
     lost = grid(receivers, options.keys // 16 * 16, options.seed)
+    network(options.keys // 16 * 16, options.seed)
     false = talk_off(receivers)
     cost(50)
     print(f"\n{lost} cells in which ours is worse than the best, {false} false keys")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy.typing as npt
 
 from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.media import codec
+from engine.media.playout import Playout
+from engine.media.rtp import Packet
 
 KEYS = "123A456B789C*0#D"
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
@@ -64,6 +68,31 @@ def presses(pcm: Pcm) -> list[KeyPress]:
 
 def keys_in(pcm: Pcm) -> str:
     return "".join(press.digit for press in presses(pcm) if not press.over)
+
+
+def hits(sent: str, heard: str) -> tuple[int, int]:
+    """Keys heard in their order, and keys heard that were not sent."""
+    matcher = difflib.SequenceMatcher(None, sent, heard, autojunk=False)
+    right = sum(block.size for block in matcher.get_matching_blocks())
+    return right, len(heard) - right
+
+
+def over_network(pcm: Pcm, loss: float, jitter_ms: float, seed: int = 1) -> Pcm:
+    """What the jitter buffer makes of it, in packets of 20 ms that are lost and delayed at random."""
+    rng = np.random.default_rng(seed)
+    count = len(pcm) // 160
+    arrivals = deque(sorted(
+        (100 + n * 0.02 + rng.uniform(0, jitter_ms / 1000), n) for n in range(count) if rng.random() >= loss
+    ))  # fmt: skip
+    playout, played = Playout(), []
+    for tick in range(count + 20):
+        now = 100.01 + tick * 0.02
+        while arrivals and arrivals[0][0] <= now:
+            at, n = arrivals.popleft()
+            octets = codec.encode("PCMA", pcm[n * 160 : n * 160 + 160])
+            playout.put(Packet(8, n & 0xFFFF, n * 160, 1, octets), "PCMA", at)
+        played.append(playout.get(now))
+    return np.concatenate(played)
 
 
 def pieces_of(pcm: Pcm, off_ms: int = 40) -> Sequence[tuple[int, int]]:

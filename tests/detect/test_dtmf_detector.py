@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from key_sounds import KEYS, key_sounds, keys_in, pieces_of, presses, shuffled, through
+from key_sounds import KEYS, hits, key_sounds, keys_in, over_network, pieces_of, presses, shuffled, through
 from line_sounds import speech, with_noise
 
 from engine.detect.dtmf import DtmfDetector, feed_many
@@ -84,6 +84,14 @@ def test_a_lost_packet_inside_a_longer_key_does_not_double_it(gone):
         at = (begin + end) // 2
         pcm[at : at + 160] = 0 if gone == "silence" else pcm[at - 160 : at]
     assert keys_in(pcm) == SENT
+
+
+@pytest.mark.parametrize(("loss", "jitter_ms"), [(0.0, 60), (0.03, 30), (0.1, 0)])
+def test_packets_lost_and_delayed_double_no_key_and_lose_few(loss, jitter_ms):
+    sent = shuffled(96)
+    right, false = hits(sent, keys_in(over_network(key_sounds(sent, on_ms=100, off_ms=100), loss, jitter_ms)))
+    assert false == 0
+    assert right >= len(sent) * (1 - loss / 4)
 
 
 @pytest.mark.parametrize("cut_ms", [20, 40, 60])

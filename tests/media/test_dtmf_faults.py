@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 import time
 
 import numpy as np
@@ -12,7 +13,7 @@ from media_rig import FarEnd, Rig
 from engine.media import codec
 from engine.media.clip import key_clip
 from engine.media.dtmf import EVENTS
-from engine.media.orders import Bridge, DigitEnded, DigitReceived
+from engine.media.orders import Bridge, DigitEnded, DigitReceived, DigitsSent, SendDigits
 
 UPDATES, ENDS = 8, 3
 
@@ -187,6 +188,40 @@ def test_keys_in_the_audio_are_heard_between_two_bridged_streams(rig: Rig):
     send_tones(far, "9")
     fact = rig.fact(DigitReceived)
     assert (fact.stream, fact.digit, fact.way) == (one, "9", "inband")
+
+
+def test_the_echo_of_our_own_tones_is_no_press(rig: Rig):
+    """A hybrid at the far end gives back what it gets, 10 dB weaker and 40 ms later."""
+    name, far = rig.open(event=None, hear_keys=True)
+    rig.engine.order(SendDigits(name, "58", 100, 60))
+    sent: list[np.ndarray] = [np.zeros(160, np.int16)] * 2
+    while not rig.has_fact(DigitsSent) or len(sent) < 40:
+        sent.append(far.receive_pcm(160))
+        far.send(codec.encode("PCMA", (sent[-3] * 0.3).astype(np.int16)))
+    assert not rig.has_fact(DigitReceived)
+    send_tones(far, "5")
+    assert rig.fact(DigitReceived).digit == "5", "later the same key is a press"
+
+
+def test_a_key_that_was_passed_on_and_comes_back_is_no_press_there(rig: Rig):
+    one, far = rig.open(event=None, hear_keys=True)
+    two, other = rig.open(event=None, hear_keys=True)
+    rig.engine.order(Bridge(one, two))
+    stop = threading.Event()
+
+    def echo() -> None:
+        past = [np.zeros(160, np.int16)] * 2
+        while not stop.is_set():
+            past.append(other.receive_pcm(160))
+            other.send(codec.encode("PCMA", (past[-3] * 0.3).astype(np.int16)))
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    send_tones(far, "3", on_ms=120)
+    stop.set()
+    thread.join()
+    assert rig.fact(DigitReceived).stream == one
+    assert not rig.has_fact(DigitReceived)
 
 
 def test_nothing_is_listened_for_where_it_is_not_asked_for(rig: Rig):
