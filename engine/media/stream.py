@@ -122,6 +122,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.control = ControlChannel(self.inbound, self.reception, self.sender.out)
         self.inbound.on_rtcp = self._muxed
         self._watch = QualityWatch(self.reception, self.control.session)
+        self._inbox: udp.Inbox | None = None
         self.digits_in = DigitReceiver()
         self.law = "PCMU"  # the codec that was received last, and the payload type it came with
         self._law_type = -1
@@ -288,9 +289,9 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             self.peer._route()
 
     def _muxed(self, data: bytes, source: bytes, now: float) -> None:
-        """RTCP that came to RTP's port."""
+        """RTCP that came to RTP's port, where it may have waited for the tick."""
         if self.control.muxed:
-            self.control.take(data, source, now)
+            self.control.take(data, source, self._inbox.arrived(self.out.fd) if self._inbox else now)
 
     def _secure(self, keys: SrtpKeys | None) -> None:
         """Encrypt as agreed; a key that stays keeps its context, and with it the count of roll-overs."""
@@ -372,6 +373,7 @@ class RtpStream(RTPClient):  # type: ignore[misc]
             return False
         self._arrivals += 1
         if not self._relay(inbox, size, now):
+            self._inbox = inbox
             packet = self.inbound.accept(inbox.data(size), inbox.source(), now)
             if packet is not None:
                 waited = not isinstance(self.peer, RtpStream)  # for the tick

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import queue
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ import pytest
 from baresip import Baresip, BaresipError, baresip, installed, write_tone
 
 from engine.legs import LegState
+from engine.media import rtcp_session
 from engine.media.engine import MediaEngine
 from engine.media.orders import DigitReceived, DigitsSent, Fact, SendDigits
 from engine.media.plane import MediaPlane
@@ -275,3 +277,41 @@ async def test_each_side_holds_and_resumes(tmp_path: Path) -> None:
         await pair.until(lambda: not call.far_held)
         assert call.reinvite_failed == ""
         assert await pair.hears(call, 440) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mux", [False, True])
+async def test_both_sides_learn_the_round_trip_and_what_arrives_by_rtcp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mux: bool
+) -> None:
+    """RFC 3550, 6.4, on the next port and on RTP's own (RFC 5761). baresip reports every five seconds."""
+    monkeypatch.setattr(rtcp_session, "INTERVAL_S", 1.0)
+    settings = ("rtcp_mux yes",) if mux else ()
+    modules = ("g711", "rtcpsummary")
+    async with talking(tmp_path, "", modules=modules, settings=settings, rtcp_mux=mux) as pair:
+        call = await pair.call()
+        assert call.negotiated is not None
+        assert call.negotiated.rtcp_mux is mux
+        stream = pair.media.stream(call.stream)
+        assert stream is not None
+        session = stream.control.session
+        async with asyncio.timeout(30):
+            while session.round_trip_s is None or session.received < 2:
+                await asyncio.sleep(0.1)
+        assert session.round_trip_s < 0.1
+        assert (session.far_lost, session.far_fraction) == (0, 0)
+        assert session.far_jitter_ms is not None
+        assert session.far_jitter_ms < 20
+        assert session.far_name
+        assert stream.control.foreign == 0
+        assert session.discarded <= 1  # its first is a lone APP that opens a NAT's port, no compound packet
+        call.hangup_leg()
+        await pair.until(lambda: call.progress is LegState.ENDED)
+        log = next(tmp_path.glob("baresip-*")) / "log"
+        async with asyncio.timeout(WAIT_S):
+            while (summary := re.search(r"EX=BareSip;.*", log.read_text(errors="replace"))) is None:
+                await asyncio.sleep(0.1)
+    figures = dict(part.split("=", 1) for part in summary[0].split(";") if "=" in part)
+    print(summary[0])
+    assert figures["PL"].split(",") == ["0", "0"]  # lost: of ours and of its own
+    assert float(figures["DL"]) < 100  # the round trip, in ms
