@@ -207,9 +207,15 @@ class Desk:
         leg = self._answered(command.leg)
         if isinstance(leg, str):
             return leg
+        # What must not be on tape may be heard on any leg of the talk.
+        others = self._engine.line.talking_with(leg)
         if not command.on:
-            leg.pause_recording()
+            for each in (leg, *others):
+                each.pause_recording()
             return ""
+        for each in others:
+            if each.recording_paused:
+                each.record(by_hand=True)
         if self._engine.config.recording.announcement and not leg.announced and not leg.recording:
             self._engine.tell("warning", "recorded without recording.announcement having been played", leg.id)
         leg.record(by_hand=True)

@@ -321,6 +321,16 @@ class TrunkLine:
                 return country
         return ""
 
+    def talking_with(self, leg: TrunkLeg) -> list[TrunkLeg]:
+        """The other legs on which what is said on this one can be heard, or which it hears."""
+        return [
+            each for each in self.legs.values()
+            if each is not leg and (
+                each.bridged_to == leg.id or leg.bridged_to == each.id or each.supervises == leg.id
+                or bool(leg.conference and each.conference == leg.conference)
+            )
+        ]  # fmt: skip
+
     def leg_of(self, call: Call | None) -> TrunkLeg | None:
         """The leg whose present call this is."""
         return next((leg for leg in self.legs.values() if leg.call is call), None)

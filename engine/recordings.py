@@ -98,10 +98,11 @@ class Recordings:
     # --- begin, pause, end -------------------------------------------------------------------------
 
     def begin(self, leg: TrunkLeg, path: str = "", *, by_hand: bool = False) -> None:
-        """Record a leg, to a path of the user's own where one is given; one that is paused goes on."""
+        """Record a leg, to a path of the user's own where one is given. By hand a paused one goes on."""
         take = self._current.get(leg.id)
         if take is not None:
-            self.pause(leg.id, False)
+            if by_hand:  # what was paused by hand goes on by hand alone
+                self.pause(leg.id, False)
             return
         config = self._config.recording
         began = (leg.facts.began or datetime.now()).astimezone()

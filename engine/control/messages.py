@@ -205,7 +205,8 @@ class SetOperator(Struct, frozen=True, tag="set_operator"):
 
 
 class Record(Struct, frozen=True, tag="record"):
-    """Record the current call's callee, or one leg; off pauses: the same file goes on with the next on."""
+    """Record the current call's callee, or one leg. Off pauses that and every other recording of the same
+    talk: the files go on with the next on."""
 
     on: bool
     leg: str | None = None

@@ -100,7 +100,7 @@ class Leg(Protocol):
         """Switch detection on this leg on or off."""
 
     def record(self) -> None:
-        """Begin to record, or go on where that was paused."""
+        """Begin to record; one that has begun stays as it is."""
 
     def pause_recording(self) -> None:
         """Leave out what follows."""

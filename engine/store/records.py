@@ -29,12 +29,13 @@ def record_of(row: Mapping[Any, Any]) -> AttemptRecord:
 
 
 def record_values(record: AttemptRecord) -> dict[str, object]:
-    """The columns that an attempt's end writes."""
-    return {
+    """The columns that an attempt's end writes. A recording that is known already is not forgotten."""
+    recording = {"recording": record.recording} if record.recording else {}
+    return recording | {
         "states": record.states, "detections": [asdict(heard) for heard in record.detections],
         "digits": record.digits, "sip_code": record.sip_code, "reason": record.reason,
         "disposition": record.disposition, "duration_s": record.duration_s, "agent": record.agent,
-        "recording": record.recording, "leg": record.leg, "answered": "answered" in record.states,
+        "leg": record.leg, "answered": "answered" in record.states,
         "quality": record.quality,
     }
 
