@@ -140,12 +140,12 @@ def _opened(audio: Audio, name: str, say: Say) -> Iterator[Microphone | Loudspea
         f"sound: {what} {safe(opened.name)!r}: OK: {opened.rate / 1000:g} kHz, {opened.channels} "
         f"channel{'s' if opened.channels > 1 else ''}, {opened.latency * 1000:.0f} ms of its own delay"
     )
-    make = Microphone if side == "input" else Loudspeaker
+    end = (Microphone if side == "input" else Loudspeaker)(process.sock, opened.rate, opened.channels)
     try:
-        yield make(process.sock, opened.rate, opened.channels)
+        yield end
     finally:
         process.close()
-        process.sock.close()
+        end.close()
 
 
 def _listen(mic: Microphone | None, out: Loudspeaker | None, played: Pcm | None = None) -> Pcm:

@@ -37,6 +37,10 @@ class RateConverter:
         self._next = (lead - self._look) * self._out // self._in
         """The first sample of the block's output that was not given yet."""
 
+    def close(self) -> None:
+        """Give back what soxr holds, which complains where that is left to the interpreter's end."""
+        self._stream = None
+
     def process(self, pcm: Pcm) -> Pcm:
         if self._stream is None:
             return pcm

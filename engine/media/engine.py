@@ -210,8 +210,15 @@ class MediaEngine:
         self._board.warming.tick(now)
         facts = self._board.facts
         self._lateness.add(time.monotonic_ns() - deadline_ns)
-        self._board.sound.begin_tick(now)
+        sound = self._board.sound
+        heard_here = []
         for stream in self._board.streams.values():
+            if stream.peer is sound or stream.room is not None:
+                heard_here.append(stream)  # the microphone takes 0.3 ms, which the others need not wait for
+            else:
+                self._work.guard(stream, stream.send_tick, now, facts)
+        sound.begin_tick(now)
+        for stream in heard_here:
             self._work.guard(stream, stream.send_tick, now, facts)
         self._work.begin(now)
         if self._flooded:

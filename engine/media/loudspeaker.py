@@ -30,6 +30,10 @@ class Loudspeaker:
         self._ticks = 0
         self.underruns = 0
 
+    def close(self) -> None:
+        self.sock.close()
+        self._convert.close()
+
     def push(self, pcm: Pcm) -> None:
         out = self._convert.process(self._stretch.process(pcm))
         if self._channels > 1:

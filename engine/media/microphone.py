@@ -35,6 +35,10 @@ class Microphone:
         self._ticks = 0
         self.underruns = 0
 
+    def close(self) -> None:
+        self.sock.close()
+        self._convert.close()
+
     @property
     def waiting(self) -> int:
         """Samples at 8 kHz that have come and were not pulled yet."""

@@ -151,7 +151,7 @@ class SoundCard:
 
     def _close_retired(self) -> None:
         while self._retired:
-            self._retired.popleft().sock.close()
+            self._retired.popleft().close()
 
     # --- each tick, in the media thread ---------------------------------------------------------
 
