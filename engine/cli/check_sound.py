@@ -28,7 +28,9 @@ TONE_HZ = 440
 TONE_DBFS = -20.0
 SILENT_DBFS, LOW_DBFS, CLIPPING_DBFS = -65.0, -45.0, -0.3
 SWEEP_S = 0.15
-LONGEST_LOOP_S = 1.0
+SWEEPS, APART_S = 3, 0.8
+"""How often it is tried, and how far apart in seconds, the longest round trip
+too: a busy machine loses one now and then."""
 LEAST_FIT = 0.4
 """Of what was heard with what was played: the correlation coefficient from which it is taken for that."""
 
@@ -110,10 +112,11 @@ def try_devices(audio: Audio, say: Say) -> bool:
             good = good and (out is not None or audio.output == "none")
             if isinstance(out, Loudspeaker):
                 say(f"  playing {TONE_HZ} Hz for 1 s; did you hear it?")
-                played = np.concatenate((_tone(), _sweep()))
-                loop = _listen(mic, out, played)
+                gap = np.zeros(round(APART_S * SAMPLE_RATE) - len(_sweep()), np.int16)
+                sweeps = [_sweep(), gap] * SWEEPS if mic is not None else []
+                loop = _listen(mic, out, np.concatenate((_tone(), *sweeps)))
                 if mic is not None:
-                    say(f"  {describe_loop(played, loop)}")
+                    say(f"  {describe_loop(loop[SAMPLE_RATE:])}")
     with _opened(audio, "ring", say) as ring:
         good = good and (ring is not None or audio.ring_output in ("", "none"))
         if isinstance(ring, Loudspeaker):
@@ -152,7 +155,7 @@ def _listen(mic: Microphone | None, out: Loudspeaker | None, played: Pcm | None 
     """What the microphone hears in LISTEN_S seconds, or while something is played and shortly after it."""
     settle = round(SETTLE_S * 50)
     played = codec.SILENT_PCM[:0] if played is None else played
-    after = 0.0 if mic is None else LISTEN_S if out is None else LONGEST_LOOP_S
+    after = 0.0 if mic is None else LISTEN_S if out is None else APART_S
     ticks = len(played) // FRAME + round(after * 50)
     heard = []
     begun = time.monotonic()
@@ -208,16 +211,22 @@ def describe(heard: Pcm) -> str:
     return f"level {round(level)} dBFS, peak {round(peak)} dBFS: {word}"
 
 
-def describe_loop(played: Pcm, heard: Pcm) -> str:
-    """How long sound takes from loudspeaker to microphone, where the one hears the other."""
+def describe_loop(heard: Pcm) -> str:
+    """How long sound takes from loudspeaker to microphone, where the one hears the other.
+
+    `heard` begins when the first sweep was played.
+    """
     sweep: npt.NDArray[np.float64] = _sweep().astype(np.float64)
-    begins = len(played) - len(sweep)
-    x = heard.astype(np.float64)[begins:]
-    size = 1 << (len(x) + len(sweep)).bit_length()
-    match = np.fft.irfft(np.fft.rfft(x, size) * np.conj(np.fft.rfft(sweep, size)), size)
-    at = int(np.abs(match[: len(x) - len(sweep)]).argmax())
-    piece = x[at : at + len(sweep)]
-    fit = abs(float(piece @ sweep)) / (float(np.linalg.norm(piece) * np.linalg.norm(sweep)) + 1e-9)
-    if fit < LEAST_FIT:
+    best, delay = 0.0, 0.0
+    for begin in (round(n * APART_S * SAMPLE_RATE) for n in range(SWEEPS)):
+        x = heard[begin : begin + round(APART_S * SAMPLE_RATE) + len(sweep)].astype(np.float64)
+        size = 1 << (len(x) + len(sweep)).bit_length()
+        match = np.fft.irfft(np.fft.rfft(x, size) * np.conj(np.fft.rfft(sweep, size)), size)
+        at = int(np.abs(match[: max(1, len(x) - len(sweep))]).argmax())
+        piece = x[at : at + len(sweep)]
+        fit = abs(float(piece @ sweep)) / (float(np.linalg.norm(piece) * np.linalg.norm(sweep)) + 1e-9)
+        if fit > best:
+            best, delay = fit, at / SAMPLE_RATE
+    if best < LEAST_FIT:
         return "no round trip: the microphone does not hear the loudspeaker, as it should be with a headset"
-    return f"round trip {at / SAMPLE_RATE * 1000:.0f} ms, by loudspeaker and microphone back to here"
+    return f"round trip {delay * 1000:.0f} ms, by loudspeaker and microphone back to here"

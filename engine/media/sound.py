@@ -88,8 +88,8 @@ class SoundCard:
                 else:
                     side, what = SIDES[name]
 
-                    def changed(state: SideState, name: str = name) -> None:
-                        self._changed(turn, name, state, post)
+                    def changed(state: SideState, name: str = name) -> bool:
+                        return self._changed(turn, name, state, post)
 
                     self._keepers[name] = Keeper(side, what, device, changed, before.get(name))
         args = (turn, order, post)
@@ -112,11 +112,11 @@ class SoundCard:
                 self._voice = voice
         self._changed(turn, "voice", state, post)
 
-    def _changed(self, turn: int, name: str, state: SideState, post: Callable[[Fact], None]) -> None:
-        """A keeper's word, in its thread."""
+    def _changed(self, turn: int, name: str, state: SideState, post: Callable[[Fact], None]) -> bool:
+        """A keeper's word, in its thread; False where it comes too late."""
         with self._lock:
             if turn != self._turn:
-                return
+                return False
             self._states[name] = state
             if name != "voice":
                 self._install(name, state.end)
@@ -125,6 +125,7 @@ class SoundCard:
                 problems = " ".join(s.problem for s in states.values() if s.problem)
                 names = (states["input"].name, states["output"].name)
                 post(SoundChanged(time.monotonic(), *names, problems, states["ring"].name))
+        return True
 
     def _install(self, name: str, end: End | None) -> None:
         old = getattr(self, f"_{name}")

@@ -38,10 +38,13 @@ class SideState:
 
 
 class Keeper:
-    """A thread that serves one side until `stop`. `changed` is called in it with each new state."""
+    """A thread that serves one side until `stop`.
+
+    `changed` is called in it with each new state; where it returns False nobody wants that state's end.
+    """
 
     def __init__(
-        self, side: Side, what: str, wanted: str, changed: Callable[[SideState], None], after: Keeper | None
+        self, side: Side, what: str, wanted: str, changed: Callable[[SideState], bool], after: Keeper | None
     ) -> None:
         """`what` names the side in sentences. `after` is whoever must let go of its device first."""
         self._side = side
@@ -83,6 +86,7 @@ class Keeper:
             self._keep()
         finally:
             self._drop()
+            self._told = None
             os.close(self._wake)
 
     def _keep(self) -> None:
@@ -130,9 +134,11 @@ class Keeper:
             old.close()
 
     def _tell(self, state: SideState) -> None:
-        if state != self._told and not self._stopping:
-            self._told = state
-            self._changed(state)
+        if state == self._told:
+            return
+        self._told = state
+        if (self._stopping or not self._changed(state)) and state.end is not None:
+            state.end.close()
 
     def _drop(self) -> None:
         process, self._process, self._has_wanted = self._process, None, False

@@ -40,7 +40,7 @@ def test_a_moment_of_speech_among_silence_counts():
 def test_without_an_echo_there_is_no_round_trip():
     rng = np.random.default_rng(1)
     heard = rng.normal(0, 500, 24000).astype(np.int16)
-    assert describe_loop(np.zeros(10000, np.int16), heard).startswith("no round trip")
+    assert describe_loop(heard).startswith("no round trip")
 
 
 @pytest.mark.skipif(not available(), reason=MISSING)
@@ -87,7 +87,7 @@ def test_devices_are_listed_measured_and_played_to(monkeypatch):
     assert text.count("playing 440 Hz for 1 s") == 2
     trip = re.search(r"round trip (\d+) ms", text)
     assert trip, text
-    assert 30 < int(trip[1]) < 1000
+    assert 30 < int(trip[1]) < 800
     pieces = [heard[n : n + 1600].astype(float) for n in range(0, len(heard) - 1600, 800)]
     spectra = [np.abs(np.fft.rfft(piece)) for piece in pieces]
     assert any(s.argmax() == 88 and s[88] > 1e6 for s in spectra)  # 440 Hz

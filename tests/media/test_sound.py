@@ -52,14 +52,14 @@ def headset(server):
 
 
 def best_fit(said: np.ndarray, *places: np.ndarray) -> tuple[list[int], list[float]]:
-    """Of several half seconds of what was said, the one that fits best in every place it should be in.
+    """Of many quarter seconds of what was said, the one that fits best in every place it should be in.
 
-    While a device finds its pace, its speed is trimmed, and half a second fits badly there. Returns, for
-    each place, where the beginning of `said` lies and the correlation coefficient.
+    While a device finds its pace, its speed is trimmed, and nothing long fits there; a starved machine has
+    gaps. Returns, for each place, where the beginning of `said` lies and the correlation coefficient.
     """
     found = []
-    for start in range(4000, len(said) - 4000, 4000):
-        each = [locate(place, said[start : start + 4000]) for place in places]
+    for start in range(4000, len(said) - 2000, 2000):
+        each = [locate(place, said[start : start + 2000]) for place in places]
         found.append(([at - start for at, _ in each], [fit for _, fit in each]))
     return max(found, key=lambda f: min(f[1]))
 
