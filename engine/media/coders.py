@@ -77,8 +77,8 @@ class _Wide:
     def decode(self, payload: bytes, samples: int) -> Pcm:
         """`samples` at 8 kHz; silence where the payload is damaged."""
         av = _av()
-        try:
-            frames = self._context.decode(av.Packet(payload))
+        try:  # an empty packet would tell the decoder that no more will come
+            frames = self._context.decode(av.Packet(payload)) if payload else []
         except av.error.FFmpegError:
             frames = []
         pieces = [np.frombuffer(f.planes[0], np.int16, f.samples) for f in frames]

@@ -144,6 +144,8 @@ class Sender:
         if not self._free:
             return
         if not self._begun or self._splice.pending:
+            if not packet.payload:
+                return
             packet = self._spliced(packet, law)
         if self.out.forward(packet, law):
             self._passed_on(law, packet.payload)

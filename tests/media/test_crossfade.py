@@ -269,6 +269,26 @@ def test_the_first_packet_of_all_leaves_at_once_and_the_next_in_25_ms(line: Line
     assert max(late) <= 0.0051
 
 
+@pytest.mark.parametrize("law", [PCMA, G722, OPUS], ids=lambda law: law.name)
+def test_packets_of_any_size_at_the_moment_of_the_bridge_do_no_harm(line: Line, law: Codec) -> None:
+    callee, agent = line.open(PCMA if law is G722 else law, law)
+    line.play(line.names[0])
+    line.run(0.2)
+    voice, agent.voice = agent.voice, agent.voice[:0]
+    for size in (0, 1, 7, 100, 1900, 2):
+        line.order(Bridge(*line.names))
+        for _ in range(3):
+            agent.far.send(bytes(size))
+            line.run(0.06)
+        line.order(Unbridge(line.names[0]))
+        line.run(0.06)
+    agent.voice = voice
+    line.order(Bridge(*line.names))
+    line.run()
+    assert hears(callee, B)
+    assert not line.simulation.board.reported
+
+
 def test_many_bridges_one_after_the_other_send_no_more_time_than_goes_by(line: Line) -> None:
     for talker in line.open(PCMA, PCMA):
         began = talker.heard[-1]
