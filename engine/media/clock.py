@@ -54,6 +54,7 @@ class Waiter:
             raise OSError("the kernel gave no timerfd")
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll = select.epoll()
+        self.watched: set[int] = set()
         self._epoll.register(self._timer, select.EPOLLIN)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._epoll_fd = self._epoll.fileno()
@@ -72,12 +73,12 @@ class Waiter:
         os.eventfd_write(self._wake, 1)
 
     def watch(self, fd: int) -> None:
-        try:
+        if fd not in self.watched:
             self._epoll.register(fd, select.EPOLLIN)
-        except FileExistsError:
-            pass
+            self.watched.add(fd)
 
     def unwatch(self, fd: int) -> None:
+        self.watched.discard(fd)
         try:
             self._epoll.unregister(fd)
         except (OSError, ValueError):
