@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from engine.detect.keytone import HIGH, KEYS, LOW
 from engine.detect.plans import PlanError, plan
 from engine.detect.synth import render_cycle
 from engine.media import codec
@@ -165,20 +166,16 @@ def _decode_wav(path: str, data: bytes) -> tuple[int, int, npt.NDArray[np.float3
     return rate, channels, values.astype(np.float32) / np.float32(2**23)
 
 
-
-
-_LOW, _HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
-_KEYS = "123A456B789C*0#D"
 _RISE = np.sin(np.pi / 2 * (np.arange(16) + 0.5) / 16) ** 2  # 2 ms, so that it does not click
 
 
 @lru_cache(maxsize=32)
 def key_clip(key: str, duration_ms: int, gap_ms: int) -> Clip:
     """A key as tones (ITU-T Q.23), -8 dBm0 the low one, -6 the high, and the gap after it."""
-    row, column = divmod(_KEYS.index(key), 4)
+    row, column = divmod(KEYS.index(key), 4)
     t = np.arange(duration_ms * 8) / codec.SAMPLE_RATE
-    low = 10 ** (-8 / 20) * np.sin(2 * np.pi * _LOW[row] * t)
-    high = 10 ** (-6 / 20) * np.sin(2 * np.pi * _HIGH[column] * t)
+    low = 10 ** (-8 / 20) * np.sin(2 * np.pi * LOW[row] * t)
+    high = 10 ** (-6 / 20) * np.sin(2 * np.pi * HIGH[column] * t)
     wave = (low + high) * _SINE_AT_0_DBM0
     wave[: len(_RISE)] *= _RISE
     wave[-len(_RISE) :] *= _RISE[::-1]

@@ -68,11 +68,6 @@ class DigitSender:
             self._jobs.append(_Job(taken, duration, gap))
         return taken
 
-    def clear(self) -> None:
-        self._jobs.clear()
-        self._start = None
-        self._ends = self._pause = 0
-
     def tick(self, timestamp: int) -> tuple[EventPacket | None, str]:
         """20 ms on the stream's clock: the packet to send, if any, and digits that are now done with."""
         if not self._jobs:

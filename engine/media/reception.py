@@ -80,12 +80,11 @@ class Reception:
         else:
             delta = ((sequence - self._highest + 0x8000) & _M16) - 0x8000
             if 0 < delta < MAX_DROPOUT:
-                if delta != 1:
-                    self.gap_at = now
                 self._highest += delta
                 self._window = (self._window << delta | 1) & _WINDOW
                 if delta > 1:
                     self.gaps += 1
+                    self.gap_at = now
             elif -MAX_MISORDER < delta <= 0:
                 bit = 1 << -delta
                 if self._window & bit:

@@ -110,6 +110,7 @@ def test_a_sent_digit_grows_on_one_timestamp_and_ends_three_times(rig):
     fields = [struct.unpack("!BBH", p.payload) for p in events]
     assert [duration for _, _, duration in fields] == [160, 320, 480, 640, 800, 800, 800]
     assert [flags >> 7 for _, flags, _ in fields] == [0, 0, 0, 0, 1, 1, 1]
+    assert {flags & 0x7F for _, flags, _ in fields} == {10}, "-10 dBm0, and the reserved bit 0"
     assert {event for event, _, _ in fields} == {5}
     sequences = [p.sequence for p in events]
     assert all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(sequences))
