@@ -31,7 +31,9 @@ KEPT = 6 * FRAME_SAMPLES
 LONGEST = 60 * SAMPLE_RATE // 1000
 """Of a tone that is not yet a key no more than this is kept in view."""
 DECIDED = 40 * SAMPLE_RATE // 1000
-"""A tone is judged once it seems to have lasted so long, and again, or when it has ended."""
+"""A tone is judged once it seems to have lasted so long, and when it has ended."""
+MAX_WAIT = 16 * DECIDED
+"""One that goes on and is no key is judged again after `DECIDED`, and then ever more seldom, up to this."""
 _DROPPED, _NOISE_SHARE = 0.03, 0.25
 """The power, of the tone's, under which it is interrupted; more where noise would hide the interruption: five
 times the noise's in the two windows."""
@@ -71,12 +73,14 @@ class KeyPress:
 
 @dataclass(slots=True)
 class _Run:
-    """Windows in a row with the same two tones, from sample `first` to `last`; to be judged at `due`."""
+    """Windows in a row with the same two tones, from sample `first` to `last`; to be judged at `due`, and if
+    they are no key again after `wait`."""
 
     pair: int
     first: int
     last: int
     due: int
+    wait: int = DECIDED
 
 
 class DtmfDetector:
@@ -175,7 +179,8 @@ class DtmfDetector:
         tone = measure(self._kept, self._samples - KEPT, run.pair, run.first, run.last)
         if tone is None:
             run.first = max(run.first, run.last - LONGEST)
-            run.due = run.last + DECIDED
+            run.due = run.last + run.wait
+            run.wait = min(2 * run.wait, MAX_WAIT)
             return
         if tone.end - tone.begin < SHORTEST or self._is_echo(tone):
             return
