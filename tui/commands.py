@@ -32,7 +32,7 @@ class Context:
 LOWEST_DB, HIGHEST_DB = -30, 20
 TALK_ON = 3600.0
 """Seconds that the microphone stays open by the key that opens it for long."""
-NO_PUSH_TO_TALK = Refusal("The microphone is open all the time: audio.push_to_talk is not set.")
+NO_PUSH_TO_TALK = Refusal("There is nothing to open: that is for a headset with audio.push_to_talk set.")
 
 Action = Callable[[Context], "wire.Command | Refusal"]
 
@@ -125,9 +125,14 @@ def gain(received: int = 0, sent: int = 0) -> Action:
     return action
 
 
+def pushes_to_talk(flow: wire.Flow | None) -> bool:
+    """Whether the microphone here is closed until a key opens it."""
+    return flow is not None and flow.push_to_talk and flow.operator == "headset"
+
+
 def talk_on(context: Context) -> wire.Command | Refusal:
     flow = context.state.flow
-    if flow is None or not flow.push_to_talk:
+    if flow is None or not pushes_to_talk(flow):
         return NO_PUSH_TO_TALK
     return wire.Talk(on=not flow.talking, seconds=TALK_ON)
 

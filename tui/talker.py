@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.timer import Timer
 
 from engine.control import messages as wire
-from tui.commands import NO_PUSH_TO_TALK
+from tui.commands import NO_PUSH_TO_TALK, pushes_to_talk
 
 if TYPE_CHECKING:
     from tui.screens.main import MainScreen
@@ -33,7 +33,7 @@ class Talker:
     def key(self) -> None:
         """The key was pressed, or repeats."""
         flow = self._screen.state.flow
-        if flow is None or not flow.push_to_talk:
+        if flow is None or not pushes_to_talk(flow):
             self._screen.say(NO_PUSH_TO_TALK.text, "warn")
             return
         if self._release is None and flow.talking:

@@ -162,5 +162,8 @@ class TestPushToTalk:
     async def test_without_it_the_key_says_so(self, engine: FakeEngine, clock: Clock, call: Script) -> None:
         async with open_console(engine, clock) as console:
             await console.pilot.press("space")
-            await console.shows("audio.push_to_talk is not set")
+            await console.shows("headset with audio.push_to_talk set")
+            engine.publish(wire.Flow(running=True, operator="cold", agents=["8001"], push_to_talk=True))
+            await console.shows("cold")
+            assert "mic closed" not in console.text
             assert engine.commands == []

@@ -6,6 +6,7 @@ from textual.events import Click
 from textual.message import Message
 
 from tui.calls import Step
+from tui.commands import pushes_to_talk
 from tui.draw import Row, row_width
 from tui.keymap import BY_ID, shown
 from tui.state import ConsoleState
@@ -31,7 +32,7 @@ def fitting_keys(state: ConsoleState) -> list[str]:
             ids.append("accept")
         leg = state.leg_of(call)
         answered = leg is not None and leg.state == "answered"
-        if state.flow is not None and state.flow.push_to_talk:
+        if pushes_to_talk(state.flow):
             ids += ["talk", "talk_on"]
         ids += ["hold", "mute", "record"] if answered else ["mute"]
         if answered and call.step in (Step.ANSWER, Step.BRIDGE):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from engine.control.messages import Flow, Sound, Trunk
+from tui.commands import pushes_to_talk
 from tui.draw import Row, crop, justify, row_width
 from tui.keymap import shown
 from tui.state import ConsoleState
@@ -98,7 +99,7 @@ def draw_operator(flow: Flow | None, full: bool) -> Row:
         row += [(" · ", "faint"), (word, role)]
     if flow.muted:
         row.append((" ⊘ muted", "bad"))
-    elif flow.push_to_talk:
+    elif pushes_to_talk(flow):
         row.append((" ● mic open", "good") if flow.talking else (" ○ mic closed", "dim"))
     return row
 
