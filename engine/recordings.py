@@ -209,7 +209,7 @@ class Recordings:
             self.changed(take.leg)
         if fact.error:
             what = fact.error.partition(": ")[2]
-            if what != self._trouble:  # once, however many calls are up
+            if what and what != self._trouble:  # once, however many calls are up
                 self._trouble = what
                 self.tell("error", fact.error, take.leg)
         self._forget(take)
