@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from engine.media.devices import Device, SoundError, list_devices
 from engine.media.loudspeaker import Loudspeaker
 from engine.media.microphone import Microphone
 from engine.media.sound import SIDES
-from engine.media.sound_host import Missing, choose
+from engine.media.sound_find import Missing, choose
 from engine.media.sound_process import SoundProcess
 from engine.text import safe
 
@@ -81,13 +82,8 @@ def _line(device: Device) -> str:
 
 
 def _found(devices: list[Device], wanted: str, side: str) -> bool:
-    told = [
-        {"name": d.name, "inputs": d.inputs, "outputs": d.outputs,
-         "default_input": d.default_input, "default_output": d.default_output}
-        for d in devices
-    ]  # fmt: skip
     try:
-        choose(told, wanted, side)
+        choose([asdict(device) for device in devices], wanted, side)
     except Missing:
         return False
     return True

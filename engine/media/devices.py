@@ -13,7 +13,8 @@ __all__ = ["Device", "SoundError", "list_devices"]
 class Device:
     """A sound device. `inputs` and `outputs` are channels, `rate` its default rate in Hz.
 
-    `rates` are those of 8, 16, 44.1 and 48 kHz that it takes, where that was asked for.
+    `rates` are those of 8, 16, 44.1 and 48 kHz that it takes, where that was asked for. The last two are a
+    sound server's names for it, where one serves it.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Device:
     default_input: bool
     default_output: bool
     rates: tuple[int, ...] = ()
+    served_input: str = ""
+    served_output: str = ""
 
 
 def list_devices(*, rates: bool = False) -> list[Device]:
@@ -33,6 +36,6 @@ def list_devices(*, rates: bool = False) -> list[Device]:
     told = ask("list", *(["rates"] if rates else []))["devices"]
     return [
         Device(d["name"], d["inputs"], d["outputs"], d["rate"], d["default_input"], d["default_output"],
-               tuple(d.get("rates", ())))
+               tuple(d.get("rates", ())), d.get("served_input", ""), d.get("served_output", ""))
         for d in told
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 PortAudio finds devices only when it starts, hangs or ends its whole process where ALSA is broken or a device
 is pulled out, and writes to standard error as do ALSA and JACK. Here it can do all that: the engine goes on,
-and begins another process. Nothing of ours is imported, so that this starts in some 50 ms.
+and begins another process. Next to nothing of ours is imported: it starts in some 50 ms.
 
     sound_host.py list [rates]               one line of JSON: {"devices": [...]} or {"error": "..."}
     sound_host.py open SIDE DEVICE RATES FD  {"opened": name, ...} or {"error": "..."}, later perhaps
@@ -17,7 +17,6 @@ times a second.
 from __future__ import annotations
 
 import json
-import math
 import os
 import socket
 import struct
@@ -27,6 +26,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.media import sound_find as find
+
 FRAMES_MS = 10
 """Audio that a device hands over at a time."""
 MARGIN_MS = 18
@@ -34,23 +35,16 @@ MARGIN_MS = 18
 where the clocks differ, and 8 ms that the trimming needs."""
 LIMIT_MS = 160
 """Audio that waits for the loudspeaker at most."""
-LUMP_S = 0.04
-"""No rate is taken whose smallest whole number of samples at 8 kHz, too, is longer."""
 REPORT = struct.Struct("<II")
 """Octets that waited after a callback at least (since the last report), and underruns in all."""
 REPORT_CALLBACKS = 25
 FIRST_CALLBACK_S = 10.0
 STALL_S = 3.0
 LOOK_S = 0.25
-RATES = (8000, 16000, 44100, 48000)
+LOOK_AT_SERVER_S = 2.0
 NICE = -11
 
 _CONTINUE = 0  # paContinue
-_INT16 = 8  # paInt16
-
-
-class Missing(Exception):
-    """One plain sentence."""
 
 
 class Playout:
@@ -142,107 +136,26 @@ class Output:
         return give
 
 
-def choose(devices: Sequence[dict[str, Any]], wanted: str, side: str) -> dict[str, Any]:
-    """A device for `input` or `output`: `default`, its name, in any case of letters, or a part of it."""
-    usable = [device for device in devices if device[f"{side}s"]]
-    what = "microphone" if side == "input" else "loudspeaker"
-    if wanted == "default":
-        for device in usable:
-            if device[f"default_{side}"]:
-                return device
-        raise Missing(f"There is no {what}: this machine has no default sound {side}.")
-    low = wanted.casefold()
-    for match in (
-        lambda name: name == wanted,
-        lambda name: name.casefold() == low,
-        lambda name: low in name.casefold(),
-    ):
-        for device in usable:
-            if match(device["name"]):
-                return device
-    names = ", ".join(repr(device["name"]) for device in usable) or "none"
-    raise Missing(f"There is no {what} {wanted!r}; sound {side}s here: {names}.")
-
-
-def attempts(device: dict[str, Any], side: str, rates: Sequence[int]) -> list[tuple[int, int]]:
-    """Rates and channels to try, in order: mono first, then stereo, then as many as the device has."""
-    tried: list[tuple[int, int]] = []
-    for channels in (1, 2, device[f"{side}s"]):
-        for rate in rates:
-            each = (rate or device["rate"], channels)
-            if each not in tried and channels <= 32 and 1 / math.gcd(each[0], 8000) <= LUMP_S:
-                tried.append(each)
-    return tried
-
-
-def _start() -> Any:
-    try:
-        import pyaudio
-    except ImportError:
-        raise Missing("There is no sound: PyAudio is not installed.") from None
-    try:
-        return pyaudio.PyAudio()
-    except Exception as error:
-        raise Missing(f"There is no sound: PortAudio does not start ({error}).") from None
-
-
-def _devices(audio: Any) -> list[dict[str, Any]]:
-    def default(side: str) -> int:
-        try:
-            return int(getattr(audio, f"get_default_{side}_device_info")()["index"])
-        except OSError:
-            return -1
-
-    ins, outs = default("input"), default("output")
-    found = []
-    for index in range(audio.get_device_count()):
-        info = audio.get_device_info_by_index(index)
-        found.append({
-            "index": index, "name": str(info["name"]), "inputs": int(info["maxInputChannels"]),
-            "outputs": int(info["maxOutputChannels"]), "rate": int(info["defaultSampleRate"]),
-            "default_input": index == ins, "default_output": index == outs,
-        })
-    return found
-
-
-def _rates(audio: Any, device: dict[str, Any]) -> list[int]:
-    """Which of the usual rates a device takes on every side that it has."""
-
-    def takes(rate: int) -> bool:
-        for side in ("input", "output"):
-            if device[f"{side}s"]:
-                what = {f"{side}_device": device["index"], f"{side}_channels": 1, f"{side}_format": _INT16}
-                try:
-                    audio.is_format_supported(rate, **what)
-                except ValueError:
-                    return False
-        return True
-
-    return [rate for rate in RATES if takes(rate)]
-
-
 def _open(
     side: str, wanted: str, rates: Sequence[int], stream: Input | Output
 ) -> tuple[Any, dict[str, Any], int, int]:
     """PyAudio's stream, not started, with device, rate and channels."""
-    audio = _start()
-    device = choose(_devices(audio), wanted, side)
+    audio = find.start()
+    device = find.choose(find.list_all(audio), wanted, side)
+    if served := device.get(f"served_{side}"):
+        os.environ["PULSE_SOURCE" if side == "input" else "PULSE_SINK"] = served
     last: Exception | None = None
-    for rate, channels in attempts(device, side, rates):
+    for rate, channels in find.attempts(device, side, rates):
         try:
             opened = audio.open(
-                rate=rate, channels=channels, format=_INT16, frames_per_buffer=rate * FRAMES_MS // 1000,
+                rate=rate, channels=channels, format=find.INT16, frames_per_buffer=rate * FRAMES_MS // 1000,
                 stream_callback=stream.callback(rate, channels), start=False,
                 **{side: True, f"{side}_device_index": device["index"]},
             )
             return opened, device, rate, channels
         except (OSError, ValueError) as error:
             last = error
-    raise Missing(f"The {_what(side)} {device['name']!r} does not open: {_reason(last)}.")
-
-
-def _what(side: str) -> str:
-    return "microphone" if side == "input" else "loudspeaker"
+    raise find.Missing(f"The {find.what_is(side)} {device['name']!r} does not open: {_reason(last)}.")
 
 
 def _reason(error: Exception | None) -> object:
@@ -252,22 +165,28 @@ def _reason(error: Exception | None) -> object:
 def _serve(side: str, wanted: str, rates: Sequence[int], stream: Input | Output) -> str:
     """Run the stream until it ends; one sentence that says how it did."""
     opened, device, rate, channels = _open(side, wanted, rates, stream)
-    what = f"The {_what(side)} {device['name']!r}"
+    what = f"The {find.what_is(side)} {device['name']!r}"
     _raise_priority()
     begun = time.monotonic()
     try:
         opened.start_stream()
     except OSError as error:
-        raise Missing(f"{what} does not start: {_reason(error)}.") from None
+        raise find.Missing(f"{what} does not start: {_reason(error)}.") from None
     while not stream.heard:
         if time.monotonic() - begun > FIRST_CALLBACK_S or not opened.is_active():
-            raise Missing(f"{what} does not start: it asks for nothing." if side == "output" else
+            raise find.Missing(f"{what} does not start: it asks for nothing." if side == "output" else
                           f"{what} does not start: nothing comes from it.")
         time.sleep(0.005)
     latency = opened.get_input_latency() if side == "input" else opened.get_output_latency()
     _say({"opened": device["name"], "rate": rate, "channels": channels, "latency": latency})
+    looked = time.monotonic()
     while opened.is_active() and time.monotonic() - stream.heard < STALL_S:
         time.sleep(LOOK_S)
+        if f"served_{side}" in device and time.monotonic() - looked > LOOK_AT_SERVER_S:
+            looked = time.monotonic()
+            there = find.ask_server("sources" if side == "input" else "sinks")
+            if there and device[f"served_{side}"] not in there:  # the server plays on elsewhere
+                break
     return f"{what} has stopped."
 
 
@@ -299,10 +218,10 @@ def main(args: Sequence[str]) -> None:
     _end_with_parent()
     try:
         if args[0] == "list":
-            audio = _start()
-            devices = _devices(audio)
+            audio = find.start()
+            devices = find.list_all(audio)
             for device in devices if "rates" in args else ():
-                device["rates"] = _rates(audio, device)
+                device["rates"] = find.rates_of(audio, device)
             _say({"devices": devices})
         else:
             _, side, wanted, rates, fd = args
@@ -310,7 +229,7 @@ def main(args: Sequence[str]) -> None:
             sock.setblocking(False)
             stream = Input(sock) if side == "input" else Output(sock)
             _say({"gone": _serve(side, wanted, [int(rate) for rate in rates.split(",")], stream)})
-    except Missing as error:
+    except find.Missing as error:
         _say({"error": str(error)})
     os._exit(0)  # closing a device that is gone may take for ever
 

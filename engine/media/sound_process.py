@@ -40,7 +40,11 @@ class Opened:
 
 def _spawn(args: list[str], *fds: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", str(Path(sound_host.__file__)), *args]
-    environment = {**os.environ, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+    ours = str(Path(__file__).parents[2])
+    environment = {
+        **os.environ, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), ours))),
+    }  # fmt: skip
     try:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from sound_server import MISSING, SoundServer, available, card, in_environment, 
 
 from engine.media import sound_keeper, sound_process
 from engine.media.orders import RING, SOUND, Bridge, OpenSound, Play, SoundChanged, ToneSource
-from engine.media.sound_host import Missing, attempts, choose
+from engine.media.sound_find import Missing, attempts, choose
 
 RATES = [8000, 16000, 44100, 48000]
 DEVICES = [
     {"name": "USB Headset", "inputs": 1, "outputs": 2, "default_input": False, "default_output": False},
     {"name": "usb headset mono", "inputs": 1, "outputs": 0, "default_input": True, "default_output": False},
-    {"name": "Speakers", "inputs": 0, "outputs": 8, "default_input": False, "default_output": True},
+    {"name": "Speakers", "inputs": 0, "outputs": 8, "default_input": False, "default_output": True,
+     "served_output": "alsa_output.pci"},
 ]
 needs_server = pytest.mark.skipif(not available(), reason=MISSING)
 
@@ -30,6 +32,7 @@ needs_server = pytest.mark.skipif(not available(), reason=MISSING)
         ("USB HEADSET MONO", "input", "usb headset mono"), ("headset", "output", "USB Headset"),
         ("mono", "input", "usb headset mono"), ("default", "input", "usb headset mono"),
         ("default", "output", "Speakers"), ("speak", "output", "Speakers"),
+        ("alsa_output.pci", "output", "Speakers"),
     ],
 )  # fmt: skip
 def test_a_device_is_chosen_by_its_name_then_in_any_case_then_by_a_part_of_it(wanted, side, found):
@@ -150,6 +153,36 @@ def test_a_device_pulled_out_in_a_call_is_stood_in_for_and_comes_back_by_itself(
         assert rig.engine.late_us(100) < 100_000
     finally:
         rig.stop()
+
+
+@needs_server
+def test_a_device_of_the_sound_server_is_chosen_by_its_description_and_found_again(monkeypatch):
+    """PulseAudio plays on at another device, where nobody may be: that isn't left so."""
+    monkeypatch.setattr(sound_keeper, "POLL_S", 0.3)
+    plug_in = ["load-module", "module-null-sink", "sink_name=bt",
+               "sink_properties=device.description=Headset-X"]
+    with sound_server() as environment, in_environment(environment):
+        rig = Rig()
+        try:
+            module = pactl(*plug_in)
+            rig.engine.order(OpenSound("none", "headset-x"))
+            changed = rig.fact(SoundChanged, 30)
+            assert (changed.output, changed.problem) == ("Headset-X", "")
+            playing = pactl("list", "short", "sink-inputs").split("\t")[1]
+            sinks = [line.split("\t") for line in pactl("list", "short", "sinks").splitlines()]
+            assert [sink[1] for sink in sinks if sink[0] == playing] == ["bt"]
+            pactl("unload-module", module)
+            away = until(rig, lambda c: c.output == "default")
+            assert away.problem.startswith("The loudspeaker 'Headset-X' has stopped. 'default' stands in")
+            pactl(*plug_in)
+            assert until(rig, lambda c: c.output == "Headset-X").problem == ""
+        finally:
+            rig.stop()
+
+
+def pactl(*args: str) -> str:
+    ran = subprocess.run(["pactl", *args], check=True, capture_output=True, text=True, timeout=30)
+    return ran.stdout.strip()
 
 
 @needs_server
