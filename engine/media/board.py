@@ -137,6 +137,8 @@ class Board:
         if self.named.get(order.stream) is stream:
             del self.named[order.stream]
         self.by_fd.pop(stream.out.fd, None)
+        if self.waiter is not None:
+            self.waiter.unwatch(stream.out.fd)
         self.awaited.pop(order.stream, None)
         self.meters.pop(order.stream, None)
         self.reported.discard(order.stream)

@@ -1,7 +1,6 @@
-"""One leg's audio: pyVoIP's `RTPClient`, served by the media thread instead of two threads of its own.
+"""One leg's audio as the media thread serves it: `arrive` for each packet, `send_tick`, `receive_tick`.
 
-To a program it is pyVoIP's class: `start`, `stop`, `read`, `write`. To the media thread it is a stream:
-`drain` on arrival, `send_tick`, `receive_tick`. The two sides meet in bounded queues and in orders.
+To a program it is pyVoIP's `RTPClient` (client.py). The two sides meet in bounded queues and in orders.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyVoIP.VoIP  # noqa: F401  first: pyVoIP.RTP alone is a circular import
-from pyVoIP.RTP import PayloadType, RTPClient, TransmitType
+from pyVoIP.RTP import PayloadType, TransmitType
 
 from engine.detect.analyzer import Analyzer
 from engine.detect.dtmf import KeyPress
 from engine.media import codec, udp
+from engine.media.client import AudioClient
 from engine.media.clip import Player
 from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, passes
@@ -25,15 +25,11 @@ from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
 from engine.media.heard_keys import HeardKeys
 from engine.media.inbound import COMFORT_NOISE, Inbound
-from engine.media.listening import Listening
 from engine.media.mixer import Ear, Feed, Room
 from engine.media.orders import (
-    CloseStream,
-    Codec,
     Detected,
     DigitEnded,
     DigitReceived,
-    Event,
     Fact,
     Latch,
     Quality,
@@ -44,7 +40,6 @@ from engine.media.orders import (
     StreamStats,
 )
 from engine.media.outbound import Outbound
-from engine.media.pcm import MAX_READ_S, MAX_WRITE_S, PcmQueue
 from engine.media.playout import Bounds
 from engine.media.quality import QualityWatch
 from engine.media.reception import Reception
@@ -81,11 +76,8 @@ class Sound(Protocol):
     def join(self, peer: Any) -> None: ...
 
 
-class RtpStream(RTPClient):  # type: ignore[misc]
-    """pyVoIP's per-call audio object. Audio is 8-bit unsigned linear as pyVoIP documents, or, with
-    `sample_width=2`, 16-bit signed little-endian; always 8 kHz mono. `dtmf` is called in the media
-    thread with each digit received.
-    """
+class RtpStream(AudioClient):
+    """A stream. Its attributes belong to the media thread, but for what `AudioClient` gives to a program."""
 
     def __init__(
         self,
@@ -104,21 +96,14 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         encrypted: bool = False,
         latch: Latch | None = None,
     ) -> None:
-        self._out_ip, self._out_port = outIP, outPort
-        self._engine: MediaEngine | None = None
-        super().__init__(assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf)
-        self._engine = engine
-        self._sendrecv = sendrecv
-        self._running = False
-        self.sample_width = sample_width
-        self.name = name or f"{inIP}:{inPort}"
-        # Kept by the media thread from here on.
+        super().__init__(
+            assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf,
+            engine=engine, name=name, depth=depth, sample_width=sample_width,
+        )
         self.sock: socket.socket | None = None
         self.inbound = Inbound(encrypted, latch)
         self.reception = Reception()
-        self._writer = PcmQueue(MAX_WRITE_S * codec.SAMPLE_RATE * sample_width, keep_newest=False)
         self.sender = Sender(self._writer, sample_width)
-        self.listening = Listening(depth)
         self.control = ControlChannel(self.inbound, self.reception, self.sender.out)
         self.inbound.on_rtcp = self._muxed
         self._watch = QualityWatch(self.reception, self.control.session)
@@ -144,82 +129,6 @@ class RtpStream(RTPClient):  # type: ignore[misc]
         self.timeout_from = 0.0
         self._timed_out = False
         self._started_fact = False
-        self._stopped = False
-
-    # --- pyVoIP's side, any thread ------------------------------------------------------------
-
-    @property
-    def outIP(self) -> str:
-        """Where SDP says to send; setting it, as pyVoIP's renegotiation does, tells the media thread."""
-        return self._out_ip
-
-    @outIP.setter
-    def outIP(self, value: str) -> None:
-        self._out_ip = value
-        self._announce()
-
-    @property
-    def outPort(self) -> int:
-        return self._out_port
-
-    @outPort.setter
-    def outPort(self, value: int) -> None:
-        self._out_port = value
-        self._announce()
-
-    def start(self) -> None:
-        """Bind `inIP`:`inPort` and go. Raises OSError where the port is taken."""
-        if self._engine is None:
-            raise RuntimeError("an RtpStream needs a MediaEngine to serve it: RtpStream(..., engine=engine)")
-        family = socket.AF_INET6 if ":" in self.inIP else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            sock.bind((self.inIP, self.inPort))
-        except OSError:
-            sock.close()
-            raise
-        sock.setblocking(False)
-        self.inPort: int = sock.getsockname()[1]
-        self.sin = self.sout = sock
-        self._running = True
-        self._engine.adopt(self, sock)
-        self._announce()
-
-    def stop(self) -> None:
-        """Leave the media thread, which closes the socket; ends every blocked `read`."""
-        self.NSD = False
-        self._stopped = True
-        if self.listening.reader is not None:
-            self.listening.reader.close()
-        if self._engine is not None:
-            self._engine.order(CloseStream(self.name))
-
-    def read(self, length: int = 160, blocking: bool = True) -> bytes:
-        """`length` octets of received audio. Not blocking, silence fills what is not there yet."""
-        reader = self.listening.reader
-        if reader is None:
-            reader = PcmQueue(MAX_READ_S * codec.SAMPLE_RATE * self.sample_width, keep_newest=True)
-            if self._stopped:
-                reader.close()
-            self.listening.reader = reader
-        data = reader.take_whole(length) if blocking and not self._stopped else reader.take(length)
-        return data + (b"\x80" if self.sample_width == 1 else b"\0") * (length - len(data))
-
-    def write(self, data: bytes) -> None:
-        """Queue audio to be sent on the clock, at most five minutes of it."""
-        self._writer.put(data)
-
-    def _announce(self) -> None:
-        if self._engine is None or not self._running:
-            return
-        codecs = tuple(Codec(str(kind), number) for number, kind in self.assoc.items()
-                       if str(kind) in CLOCK)
-        events = tuple(Event(number) for number, kind in self.assoc.items() if kind is PayloadType.EVENT)
-        direction: Any = str(self._sendrecv)
-        self._engine.order(SetRemote(self.name, self._out_ip, self._out_port, codecs,
-                                     events, direction))
-
-    # --- the media thread's side --------------------------------------------------------------
 
     @property
     def out(self) -> Outbound:
