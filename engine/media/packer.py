@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from engine.media import codec
 from engine.media.clip import Player
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import Encoder, OpusEncoder, encoder
 from engine.media.gain import Fader
 from engine.media.mixer import Feed
+from engine.media.pcm import PcmQueue, from_bytes
 
 
 @dataclass(slots=True)
@@ -20,6 +23,22 @@ class Frame:
     held: int
     heard: Pcm | bytes
     """Octets are of G.711."""
+
+
+Source = Player | Feed | PcmQueue | None
+"""What a stream is sent of our own: a player, a feed of others, what a program wrote, or silence."""
+
+
+def samples(source: Source, gain: Fader, width: int) -> Pcm:
+    """The source's next 160, a feed's at a gain; what a program wrote is `width` octets each."""
+    if source is None:
+        return codec.SILENT_PCM
+    if isinstance(source, Player):
+        return source.pcm()
+    if isinstance(source, PcmQueue):
+        pcm = from_bytes(source.take(FRAME * width), width)
+        return np.concatenate((pcm, codec.SILENT_PCM[len(pcm) :]))
+    return gain.apply(source.pcm())
 
 
 class Packer:

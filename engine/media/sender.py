@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from engine.media import codec
 from engine.media.clip import Player
 from engine.media.codec import FRAME, Pcm
@@ -18,10 +16,10 @@ from engine.media.gain import Fader
 from engine.media.mixer import Feed
 from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded
 from engine.media.outbound import Outbound
-from engine.media.packer import Frame, Packer
-from engine.media.pcm import PcmQueue, from_bytes
+from engine.media.packer import Frame, Packer, Source, samples
+from engine.media.pcm import PcmQueue
 from engine.media.rtp import Packet
-from engine.media.splice import Splice, mirrored
+from engine.media.seam import Seam
 from engine.media.udp import Inbox
 
 FORWARD_IDLE = 5
@@ -37,7 +35,6 @@ class _Passed:
 
 
 _PASSED: Final = _Passed()
-_Source = Player | Feed | PcmQueue | None
 
 
 class Sender:
@@ -62,9 +59,7 @@ class Sender:
         self.direct = False
         self._begun = False  # the bridge's or conference's audio has been heard
         self._patience = 0
-        self._was: _Source | _Passed = None  # what was sent last
-        self._last: Pcm | tuple[str, bytes] | None = None  # and its last samples, or a law and its octets
-        self._splice = Splice()
+        self._seam = Seam()
         self._quiet = 0
         self._started: float | None = None  # when the first frame was sent, if since the last tick
         self.may_send = False
@@ -73,7 +68,7 @@ class Sender:
         self._width = width
         self._packer = Packer(self.out.law)
         self._sent: Pcm | bytes | None = None
-        self._ready: tuple[_Source, Frame] | None = None  # the next tick's, made in the slack of this one
+        self._ready: tuple[Source, Frame] | None = None  # the next tick's, made in the slack of this one
         self._forward_idle = FORWARD_IDLE
         self._relay = EventRelay(self.out)
 
@@ -143,7 +138,7 @@ class Sender:
         """Audio that can go on as it is, unless this stream must be silent or is sending digits."""
         if not self._free:
             return
-        if not self._begun or self._splice.pending:
+        if not self._begun or self._seam.pending:
             if not packet.payload:
                 return
             packet = self._spliced(packet, law)
@@ -151,9 +146,9 @@ class Sender:
             self._passed_on(law, packet.payload)
 
     def _passed_on(self, law: str, payload: bytes) -> None:
-        self._last = (law, payload) if law in codec.DECODE else None
-        if self._forward_idle or self._was is not _PASSED:
-            self._forward_idle, self._was = 0, _PASSED
+        self._seam.last = (law, payload) if law in codec.DECODE else None
+        if self._forward_idle or self._seam.was is not _PASSED:
+            self._forward_idle, self._seam.was = 0, _PASSED
             self._packer.clear()
 
     def _spliced(self, packet: Packet, law: str) -> Packet:
@@ -163,13 +158,13 @@ class Sender:
         if not self._begun:
             self._flush()
             self._begin(_PASSED)
-        if not self._splice.pending:
+        if not self._seam.pending:
             return packet
         if law in codec.DECODE:
             pcm = codec.decode(law, packet.payload)
-            spliced = self._splice.apply(pcm)
+            spliced = self._seam.apply(pcm)
             return packet if spliced is pcm else replace(packet, payload=codec.encode(law, spliced))
-        end = self._splice.apply(codec.SILENT_PCM)
+        end = self._seam.apply(codec.SILENT_PCM)
         packets = self._packer.pcm(end).packets if end.any() else []
         fits = len(packets) == 1 and duration(law, packet.payload) == self._packer.size
         return replace(packet, payload=packets[0]) if fits and law == self.out.law else packet
@@ -183,7 +178,7 @@ class Sender:
     def relays(self, law: str) -> bool:
         """Whether packets of a codec can be handed to `relay`."""
         out = self.out
-        as_it_is = self.direct and self._begun and not self._splice.pending
+        as_it_is = self.direct and self._begun and not self._seam.pending
         plain = law == out.law and out.encryption is None and out.address is not None
         return as_it_is and plain and self._free
 
@@ -224,19 +219,20 @@ class Sender:
         self._sent = None
         if not self.may_send or out.address is None:
             self._packer.clear()
-            self._was = self._last = self._ready = None
+            self._seam.forget()
+            self._ready = None
         elif self.digits.active:
             self._send_digits(now, facts, name)
         elif self._relay.active(now):
             pass
         elif self._passes():
             if self._forward_idle > 1:
-                self._last = None  # long gone
+                self._seam.last = None  # long gone
         else:
             frame = self._next(heard_far_end)
             if frame is not None:
                 self._send(frame)
-                self._last = (out.law, frame.heard) if isinstance(frame.heard, bytes) else frame.heard
+                self._seam.last = (out.law, frame.heard) if isinstance(frame.heard, bytes) else frame.heard
                 self._move_on(now, facts, name)
         out.advance()
 
@@ -249,11 +245,11 @@ class Sender:
 
     def prepare(self) -> None:
         """Make the next tick's frame now, where nothing fresher can come until then."""
-        if not self.may_send or self.digits.active or self._ready is not None or self._splice.pending:
+        if not self.may_send or self.digits.active or self._ready is not None or self._seam.pending:
             return
         if self._packer.size != FRAME:
             return  # what waits for a packet to be full must not be half of a frame that is not sent then
-        source = self._was
+        source = self._seam.was
         if isinstance(source, Player):
             settled = self.feed is None or source is self.inband
             if settled and not source.ended and source is (self.inband or self.player):
@@ -276,7 +272,7 @@ class Sender:
         event, done = self.digits.tick(self.out.timestamp)
         if event is not None:
             self._flush()
-            self._was = self._last = None
+            self._seam.forget()
             self.out.event(event.payload, event.timestamp, event.marker)
         else:
             self._send(self._packer.silence())
@@ -296,20 +292,20 @@ class Sender:
         ready, self._ready = self._ready, None
         if ready is not None and (ready[0] == source or not self._packer.stateless):
             return ready[1]  # an encoder that remembers what it made would be out of step with the far end's
-        if source != self._was:
-            self._change(source)
-        if self._splice.pending:
-            return self._packer.pcm(self._splice.apply(self._pcm(source)))
+        if source != self._seam.was:
+            self._seam.change(source)
+        if self._seam.pending:
+            return self._packer.pcm(self._seam.apply(samples(source, self.gain, self._width)))
         if isinstance(source, Player):
             return self._packer.player(source)
         if source is None:
             waits = self._quiet > QUIET_TICKS and not self._packer.held and self.out.wait()
             return None if waits else self._packer.silence()
         if isinstance(source, PcmQueue):
-            return self._packer.pcm(self._pcm(source))
+            return self._packer.pcm(samples(source, self.gain, self._width))
         return self._packer.feed(source, self.gain)
 
-    def _present(self) -> _Source:
+    def _present(self) -> Source:
         """What is to be heard now."""
         if self.inband is not None:
             return self.inband
@@ -321,7 +317,7 @@ class Sender:
         if self.direct:  # until the first packet comes
             if self._patience <= 0:
                 self.player = None
-            was_fed = not isinstance(self._was, Player | PcmQueue | _Passed | None)
+            was_fed = not isinstance(self._seam.was, Player | PcmQueue | _Passed | None)
             return self.feed if was_fed else self.player
         if self.feed.ready or self._patience <= 0:
             self._begin(self.feed)
@@ -331,35 +327,11 @@ class Sender:
     def _begin(self, source: Feed | _Passed) -> None:
         """From here on the bridge or conference is heard."""
         self._begun = True
-        self._change(source)
+        self._seam.change(source)
         self.player = None
 
-    def _change(self, source: _Source | _Passed) -> None:
-        """Another source than before: splice the two."""
-        before, self._was = self._was, source
-        tail: Pcm | None = None
-        if isinstance(before, Player):  # one that is at its end has said all
-            tail = None if before.ended else before.pcm()
-        elif self._last is not None:
-            last = self._last
-            tail = mirrored(codec.decode(*last) if isinstance(last, tuple) else last)
-        at_its_beginning = isinstance(source, PcmQueue | None) or (
-            isinstance(source, Player) and not source.begun
-        )
-        self._splice.begin(tail, rise=not at_its_beginning)
-
-    def _pcm(self, source: _Source) -> Pcm:
-        if source is None:
-            return codec.SILENT_PCM
-        if isinstance(source, Player):
-            return source.pcm()
-        if isinstance(source, PcmQueue):
-            pcm = from_bytes(source.take(FRAME * self._width), self._width)
-            return np.concatenate((pcm, codec.SILENT_PCM[len(pcm) :]))
-        return self.gain.apply(source.pcm())
-
     def _move_on(self, now: float, facts: list[Fact], name: str) -> None:
-        player = self._was
+        player = self._seam.was
         if not isinstance(player, Player):
             return
         if player is self.inband:

@@ -21,9 +21,9 @@ from engine.media.loudspeaker import Loudspeaker
 from engine.media.microphone import Microphone
 from engine.media.mixer import Room
 from engine.media.orders import RING, SOUND, Fact, Meter, OpenSound, PlaybackEnded, SoundChanged
+from engine.media.seam import Seam
 from engine.media.sound_keeper import End, Keeper, SideState
 from engine.media.sound_process import Side, SoundError
-from engine.media.splice import Splice, mirrored
 from engine.media.voice_processor import VoiceProcessor
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class SoundCard:
         self._ring_here = False
         """Whether it rings at the loudspeaker that calls are heard at."""
         self._out: Pcm = codec.SILENT_PCM
-        self._was: object = None  # what was heard last
-        self._splice = Splice()
+        self._seam = Seam()
         self._heard: Pcm = codec.SILENT_PCM
         self._gate = Gate()
         self._voice: VoiceProcessor | None = None
@@ -184,10 +183,11 @@ class SoundCard:
                 facts.append(PlaybackEnded(SOUND, now, self._player.tag))
                 self._player = None
         self._ring_tick(now, facts)
-        if source is not self._was:
-            self._change(source)
-        if self._splice.pending:
-            self._out = self._splice.apply(self._out)
+        if source is not self._seam.was:
+            self._seam.change(source)
+        if self._seam.pending:
+            self._out = self._seam.apply(self._out)
+        self._seam.last = self._out
         sink = self._output
         if sink is not None:
             sink.push(self._out)
@@ -205,14 +205,6 @@ class SoundCard:
         if self.peer is not None:
             return self.peer if self.peer.ready else None
         return self._ringing if self._ring_here else None
-
-    def _change(self, source: object) -> None:
-        """From what was heard to what is, without a click in the operator's ear."""
-        before, self._was = self._was, source
-        if isinstance(before, Player) and not before.ended:
-            self._splice.begin(before.pcm(), rise=not isinstance(source, Player | None))
-        else:
-            self._splice.begin(mirrored(self._heard), rise=not isinstance(source, Player | None))
 
     def _ring_tick(self, now: float, facts: list[Fact]) -> None:
         """The ring at its own device, else here as long as nobody talks here."""
