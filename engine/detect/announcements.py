@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.detect.landmarks import BANDS, Floats, Ints, Spectrogram, pairs
+from engine.detect.landmarks import BANDS, BLOCK, Floats, Ints, Spectrogram, pairs
 from engine.detect.library import Library
 
 KEPT = 225
@@ -16,8 +16,7 @@ VOTES = 24
 """Landmarks that must agree on a sample and a place in it before they are looked at."""
 SHARE = 0.2
 """Of the likeliest's landmarks, that another must have."""
-SAMPLES = 64
-"""Samples whose landmarks are looked at more closely."""
+CELLS = 1 << 18
 WORTH = 0.22
 """Correlation at the first try, at which another shift or speed may help."""
 LEAST = 40
@@ -46,6 +45,12 @@ def needed(frames: int) -> float:
     return float(np.interp(frames, (40, 75, 150), (0.72, 0.58, 0.44)))
 
 
+def _cell(numbers: Ints, places: Ints) -> Ints:
+    """Where the votes for a sample and a place are counted."""
+    cells: Ints = (numbers * 2654435761 + places * 40503) & (CELLS - 1)
+    return cells
+
+
 class Announcements:
     """Fed every frame that may be speech. Tells each announcement once, as soon as no other can be meant."""
 
@@ -60,8 +65,8 @@ class Announcements:
         self._first = 0
         self._peak_frames: Ints = np.zeros(0, np.int64)
         self._peak_bins: Ints = np.zeros(0, np.int64)
-        self._numbers: list[Ints] = []
-        self._offsets: list[Ints] = []
+        self._blocks: list[Ints] = []
+        self._votes = np.zeros(CELLS, np.int16)
         self._rest_until = 0
 
     def feed(self, frame: Floats) -> Match | None:
@@ -80,18 +85,16 @@ class Announcements:
             return None
         hashes, frames = pairs(self._peak_frames, self._peak_bins, since)
         numbers, offsets = self._library.look_up(hashes, frames)
-        self._numbers.append(numbers)
-        self._offsets.append(offsets)
-        del self._numbers[:-22], self._offsets[:-22]
+        self._vote(numbers, offsets)
         if self._spectrogram.frames < self._rest_until:
             return None
-        match = self._judge()
+        match = self._judge(numbers, offsets)
         if match is not None:
             self._rest_until = self._spectrogram.frames + match.left
         return match
 
-    def _judge(self) -> Match | None:
-        found = [m for m in map(self._lay, *self._candidates()) if m is not None]
+    def _judge(self, numbers: Ints, offsets: Ints) -> Match | None:
+        found = [m for m in map(self._lay, *self._candidates(numbers, offsets)) if m is not None]
         good = [m for m in found if m.score >= needed(round(m.seconds * 50))]
         if not good:
             return None
@@ -101,27 +104,28 @@ class Announcements:
                 return None  # both fit what was heard so far
         return best
 
-    def _candidates(self) -> tuple[list[int], list[int], list[int]]:
-        """Numbers, offsets and votes of the likeliest, one a sample."""
-        numbers, offsets = np.concatenate(self._numbers), np.concatenate(self._offsets)
-        if len(self._library) > SAMPLES and len(numbers):
-            totals = np.bincount(numbers, minlength=len(self._library))
-            least = np.partition(totals, -SAMPLES)[-SAMPLES]
-            among = totals[numbers] >= max(least, VOTES)
-            numbers, offsets = numbers[among], offsets[among]
-        if not len(numbers):
-            return [], [], []
-        codes = (numbers << 24) + offsets + (1 << 23)
-        cells, votes = np.unique(np.concatenate((codes, codes + 1)) >> 1, return_counts=True)
-        strong = votes >= max(VOTES, SHARE * votes.max())
-        cells, votes = cells[strong], votes[strong]
+    def _vote(self, numbers: Ints, offsets: Ints) -> None:
+        """Count a block's landmarks, and forget those of the block that leaves what is looked back at.
+
+        Counts lie in a table of fixed size, by a hash of sample and offset: other samples' only add noise.
+        """
+        cells = np.concatenate([_cell(numbers, (offsets + near) >> 1) for near in (0, 1)])
+        np.add.at(self._votes, cells, 1)
+        self._blocks.append(cells)
+        if len(self._blocks) > KEPT // BLOCK:
+            np.subtract.at(self._votes, self._blocks.pop(0), 1)
+
+    def _candidates(self, numbers: Ints, offsets: Ints) -> tuple[list[int], list[int], list[int]]:
+        """Numbers, offsets and votes of the likeliest, one a sample, among those that just got votes."""
+        votes = self._votes[_cell(numbers, (offsets + 1) >> 1)]
+        strong = np.flatnonzero(votes >= max(VOTES, SHARE * votes.max(initial=0)))
         chosen: dict[int, tuple[int, int]] = {}
-        for i in np.argsort(votes)[: -6 * CANDIDATES : -1].tolist():
-            number = int(cells[i]) >> 23
+        for i in strong[np.argsort(votes[strong])[::-1]].tolist():
+            number = int(numbers[i])
             if number not in chosen:
-                chosen[number] = (((int(cells[i]) & ((1 << 23) - 1)) << 1) - (1 << 23), int(votes[i]))
-            if len(chosen) >= CANDIDATES:
-                break
+                chosen[number] = (int(offsets[i]), int(votes[i]))
+                if len(chosen) >= CANDIDATES:
+                    break
         return list(chosen), [o for o, _ in chosen.values()], [v for _, v in chosen.values()]
 
     def _lay(self, number: int, offset: int, votes: int) -> Match | None:
