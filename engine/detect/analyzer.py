@@ -29,6 +29,7 @@ from engine.detect.voice import VoiceModel
 from engine.detect.voices import Voices
 
 FRAME_MS = 20
+_CADENCES = (Tone.RINGBACK, Tone.BUSY, Tone.CONGESTION, Tone.DIAL)
 EXPLAINED_FRAMES = 40
 """A pure tone of so many frames is neither voice nor music."""
 KEY_MS = 1000.0
@@ -57,6 +58,7 @@ class Analyzer:
         self._tones = ProgressTones([plan(country)] if country else list(plans().values()))
         self._silence = SilenceTimer()
         self._said_silence = False
+        self._waiting: list[Detection] = []
         self._pure = PureTones()
         self._sit = SpecialInformation()
         self._fax = FaxTones()
@@ -106,7 +108,7 @@ class Analyzer:
         self.now_ms += FRAME_MS
         self._band.feed(x)
         self._pure.feed(x, self.now_ms)
-        found = self._tones.feed(self._band, level, self.now_ms)
+        found = self._outside_music(self._tones.feed(self._band, level, self.now_ms))
         found += self._single_tones(level)
         for press in self._dtmf.feed(frame):
             self._key_ms = self.now_ms
@@ -117,11 +119,22 @@ class Analyzer:
         found += self._still()
         return found
 
+    def _outside_music(self, found: list[Detection]) -> list[Detection]:
+        """Long notes sound like a network's tones: amid music those wait until the music has ended."""
+        music = self._voices is not None and self._voices.state is Tone.COLORRINGBACK
+        waited = [] if music else [d for d in self._waiting if d.tone.label == self._tones.current]
+        if music:
+            self._waiting += [d for d in found if d.tone in _CADENCES]
+            return [d for d in found if d.tone not in _CADENCES]
+        self._waiting = []
+        return waited + found
+
     def _single_tones(self, level: float) -> Iterable[Detection]:
         now = self.now_ms
         if (heard := self._sit.look(self._pure)) is not None:
             yield Detection(Tone.SIT, round(heard[0]), now, 1.0, heard[1])
-        if (heard := self._fax.look(self._pure, level, now)) is not None:
+        music = self._voices is not None and self._voices.state is Tone.COLORRINGBACK
+        if (heard := self._fax.look(self._pure, level, now)) is not None and not music:
             yield Detection(Tone.FAX, round(heard[0]), now, 0.95, heard[1])
         if self._answered_ms is not None and now - self._spoke_ms < BEEP_MS:
             heard = self._beep.look(self._pure)

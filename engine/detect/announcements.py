@@ -16,6 +16,10 @@ VOTES = 24
 """Landmarks that must agree on a sample and a place in it before they are looked at."""
 SHARE = 0.2
 """Of the likeliest's landmarks, that another must have."""
+FEW, MANY = 30.0, 100.0
+"""Landmarks a second: another voice that says the same has few of a sample's."""
+LONG_S = 1.6
+"""A match with less than many of them must be so long."""
 CELLS = 1 << 18
 WORTH = 0.22
 """Correlation at the first try, at which another shift or speed may help."""
@@ -43,6 +47,14 @@ class Match:
 def needed(frames: int) -> float:
     """The correlation that so many frames of sound must have."""
     return float(np.interp(frames, (40, 75, 150), (0.72, 0.58, 0.44)))
+
+
+def _is_good(match: Match) -> bool:
+    """Whether both agree: the bands' course, and enough landmarks for the time."""
+    rate = match.votes / match.seconds
+    if rate < FEW or (rate < MANY and match.seconds < LONG_S):
+        return False
+    return match.score >= needed(round(match.seconds * 50))
 
 
 def _cell(numbers: Ints, places: Ints) -> Ints:
@@ -95,7 +107,7 @@ class Announcements:
 
     def _judge(self, numbers: Ints, offsets: Ints) -> Match | None:
         found = [m for m in map(self._lay, *self._candidates(numbers, offsets)) if m is not None]
-        good = [m for m in found if m.score >= needed(round(m.seconds * 50))]
+        good = [m for m in found if _is_good(m)]
         if not good:
             return None
         best = max(good, key=lambda m: m.score)

@@ -7,7 +7,7 @@ verdict falls once a cadence has shown enough of itself and no cadence of anothe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.detect.bursts import Interval
@@ -22,6 +22,10 @@ RINGBACK_GAP_MS = 800.0
 READY_GAP = 0.8
 """So much of a cycle's last gap is enough."""
 MAX_INTERVALS = 14
+NEAR_ERROR = 0.02
+"""Cadences whose misfit is so little greater than the best's fit as well."""
+LIKELY_ERROR = 0.06
+"""The same for one of a likely country."""
 SECURE_INTERVALS = 7
 """Shown so much, a cadence is named even while another of other meaning fits as well."""
 
@@ -49,14 +53,18 @@ class Verdict:
     error: float
     certain: bool
     count: int
+    countries: frozenset[str]
+    """Whose tone it may be."""
 
 
-def distinct(cadences: Iterable[Cadence]) -> list[Cadence]:
-    """Cadences that mean and sound the same, once."""
-    seen: dict[object, Cadence] = {}
+def distinct(cadences: Iterable[Cadence]) -> dict[Cadence, frozenset[str]]:
+    """Cadences that mean and sound the same, once, each with the countries that have it."""
+    first: dict[object, Cadence] = {}
+    countries: dict[Cadence, frozenset[str]] = {}
     for c in cadences:
-        seen.setdefault((c.tone, c.frequencies, c.am_hz, c.bursts), c)
-    return list(seen.values())
+        kept = first.setdefault((c.tone, c.frequencies, c.am_hz, c.bursts), c)
+        countries[kept] = countries.get(kept, frozenset()) | {c.country}
+    return countries
 
 
 def _close(measured: float, planned: float) -> bool:
@@ -141,8 +149,14 @@ def _ready(cadence: Cadence, whole: int, off: float, gap_ms: float) -> bool:
     return whole == needed and gap_ms >= READY_GAP * off
 
 
-def judge(fits: list[Fit]) -> Verdict | None:
-    """The meaning of what fits; None while that must wait."""
+def judge(
+    fits: list[Fit], countries: Mapping[Cadence, frozenset[str]], likely: frozenset[str] = frozenset()
+) -> Verdict | None:
+    """The meaning of what fits; None while that must wait.
+
+    Where several fit, the countries that are `likely` by what was heard before decide, then the meaning that
+    more countries give it.
+    """
     ready = [f for f in fits if f.ready]
     if not ready:
         return None
@@ -153,8 +167,15 @@ def judge(fits: list[Fit]) -> Verdict | None:
     if rivals and most < SECURE_INTERVALS:
         return None
     nearest = min(f.error for f in ready)
-    near = [f for f in ready if f.error <= nearest + 0.02]
-    meanings = Counter(f.cadence.tone for f in near)
+    near = [f for f in ready if countries[f.cadence] & likely and f.error <= nearest + LIKELY_ERROR]
+    if not near:
+        near = [f for f in ready if f.error <= nearest + NEAR_ERROR]
+    meanings: Counter[Tone] = Counter()
+    for f in near:
+        meanings[f.cadence.tone] += len(countries[f.cadence] & likely or countries[f.cadence])
     tone = max(meanings, key=lambda t: (meanings[t], -min(f.error for f in near if f.cadence.tone is t)))
-    best = min((f for f in near if f.cadence.tone is tone), key=lambda f: f.error)
-    return Verdict(tone, best.cadence, best.begin_ms, best.error, len(tones) == 1, best.count)
+    same = [f for f in near if f.cadence.tone is tone]
+    best = min(same, key=lambda f: f.error)
+    known = frozenset().union(*(countries[f.cadence] for f in same))
+    whose = known & likely or known
+    return Verdict(tone, best.cadence, best.begin_ms, best.error, len(tones) == 1, best.count, whose)

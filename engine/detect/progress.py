@@ -32,7 +32,10 @@ class ProgressTones:
     """Follows one stream's tones. `verdict` is the cadence going on now, if any."""
 
     def __init__(self, plans: list[Plan]) -> None:
-        self._cadences: list[Cadence] = distinct(c for p in plans for c in p.cadences)
+        self._countries = distinct(c for p in plans for c in p.cadences)
+        self._cadences: list[Cadence] = list(self._countries)
+        self._likely: frozenset[str] = frozenset()
+        """Countries that have all that was heard so far; empty while nothing was."""
         self._tolerance = TOLERANCE_KNOWN_HZ if len(plans) == 1 else TOLERANCE_UNKNOWN_HZ
         self._stages = stages(self._cadences)
         self._judged_at = -1
@@ -164,10 +167,11 @@ class ProgressTones:
         self._fits = [f for c in self._cadences if (f := fit(c, self._history, gap, self._tolerance))]
         if not self._fits:
             return self._unfit(gap)
-        verdict = judge(self._fits)
+        verdict = judge(self._fits, self._countries, self._likely)
         if verdict is None:
             return []
         before, self.verdict = self.verdict, verdict
+        self._likely = self._likely & verdict.countries or verdict.countries
         if before is not None and before.tone is verdict.tone:
             return []
         self._told_single = True
