@@ -7,7 +7,7 @@ import asyncio
 from engine.dialer.ports import PlaybackEnded, StateChanged
 from engine.dialer.tape import ANNOUNCEMENT, ANNOUNCEMENT_LIMIT
 from engine.legs import LegState
-from engine.line import TrunkLeg
+from engine.trunk_leg import TrunkLeg
 
 OVER = "the call is over"
 

@@ -13,7 +13,8 @@ from engine.legs import LegState
 from engine.media import orders
 
 if TYPE_CHECKING:
-    from engine.line import TrunkLeg, TrunkLine
+    from engine.line import TrunkLine
+    from engine.trunk_leg import TrunkLeg
 
 Supervision = Literal["listen", "whisper", "barge"]
 

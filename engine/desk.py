@@ -12,10 +12,10 @@ from engine.control.server import Outcome
 from engine.dialer.ports import StoreError
 from engine.handover import Handover
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.pairs import Pairs
 from engine.supervision import Supervisors
 from engine.talks import Talks
+from engine.trunk_leg import TrunkLeg
 from engine.voice import Switches, Voice
 
 if TYPE_CHECKING:

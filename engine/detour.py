@@ -11,7 +11,8 @@ from engine.dialplan import Route
 from engine.legs import HangupCause, LegState
 
 if TYPE_CHECKING:
-    from engine.line import TrunkLeg, TrunkLine
+    from engine.line import TrunkLine
+    from engine.trunk_leg import TrunkLeg
 
 _PASSED_ON = (408, 503)
 """Responses that speak of the trunk rather than of the callee."""

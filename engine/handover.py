@@ -9,9 +9,9 @@ from pyVoIP.VoIP import InvalidStateError
 
 from engine.dial_rules import RuleError
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.sip.referral import Referral
 from engine.sip.transfer import Transfer
+from engine.trunk_leg import TrunkLeg
 
 if TYPE_CHECKING:
     from engine.service import Engine

@@ -13,8 +13,8 @@ from pyVoIP.VoIP import InvalidStateError
 from engine.dialer.ports import Leg
 from engine.dialer.seats import Seat
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.media import orders
+from engine.trunk_leg import TrunkLeg
 
 if TYPE_CHECKING:
     from engine.service import Engine

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from engine.line import TrunkLeg
+from engine.trunk_leg import TrunkLeg
 
 if TYPE_CHECKING:
     from engine.service import Engine

@@ -17,7 +17,7 @@ from engine.media.recording_file import SUFFIX, rename
 from engine.recording_names import RESULT, fill, finish
 
 if TYPE_CHECKING:
-    from engine.line import TrunkLeg
+    from engine.trunk_leg import TrunkLeg
 
 log = logging.getLogger(__name__)
 

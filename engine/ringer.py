@@ -7,9 +7,9 @@ from pathlib import Path
 
 from engine.config import RINGBACK, Config
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.media import orders
 from engine.media.orders import RING
+from engine.trunk_leg import TrunkLeg
 
 
 class Ringer:

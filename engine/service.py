@@ -24,7 +24,6 @@ from engine.dialer.dialer import Dialer
 from engine.dialer.queue_csv import QueueFile
 from engine.dialer.seats import HeadsetPrompt
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.media import orders
 from engine.retention import keep, recover
 from engine.ringer import Ringer
@@ -33,6 +32,7 @@ from engine.sip.message import Message
 from engine.sip.phone import Phone
 from engine.station import Station
 from engine.store.store import SqlStore
+from engine.trunk_leg import TrunkLeg
 from engine.trunk_watch import TrunkWatch
 from engine.version import VERSION
 

@@ -14,7 +14,8 @@ from engine.sip.call import Call
 from engine.sip.referral import Referral
 
 if TYPE_CHECKING:
-    from engine.line import TrunkLeg, TrunkLine
+    from engine.line import TrunkLine
+    from engine.trunk_leg import TrunkLeg
 
 LEAVE_WAIT = 5.0
 """Seconds that a far end which has been replaced has to hang up; then we do."""

@@ -16,7 +16,7 @@ from engine.bridges import Supervision
 from engine.dialer.agents import in_words
 from engine.dialer.ports import HangupCause, Leg, StateChanged
 from engine.legs import LegState
-from engine.line import TrunkLeg
+from engine.trunk_leg import TrunkLeg
 
 if TYPE_CHECKING:
     from engine.service import Engine

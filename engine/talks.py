@@ -13,10 +13,10 @@ from engine.dialer.agents import in_words
 from engine.dialer.ports import HangupCause, Leg, StateChanged
 from engine.dialer.seats import Seat, SeatFailed
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.media import orders
 from engine.operator_end import OperatorEnd
 from engine.sip.auto_answer import answer_after
+from engine.trunk_leg import TrunkLeg
 
 if TYPE_CHECKING:
     from engine.service import Engine

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.line import TrunkLeg
 from engine.media import orders
+from engine.trunk_leg import TrunkLeg
 
 if TYPE_CHECKING:
     from engine.service import Engine

@@ -9,12 +9,12 @@ from typing import Literal
 import msgspec
 
 from engine.control import messages
-from engine.line import TrunkLeg
 from engine.media import orders
 from engine.sip.journal import Ring
 from engine.sip.ladder import ladder
 from engine.sip.phone import Phone
 from engine.text import safe
+from engine.trunk_leg import TrunkLeg
 
 __all__ = ["detection", "leg", "overall_quality", "quality", "safe", "sound", "traced", "trunk", "wall"]
 

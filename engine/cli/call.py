@@ -26,10 +26,10 @@ from engine.cli.trace import save_pcap, save_text, unwritable
 from engine.control import messages
 from engine.dialer.compliance import Compliance
 from engine.dialer.ports import LegState
-from engine.line import TrunkLeg
 from engine.media import orders
 from engine.sip.message import Message
 from engine.station import Station
+from engine.trunk_leg import TrunkLeg
 
 REGISTER_WAIT = 32.0
 """64*T1: when REGISTER counts as unanswered (RFC 3261, timer F)."""

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from engine.config import Config, Rtp, Sip, Trunk
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.station import Station
+from engine.trunk_leg import TrunkLeg
 
 
 async def main(port: int, calls: int, at_once: int) -> None:

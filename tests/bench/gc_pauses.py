@@ -23,8 +23,8 @@ from call_setup import sipp
 
 from engine.config import Config, Rtp, Sip, Trunk
 from engine.legs import LegState
-from engine.line import TrunkLeg
 from engine.station import Station
+from engine.trunk_leg import TrunkLeg
 
 HEARD_MS = 5.0
 """A longer pause may be heard."""

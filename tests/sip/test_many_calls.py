@@ -16,11 +16,11 @@ from peers import Sipp, free_udp_port
 from engine.config import Config, Rtp, Trunk
 from engine.config import Sip as SipSection
 from engine.legs import HangupCause, LegState
-from engine.line import TrunkLeg
 from engine.sip.call import Call
 from engine.sip.dialog import Dialog
 from engine.sip.transaction import Transaction
 from engine.station import Station
+from engine.trunk_leg import TrunkLeg
 
 AT_ONCE = 20
 PORTS = 80

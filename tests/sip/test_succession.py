@@ -13,11 +13,12 @@ from charts import TRUNK, Chart, sdp
 from engine.config import FIRST_TRUNK, Config
 from engine.dialer.ports import LegState, StateChanged
 from engine.handover import Handover
-from engine.line import TrunkLeg, TrunkLine
+from engine.line import TrunkLine
 from engine.media import orders
 from engine.sip.account import Account
 from engine.sip.message import Message
 from engine.sip.referral import Referral
+from engine.trunk_leg import TrunkLeg
 
 ACCOUNT = Account(*TRUNK, username="1001", password="demo pass", register=False, accept_transfer=True)
 REFER_TO = "Refer-To: <sip:5559876@192.0.2.10>"

@@ -9,10 +9,11 @@ from charts import Chart, sdp
 
 from engine.config_file import load
 from engine.legs import LegState
-from engine.line import TrunkLeg, TrunkLine, UnplacedLeg
+from engine.line import TrunkLine
 from engine.media import orders
 from engine.sip.registration import RegistrationState
 from engine.station import account_of
+from engine.trunk_leg import TrunkLeg, UnplacedLeg
 from engine.trunk_watch import TrunkWatch
 
 BASE = ["trunk.server=192.0.2.10", "trunk.username=1001", "trunk.password=p", "trunk.register=false"]
