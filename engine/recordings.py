@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +84,7 @@ class Recordings:
         self._count = 0
         self._trouble = ""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._disk = ThreadPoolExecutor(1, "recordings")
 
     # --- what is so now ----------------------------------------------------------------------------
 
@@ -169,6 +171,7 @@ class Recordings:
                     await asyncio.wait(self._tasks)
         except TimeoutError:
             log.warning("recordings are still being written at the engine's end")
+        self._disk.shutdown(wait=False)
 
     def _stop(self, leg: str) -> None:
         if (take := self._current.pop(leg, None)) is not None:
@@ -225,17 +228,19 @@ class Recordings:
             log.warning("the recording %s is not closed yet", take.path or take.wanted)
         if take.path and RESULT in take.name:
             folder = Path(take.path).parents[take.name.count("/")]
-            renaming = asyncio.to_thread(rename, take.path, str(folder / finish(take.name, take.result)))
-            task = self._spawn(self._renamed(take, renaming))
+            task = self._spawn(self._rename(take, str(folder / finish(take.name, take.result))))
             await asyncio.wait([task], timeout=DISK_PATIENCE)
         elif take.path:
             self._remember(take, self._moved(take))
         self._forget(take)
         return take.path
 
-    async def _renamed(self, take: Take, renaming: Coroutine[Any, Any, str]) -> None:
+    async def _rename(self, take: Take, wanted: str) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            take.path = await renaming
+            take.path = await loop.run_in_executor(self._disk, rename, take.path, wanted)
+        except RuntimeError:  # closed meanwhile: it keeps its name
+            return
         except OSError as error:
             why = error.strerror or error
             self.tell("warning", f"the recording {take.path} can't be given another name: {why}", take.leg)

@@ -309,8 +309,8 @@ async def recorded(desk: Desk, tmp_path: Path, leg: str, days_ago: float) -> Pat
     desk.recordings.begin(desk.leg(leg, number=leg))
     await asyncio.sleep(0.01)
     path = Path(await desk.recordings.end(leg, "bridged"))
-    await asyncio.sleep(0.05)
-    await desk.recordings.close()
+    while not all(row["ended_at"] and row["result"] for row in rows(tmp_path)):
+        await asyncio.sleep(0.01)
     ended = time.time() - days_ago * DAY
     os.utime(path, (ended, ended))
     with create_engine(f"sqlite:///{tmp_path / 'o.db'}").begin() as db:
