@@ -83,6 +83,18 @@ class Inbound:
         self._candidate = None
         self.expected = address
 
+    def is_strange(self, source: bytes) -> bool:
+        """Whether nothing that comes from there can be of use, whatever it is; then it is counted. A flood
+        costs no more than this look.
+        """
+        if (
+            self.source is None or source in (self.source, self.expected) or self._reopened
+            or self._latch.relatch_after
+        ):
+            return False
+        self.discards["foreign"] += 1
+        return True
+
     def accept(self, data: bytes, source: bytes, now: float) -> rtp.Packet | None:
         """The packet, if it is a valid one of this stream; None, and counted, if not."""
         if len(data) > 1 and data[1] in _RTCP:

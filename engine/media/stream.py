@@ -52,7 +52,7 @@ from engine.media.srtp import Decryption, Encryption
 if TYPE_CHECKING:
     from engine.media.engine import MediaEngine
 
-MAX_ARRIVALS = 64
+MAX_ARRIVALS = 256
 """Datagrams taken from one socket in a tick, so that a flood on one leg cannot hold up the others."""
 
 RECENT_S = 0.1
@@ -281,7 +281,7 @@ class RtpStream(AudioClient):
         if size < 0:
             return False
         self._arrivals += 1
-        if not self._relay(inbox, size, now):
+        if not self._relay(inbox, size, now) and not self.inbound.is_strange(inbox.source()):
             self._inbox = inbox
             packet = self.inbound.accept(inbox.data(size), inbox.source(), now)
             if packet is not None:

@@ -127,6 +127,19 @@ def test_by_setting_the_first_source_is_taken_from_anywhere():
     assert line.hears(SDP)
 
 
+def test_what_a_stranger_sends_is_not_even_read_once_a_source_is_known():
+    line = Line()
+    assert not line.inbound.is_strange(at(THIEF))
+    line.hears(SDP)
+    assert line.inbound.is_strange(at(THIEF))
+    assert not line.inbound.is_strange(at(SDP))
+    line.inbound.expect(at(PROXYS_AUDIO), line.now)
+    assert not line.inbound.is_strange(at(SDP))
+    line = Line(relatch_after=3.0)
+    line.hears(SDP)
+    assert not line.inbound.is_strange(at(OTHER_PORT))  # it may be believed some day
+
+
 def test_two_that_compete_are_not_followed_in_turns():
     line = Line()
     for _ in range(100):

@@ -197,6 +197,31 @@ def test_a_stream_without_packets_times_out_once(rig):
     assert rig.fact(RtpTimeout).stream == name
 
 
+def test_a_bridged_stream_whose_packets_are_only_passed_on_times_out_too(rig):
+    (a, far_a), (b, _) = rig.open(), rig.open()
+    rig.engine.order(Bridge(a, b))
+    far_a.send(codec.SILENCE["PCMA"])
+    rig.fact(RtpStarted)
+    rig.engine.order(SetRtpTimeout(a, 0.4))
+    for _ in range(30):  # longer than that, on the clock of what comes back
+        far_a.send(codec.SILENCE["PCMA"])
+        far_a.receive()
+    assert not rig.has_fact(RtpTimeout)
+    assert rig.fact(RtpTimeout).stream == a
+
+
+def test_after_hold_the_time_counts_anew(rig):
+    name, far = rig.open()
+    far.send(codec.SILENCE["PCMA"])
+    rig.fact(RtpStarted)
+    rig.engine.order(SetRtpTimeout(name, None))  # held: nothing comes
+    for _ in range(25):
+        far.receive()
+    rig.engine.order(SetRtpTimeout(name, 0.3))
+    told = rig.fact(RtpTimeout)
+    assert 0.3 <= told.silent_s < 0.75  # and not since its last packet
+
+
 def test_no_timeout_comes_while_it_is_switched_off(rig):
     name, far = rig.open()
     rig.engine.order(SetRtpTimeout(name, 0.2))
