@@ -131,3 +131,48 @@ async def test_without_a_sound_device_the_console_is_told_and_an_agent_takes_ove
     assert waiting.operator == "headset"
     await driver.send(messages.SetOperator(mode="cold", agents=["8001"]))
     await driver.until(messages.Attempt, lambda a: a.state == "bridged")
+
+
+async def test_an_incoming_call_rings_at_its_own_device_and_outlives_the_headset_being_pulled_out(
+    bench: Bench, drive: Callable[[], Awaitable[Driver]], sound: dict[str, str]
+) -> None:
+    everyone = {**os.environ, **sound}
+
+    def pactl(*args: str) -> str:
+        ran = subprocess.run(["pactl", *args], env=everyone, check=True, capture_output=True, text=True)
+        return ran.stdout.strip()
+
+    def plug_in(name: str) -> str:
+        described = f"sink_properties=device.description={name.upper()}"
+        return pactl("load-module", "module-null-sink", f"sink_name={name}", described)
+
+    plug_in("bell")
+    headset = plug_in("usb")
+    carrier = bench.start_carrier("[numbers.5550009]\nvoice = 5\n")
+    devices = ("audio.input=default", "audio.output=usb", "audio.ring_output=bell")
+    bench.start_engine(*devices, environment=sound)
+    driver = await drive()
+    snapshot = await driver.until(messages.Snapshot)
+    assert (snapshot.sound.output, snapshot.sound.ring, snapshot.sound.problem) == ("USB", "BELL", "")
+    await asyncio.to_thread(carrier.wait, "registered")
+    ear = Ear("bell.monitor", everyone)
+    await asyncio.to_thread(ear.hearing.wait, 20)
+    carrier.order("call", **{"from": "5550009", "to": "1001"})
+    leg = await driver.until(messages.Leg, lambda e: e.role == "inbound" and e.state == "ringing")
+    await asyncio.sleep(1.5)
+    rung, _ = await asyncio.to_thread(ear.stop)
+    assert tone_begins(rung, (440.0, 480.0)) is not None
+
+    await driver.send(messages.Answer(leg=leg.id))
+    await driver.until(messages.Leg, lambda e: e.id == leg.id and e.bridged_to == "sound")
+    pactl("unload-module", headset)
+    away = await driver.until(messages.Sound, lambda s: s.output == "default")
+    assert away.problem.startswith("The loudspeaker 'USB' has stopped. 'default' stands in")
+    told = await driver.until(messages.LogLine, lambda line: "stands in" in line.text)
+    assert told.level == "warning"
+    plug_in("usb")
+    assert (await driver.until(messages.Sound, lambda s: s.output == "USB")).problem == ""
+    driver.forget()
+    await driver.send(messages.GetSnapshot())
+    now = await driver.until(messages.Snapshot)
+    assert [(each.id, each.state) for each in now.legs] == [(leg.id, "answered")]
