@@ -102,6 +102,7 @@ class Rtp(Section, frozen=True):
     rtcp_mux: Literal["accept", "offer"] = "accept"
     latch: Literal["sdp", "nat", "first"] = "nat"
     relatch_after: Seconds = 0.0
+    comfort_noise: bool = False
 
 
 class Audio(Section, frozen=True):

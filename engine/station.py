@@ -67,6 +67,7 @@ def account_of(config: Config, name: str = FIRST_TRUNK) -> Account:
         identity=trunk.identity,
         srtp=trunk.srtp,
         rtcp_mux=config.rtp.rtcp and config.rtp.rtcp_mux == "offer",
+        comfort_noise=config.rtp.comfort_noise,
         dtmf=trunk.dtmf,
         keepalive=config.sip.keepalive,
         keepalive_method=config.sip.keepalive_method,

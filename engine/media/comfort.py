@@ -11,6 +11,8 @@ import numpy.typing as npt
 from engine.media import codec
 from engine.media.codec import FRAME, Pcm
 
+COMFORT_NOISE = 13
+"""Its payload type for a clock of 8 kHz (RFC 3389, 4)."""
 _QUIETEST = 78
 """Below 0 dBov, in dB; anything weaker is silence."""
 _LOUDEST = 30

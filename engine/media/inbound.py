@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from engine.media import rtp, udp
+from engine.media.comfort import COMFORT_NOISE
 from engine.media.orders import Latch
 from engine.media.srtp import Decryption
 
@@ -22,8 +23,6 @@ QUIET_S = 2.0
 MOVED_S = 2.0
 """After SDP moved the far end, its old source is heard for so long, or until the new one speaks."""
 
-COMFORT_NOISE = 13
-"""Its payload type (RFC 3389, 4); taken whether it was agreed on or not."""
 _RTCP = range(192, 224)
 """Second octets of RTCP, which comes to the same port where rtcp-mux was agreed on (RFC 5761, 4)."""
 

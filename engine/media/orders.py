@@ -125,7 +125,8 @@ class SetRemote(msgspec.Struct, frozen=True):
     silence is sent until something better is there, for far ends that wait for our first packet. With
     `srtp` every packet is encrypted, both ways, and what isn't is discarded. Without `control` no RTCP goes
     either way. `signalling` is the host that signalling goes to, empty for none: audio may come from there.
-    With `hear_keys` the audio is listened to for DTMF.
+    With `hear_keys` the audio is listened to for DTMF. With `comfort_noise` pauses in what a bridge gives are
+    told by comfort noise (RFC 3389), in place of being sent.
     """
 
     stream: str
@@ -141,6 +142,7 @@ class SetRemote(msgspec.Struct, frozen=True):
     control: Control | None = None
     signalling: str = ""
     hear_keys: bool = False
+    comfort_noise: bool = False
 
 
 class CloseStream(msgspec.Struct, frozen=True):

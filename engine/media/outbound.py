@@ -9,6 +9,7 @@ from engine.media import udp
 from engine.media.bridge import Forwarder
 from engine.media.codec import FRAME, SAMPLE_RATE, TRANSCODE
 from engine.media.coders import duration, scale
+from engine.media.comfort import COMFORT_NOISE
 from engine.media.rtp import Packet, plain
 from engine.media.srtp import Encryption
 from engine.media.udp import Inbox
@@ -82,6 +83,15 @@ class Outbound:
             self.sequence += 1
             timestamp += size * units
             self._marker = False
+
+    def pause(self, noise: bytes) -> None:
+        """Send no audio in this tick, but a packet of comfort noise (RFC 3389) where it has a payload."""
+        if self._forwarding:
+            self.own()
+        if noise:
+            self._put(COMFORT_NOISE, False, self.sequence, self.timestamp, noise)
+            self.sequence += 1
+        self._marker = True
 
     def event(self, payload: bytes, timestamp: int, marker: bool) -> None:
         """Send a telephone-event packet (RFC 4733) in this tick."""

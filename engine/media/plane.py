@@ -66,6 +66,8 @@ class Agreed(Protocol):
     @property
     def rtcp_mux(self) -> bool: ...
     @property
+    def comfort_noise(self) -> bool: ...
+    @property
     def signalling(self) -> str: ...
 
 
@@ -168,6 +170,7 @@ class MediaPlane:
                 control,
                 agreed.signalling,
                 self._inband == "on" or (self._inband == "auto" and not agreed.events),
+                agreed.comfort_noise,
             )
         )
 

@@ -17,6 +17,7 @@ from engine.media.mixer import Feed
 from engine.media.orders import Codec, DigitsSent, Event, Fact, PlaybackEnded
 from engine.media.outbound import Outbound
 from engine.media.packer import Frame, Packer, Source, samples
+from engine.media.pauses import Pauses
 from engine.media.pcm import PcmQueue
 from engine.media.rtp import Packet
 from engine.media.seam import Seam
@@ -71,6 +72,7 @@ class Sender:
         self._ready: tuple[Source, Frame] | None = None  # the next tick's, made in the slack of this one
         self._forward_idle = FORWARD_IDLE
         self._relay = EventRelay(self.out)
+        self._pauses: Pauses | None = None
 
     def set_format(self, sent: Codec | None, ptime_ms: int, events: tuple[Event, ...]) -> None:
         """What SDP agreed on. The same codec goes on where it was."""
@@ -81,6 +83,11 @@ class Sender:
         out.event_payload_type = events[0].payload_type if events else None
         self.digits.clock = events[0].clock if events else 8000
         self._ready = None
+
+    def suppress(self, on: bool) -> None:
+        """Describe pauses of what comes from a bridge or a conference in place of sending them (RFC 3389)."""
+        if on != (self._pauses is not None):
+            self._pauses = Pauses() if on else None
 
     def play(self, player: Player | None) -> None:
         self.player = player
@@ -231,7 +238,8 @@ class Sender:
         else:
             frame = self._next(heard_far_end)
             if frame is not None:
-                self._send(frame)
+                if not self._suppressed(frame):
+                    self._send(frame)
                 self._seam.last = (out.law, frame.heard) if isinstance(frame.heard, bytes) else frame.heard
                 self._move_on(now, facts, name)
         out.advance()
@@ -266,6 +274,21 @@ class Sender:
     def _send(self, frame: Frame) -> None:
         self._sent = frame.heard
         self.out.audio(frame.packets, self._packer.size, frame.held)
+
+    def _suppressed(self, frame: Frame) -> bool:
+        """Whether a frame is a pause of somebody's speech, which is described from time to time."""
+        pauses = self._pauses
+        speech = self._seam.was is not None and self._seam.was == self.feed
+        if pauses is None or not speech or not self._packer.stateless or self._seam.pending:
+            return False
+        heard = frame.heard
+        pcm = codec.decode(self.out.law, heard) if isinstance(heard, bytes) else heard
+        told = pauses.feed(pcm)
+        if told is None:
+            return False
+        self._sent = heard
+        self.out.pause(told)
+        return True
 
     def _send_digits(self, now: float, facts: list[Fact], name: str) -> None:
         self.out.own()

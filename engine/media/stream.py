@@ -20,11 +20,12 @@ from engine.media.client import AudioClient
 from engine.media.clip import Player
 from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, passes
+from engine.media.comfort import COMFORT_NOISE
 from engine.media.control import ControlChannel
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
 from engine.media.heard_keys import HeardKeys
-from engine.media.inbound import COMFORT_NOISE, Inbound
+from engine.media.inbound import Inbound
 from engine.media.mixer import Ear, Feed, Room
 from engine.media.orders import (
     Detected,
@@ -182,6 +183,7 @@ class RtpStream(AudioClient):
             if self.law not in self.inbound.laws.values():
                 self.law = codecs[0].name
         self.sender.set_format(codecs[0] if codecs else None, order.ptime_ms, order.events)
+        self.sender.suppress(order.comfort_noise)
         self.inbound.events = {event.payload_type: event.clock for event in order.events}
         self.assoc |= dict.fromkeys(self.inbound.events, PayloadType.EVENT)
         self.out.address = self.inbound.address

@@ -64,6 +64,7 @@ class Account:
     keepalive: float = 25.0
     inbound: bool = True
     rtcp_mux: bool = False
+    comfort_noise: bool = False
     digest: Preference = "first"
     user_phone: bool = False
     identity: Identity = "none"
@@ -108,7 +109,7 @@ class Account:
     @property
     def terms(self) -> Terms:
         """What we offer in session descriptions."""
-        return Terms(self.codecs, self.event_payload_type, self.srtp, self.rtcp_mux)
+        return Terms(self.codecs, self.event_payload_type, self.srtp, self.rtcp_mux, self.comfort_noise)
 
     @property
     def registrar(self) -> Uri:

@@ -368,3 +368,28 @@ class TestAttributes:
     def test_too_many_streams_are_refused(self) -> None:
         with pytest.raises(SdpError, match="too many media"):
             agree(described("8") + "m=video 4 RTP/AVP 99\r\n" * 40)
+
+
+class TestComfortNoise:
+    """RFC 3389, 4: payload type 13, agreed on like a codec."""
+
+    def test_it_is_offered_by_setting_and_used_where_the_far_end_takes_it(self) -> None:
+        ours = offer(Terms(("PCMA",), comfort_noise=True))
+        assert b"RTP/AVP 8 13 101\r\n" in ours.encode()
+        assert b"a=rtpmap:13 CN/8000\r\n" in ours.encode()
+        assert ours.accept(parse(described("8 13").encode())).comfort_noise
+        assert not ours.accept(parse(described("8").encode())).comfort_noise
+
+    def test_without_the_setting_it_is_neither_offered_nor_agreed_on(self) -> None:
+        ours = offer()
+        assert b" 13" not in ours.encode()
+        assert not ours.accept(parse(described("8 13").encode())).comfort_noise
+
+    def test_an_answer_agrees_to_it_where_it_was_offered(self) -> None:
+        ours = offer(Terms(("PCMA",), comfort_noise=True))
+        answered, agreed = ours.answer(parse(described("8 13").encode()))
+        assert agreed.comfort_noise
+        assert b"RTP/AVP 8 13" in answered.encode()
+        answered, agreed = ours.answer(parse(described("8").encode()))
+        assert not agreed.comfort_noise
+        assert b"13" not in answered.encode().split(b"m=audio")[1].split(b"\r\n")[0].split(b"RTP/AVP")[1]

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from engine.sip.sdp.crypto import SUITES, Crypto
-from engine.sip.sdp.negotiation import CLOCK, Direction, Negotiated, Terms, negotiate
+from engine.sip.sdp.negotiation import CLOCK, CN, Direction, Negotiated, Terms, negotiate
 from engine.sip.sdp.session import Session
 
 _STATIC = {"PCMU": 0, "PCMA": 8, "G722": 9}
@@ -33,6 +33,7 @@ class LocalDescription:
     protocol: str = "RTP/AVP"
     crypto: tuple[Crypto, ...] = field(default=(), repr=False)
     rtcp_mux: bool = False
+    comfort_noise: bool = False
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -50,7 +51,7 @@ class LocalDescription:
         protocol = "RTP/SAVP" if terms.srtp == "required" else "RTP/AVP"
         return cls(
             host, port, terms, codecs, events, secrets.randbits(31), protocol=protocol, crypto=crypto,
-            rtcp_mux=terms.rtcp_mux,
+            rtcp_mux=terms.rtcp_mux, comfort_noise=terms.comfort_noise,
         )  # fmt: skip
 
     def answer(
@@ -75,6 +76,7 @@ class LocalDescription:
             protocol=agreed.protocol,
             crypto=(agreed.keys.ours,) if agreed.keys is not None else (),
             rtcp_mux=agreed.rtcp_mux,
+            comfort_noise=agreed.comfort_noise,
             before=tuple(refused[: agreed.index]),
             after=tuple(refused[agreed.index + 1 :]),
         )
@@ -91,7 +93,8 @@ class LocalDescription:
         also = tuple((name, pt) for name, pt in self.codecs if name in chosen and pt not in taken)
         events = tuple((pt, clock) for pt, clock in self.events if clock in clocks and pt not in taken)
         mux = agreed.rtcp_mux and self.rtcp_mux  # an answer can't bring it up (RFC 5761, 5.1.1)
-        return replace(agreed, also=also, events=agreed.events + events, rtcp_mux=mux)
+        noise = agreed.comfort_noise and self.comfort_noise
+        return replace(agreed, also=also, events=agreed.events + events, rtcp_mux=mux, comfort_noise=noise)
 
     def with_direction(self, direction: Direction) -> LocalDescription:
         return self._next(replace(self, direction=direction))
@@ -102,7 +105,7 @@ class LocalDescription:
     def encode(self) -> bytes:
         """The description as sent."""
         family = "IP6" if ":" in self.host else "IP4"
-        numbers = [pt for _, pt in self.codecs] + [pt for pt, _ in self.events]
+        numbers = [pt for _, pt in self.codecs] + [CN] * self.comfort_noise + [pt for pt, _ in self.events]
         lines = [
             "v=0",
             f"o=- {self.session_id} {self.version} IN {family} {self.host}",
@@ -115,6 +118,7 @@ class LocalDescription:
         ]
         for pt, clock in self.events:
             lines += [f"a=rtpmap:{pt} telephone-event/{clock}", f"a=fmtp:{pt} 0-15"]
+        lines += [f"a=rtpmap:{CN} CN/8000"] * self.comfort_noise
         lines += [crypto.line for crypto in self.crypto]
         lines += ["a=ptime:20", *(["a=rtcp-mux"] if self.rtcp_mux else []), f"a={self.direction}"]
         return "".join(f"{line}\r\n" for line in [*lines, *self.after]).encode()

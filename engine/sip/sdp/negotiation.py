@@ -20,6 +20,8 @@ CLOCK = {"PCMA": 8000, "PCMU": 8000, "G722": 8000, "opus": 48000}
 """Codecs that we have, each with its RTP clock in Hz."""
 _ALSO_WRITTEN = {"G722": 16000}
 """Its sampling rate, which some take for its clock."""
+CN = 13
+"""Comfort noise's payload type, always the same for a clock of 8 kHz (RFC 3389, 4)."""
 _CANONICAL = {name.lower(): name for name in CLOCK}
 PTIMES = (60, 40, 30, 20, 10)
 """Packet lengths that we send, in ms."""
@@ -28,14 +30,15 @@ PTIMES = (60, 40, 30, 20, 10)
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What we are ready for: codecs in order of preference, the payload type that we propose for
-    telephone-event, whether audio is encrypted, and whether we offer RTCP on RTP's port (RFC 5761); in an
-    answer we always take it.
+    telephone-event, whether audio is encrypted, whether we offer RTCP on RTP's port (RFC 5761); in an
+    answer we always take it; and whether comfort noise (RFC 3389) may stand for pauses.
     """
 
     codecs: tuple[str, ...]
     event_payload_type: int = 101
     srtp: Srtp = "off"
     rtcp_mux: bool = False
+    comfort_noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Negotiated:
     that the far end wants. `on_hold` is true when it does not want to hear us (sendonly, inactive, or
     the old 0.0.0.0). `index` is the place of the audio among its m= lines. `rtcp` is where the far end takes
     RTCP: host, empty for its audio's, and port, 0 for the one after; None where it wants none.
+    With `comfort_noise` both sides take it (RFC 3389).
     `signalling` is the address of the hop that the call's signalling goes to, empty where none is known.
     """
 
@@ -74,6 +78,7 @@ class Negotiated:
     rtcp_mux: bool = False
     rtcp: tuple[str, int] | None = ("", 0)
     signalling: str = ""
+    comfort_noise: bool = False
 
 
 def negotiate(
@@ -104,6 +109,7 @@ def _negotiate(
         raise SdpError("the session description names no address for the audio")
     codecs: list[tuple[str, int]] = []
     events: list[tuple[int, int]] = []
+    comfort_noise = False
     for payload_type in media.formats:
         known = media.format(payload_type)
         if known is None:
@@ -113,6 +119,8 @@ def _negotiate(
             codecs.append((name, payload_type))
         elif known.name.lower() == "telephone-event":
             events.append((payload_type, known.rate))
+        elif payload_type == CN and terms.comfort_noise:
+            comfort_noise = True
     if not codecs:
         raise SdpError(f"the far end speaks none of {', '.join(terms.codecs)}")
     keys = _keys(media, terms.srtp, offered)
@@ -132,6 +140,7 @@ def _negotiate(
         protocol=media.protocol,
         rtcp_mux=media.rtcp_mux,
         rtcp=None if media.no_rtcp >= {"RS", "RR"} else media.rtcp,
+        comfort_noise=comfort_noise,
     )
 
 
