@@ -15,6 +15,7 @@ from engine.media import coders, rtp, udp
 from engine.media.orders import (
     Bridge,
     Codec,
+    DigitEnded,
     DigitReceived,
     DigitsSent,
     Event,
@@ -130,7 +131,8 @@ class TestDigits:
         _, far = rig.open(OPUS, events=E48)
         for flags, duration in ((0, 960), (0, 4800), (0x80, 4800)):
             far.send(struct.pack("!BBH", 3, flags | 10, duration), 97, timestamp=777)
-        fact = rig.fact(DigitReceived)
+        assert rig.fact(DigitReceived).digit == "3"
+        fact = rig.fact(DigitEnded)
         assert (fact.digit, fact.duration_ms) == ("3", 100)
 
     def test_without_telephone_event_they_are_heard_in_any_codec(self, rig):

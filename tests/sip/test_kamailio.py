@@ -226,7 +226,7 @@ def test_offhook_check_says_what_is_wrong_with_a_certificate(
 ) -> None:
     settings = [f"trunk.server=127.0.0.1:{proxy.tls_port}", "trunk.transport=tls", "trunk.username=1001",
                 "trunk.password=x", "sip.listen=127.0.0.1:0"]  # fmt: skip
-    monkeypatch.setattr("engine.cli.check._sound", lambda config: True)
+    monkeypatch.setattr("engine.cli.check.check_devices", lambda *args: True)
     assert run_check(None, settings) == 4
     assert re.search(r"trunk: NOT OK: the certificate of .* name the file", capsys.readouterr().out)
 
@@ -237,7 +237,7 @@ def test_offhook_check_says_where_the_trunk_is(
     settings = [f"trunk.server=localhost:{proxy.tls_port}", "trunk.transport=tls", "trunk.username=1001",
                 f"trunk.tls_ca={proxy.authority.ca}", f"trunk.password={PASSWORD}",
                 "trunk.domain=offhook.test", "sip.listen=127.0.0.1:0"]  # fmt: skip
-    monkeypatch.setattr("engine.cli.check._sound", lambda config: True)
+    monkeypatch.setattr("engine.cli.check.check_devices", lambda *args: True)
     assert run_check(None, settings) == 0
     at = f"localhost:{proxy.tls_port}, 127.0.0.1:{proxy.tls_port} (TLS),"
     assert f"trunk: OK: registered as 1001 at {at} for " in capsys.readouterr().out
