@@ -24,6 +24,7 @@ BEEP = "beep"
 PASSWORD_ENV = "OFFHOOK_PASSWORD"
 TRUNK_NAME = r"[A-Za-z0-9_-]{1,20}"
 HOURS = r"^off$|^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
+HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$|^$"
 Decibels = Annotated[float, Meta(ge=-30, le=20)]
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
@@ -138,6 +139,38 @@ class Dialer(Section, frozen=True):
     skip_duplicates: bool = True
 
 
+StopTone = Literal[
+    "all", "busy", "ringback", "colorringback", "prompt", "sample", "silence", "450hz", "unmatch",
+    "congestion", "dial", "sit", "fax", "dtmf",
+]
+FinishWord = Literal[
+    "all", "stoptone", "match", "detecttime_timeout", "answer", "bus_close", "bug_add_fail", "break", "limit",
+]  # fmt: skip
+
+
+class Detection(Section, frozen=True):
+    """How calls are listened to; `engine.hearing` makes the detector's settings of it."""
+
+    stop_on: list[StopTone] = msgspec.field(default_factory=lambda: ["sample", "busy"])
+    hang_up: bool = True
+    hang_up_on: list[FinishWord] = []
+    ignore: list[str] = []
+    unmatched_limit: Count = 2
+    matched_limit: Annotated[int, Meta(ge=0, le=1000)] = 0
+    stop_at_answer: bool = True
+    max_time: Seconds = 60.0
+    max_sound: Seconds = 60.0
+    max_silence: Seconds = 30.0
+    max_after_answer: Seconds = 10.0
+    max_prompt: Seconds = 10.0
+    wait_for_result_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500
+    max_calls: Annotated[int, Meta(ge=0, le=1000)] = 0
+    samples: str = ""
+    reason_header: Annotated[str, Meta(pattern=HEADER)] = ""
+    codes: dict[str, int] = {}
+    amd: dict[str, int] = {}
+
+
 class Call(Section, frozen=True):
     max_duration: Annotated[float, Meta(ge=1, le=86400)] = 14400.0
     hold_music: str = ""
@@ -191,6 +224,7 @@ class Config(Section, frozen=True):
     audio: Audio = Audio()
     operator: Operator = Operator()
     dialer: Dialer = Dialer()
+    detection: Detection = Detection()
     call: Call = Call()
     recording: Recording = Recording()
     compliance: Compliance = Compliance()
@@ -284,6 +318,12 @@ def recordings_folder(config: Config) -> Path:
     """Where recordings go; by default a folder in the state directory."""
     folder = config.recording.folder
     return Path(folder).expanduser().absolute() if folder else state_dir() / "recordings"
+
+
+def samples_folder(config: Config) -> Path:
+    """Where known announcements are; by default a folder in the state directory."""
+    folder = config.detection.samples
+    return Path(folder).expanduser().absolute() if folder else state_dir() / "samples"
 
 
 def control_socket(config: Config) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
                 "the first time must be before the second",
             )
     _check_recording(config, add)
+    _check_detection(config, add)
     for section, key, word in (
         ("dialer", "wait_tone", RINGBACK),
         ("compliance", "do_not_call", ""),
@@ -87,6 +89,23 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
         value = getattr(getattr(config, section), key)
         if value and value != word and not Path(value).expanduser().is_file():
             add(f"{section}.{key}", shown(value), "the file does not exist; a readable file is needed")
+
+
+def _check_detection(config: Config, add: Add) -> None:
+    from engine.detect.answering import AmdSettings  # numpy: only where it is needed
+    from engine.detect.categories import CATEGORIES
+
+    for key, code in config.detection.codes.items():
+        if not key.isdecimal() or int(key) not in CATEGORIES:
+            add(f"detection.codes.{key}", "no category", "a category from 2 to 20 is allowed")
+        elif code and not 300 <= code <= 699:
+            add(f"detection.codes.{key}", shown(code), "from 300 to 699 is allowed, or 0: none is sent")
+    known = [f.name for f in dataclasses.fields(AmdSettings)]
+    for key, value in config.detection.amd.items():
+        if key not in known:
+            add(f"detection.amd.{key}", "an unknown key", f"allowed: {', '.join(known)}")
+        elif not 0 <= value <= 60_000:
+            add(f"detection.amd.{key}", shown(value), "from 0 to 60000 is allowed, in ms but for counts")
 
 
 MAX_ANNOUNCEMENT = 30.0

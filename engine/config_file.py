@@ -20,6 +20,7 @@ import tomli
 from engine.config import (
     BEEP,
     FIRST_TRUNK,
+    HEADER,
     HOURS,
     PASSWORD_ENV,
     RINGBACK,
@@ -118,7 +119,7 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
 FILES = {
     "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone",),
     "operator": ("whisper",), "call": ("hold_music",), "recording": ("folder", "announcement"),
-    "compliance": ("do_not_call", "message"), "log": ("file",),
+    "detection": ("samples",), "compliance": ("do_not_call", "message"), "log": ("file",),
 }  # fmt: skip
 """The keys that name a file or folder, by section."""
 
@@ -193,6 +194,9 @@ def _section(name: str, kind: Any, table: dict[str, Any], problems: list[Problem
         hint = hints[key]
         if isinstance(value, _Text):
             value = _from_text(value, hint)
+        elif isinstance(value, dict) and getattr(_bare(hint), "__origin__", None) is dict:
+            inner = _bare(hint).__args__[1]
+            value = {k: _from_text(v, inner) if isinstance(v, _Text) else v for k, v in value.items()}
         try:
             good[key] = msgspec.convert(value, hint, strict=True)
         except msgspec.ValidationError:
@@ -281,11 +285,12 @@ def _allowed(hint: Any) -> str:
         inner = args[0]
         choices = getattr(inner, "__args__", ())
         return "a list of " + (", ".join(choices) if choices else "texts") + " is allowed"
-    return "a table of texts is allowed"
+    return f"a table of {'whole numbers' if args[1:] == (int,) else 'texts'} is allowed"
 
 
 _PATTERNS = {
     "^[a-z]{2}$|^$": "a two-letter country code in lower case is allowed, such as cn",
+    HEADER: "a header's name is allowed, such as X-Reason",
     HOURS: "off or HH:MM-HH:MM is allowed, such as 09:00-20:00",
 }
 

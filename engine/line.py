@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
@@ -22,6 +23,7 @@ from engine.dialer.ports import (
     StateChanged,
 )
 from engine.dialplan import DialPlan
+from engine.hearing import with_options
 from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.recordings import Recordings
@@ -42,6 +44,8 @@ class TrunkLine:
         self.media = media
         self.config = config
         self.legs: dict[str, TrunkLeg] = {}
+        self.listened_to: dict[str, TrunkLeg] = {}
+        """By the name of the stream; a leg that is over for as long as more may be told of it."""
         self.on_leg: Callable[[TrunkLeg], None] = lambda leg: None
         self.on_inbound: Callable[[TrunkLeg], None] = lambda leg: None
         self.turn_away: Callable[[str], int] = lambda number: 486 if config.sip.do_not_disturb else 0
@@ -71,7 +75,8 @@ class TrunkLine:
     # --- the dialer's Line ---------------------------------------------------------------------
 
     def dial(
-        self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None
+        self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> TrunkLeg | UnplacedLeg:
         """Place a call at the trunk that the dial plan gives; where that can't take it, at the next.
 
@@ -84,6 +89,7 @@ class TrunkLine:
             return UnplacedLeg(number, str(error))
         leg = TrunkLeg(call, self, role, number)
         leg.entry = entry
+        leg.detection = with_options(self.config.detection, options or {})
         leg.detour = Detour(ways[1:], caller_id)
         self.media.preload(leg.wait_source(self.config.dialer.wait_tone))  # ready by the time of the answer
         self.legs[leg.id] = leg
@@ -159,7 +165,14 @@ class TrunkLine:
         if isinstance(fact, orders.PlaybackEnded) and fact.tag == WHISPER:
             self.whispers.ended(fact)
             return
-        leg = self.leg_at(getattr(fact, "stream", ""))
+        stream = getattr(fact, "stream", "")
+        leg = self.leg_at(stream)
+        if isinstance(fact, orders.Detected | orders.Listened):  # the last ones come after the leg's end
+            leg = leg or self.listened_to.get(stream)
+        if isinstance(fact, orders.Listened):
+            leg = self.listened_to.pop(stream, leg)
+            if leg is not None and leg.stream != stream:
+                return  # another call has taken its place, and is listened to in turn
         if leg is None:
             return
         if isinstance(fact, orders.DigitReceived):
@@ -168,7 +181,12 @@ class TrunkLine:
             self._pass_on(leg, fact)
         elif isinstance(fact, orders.Detected):
             heard = fact.detection
-            leg.put(Heard(heard.tone.label, heard.begin_ms, heard.end_ms, heard.confidence, heard.why))
+            sample = asdict(heard.sample) if heard.sample is not None else {}
+            leg.put(
+                Heard(heard.tone.label, heard.begin_ms, heard.end_ms, heard.confidence, heard.why, sample)
+            )
+        elif isinstance(fact, orders.Listened):
+            leg.heard_out(fact.outcome, fact.hang_up)
         elif isinstance(fact, orders.PlaybackEnded):
             leg.put(PlaybackEnded(fact.tag, fact.error))
         elif isinstance(fact, orders.RtpTimeout):
@@ -248,6 +266,7 @@ class TrunkLine:
             leg.state, leg.cause, leg.changed_at = state, call.cause, time.time()
             if leg.state is LegState.ANSWERED:
                 leg.answered_at = leg.changed_at
+                leg.tell_answered()
             leg.put(StateChanged(leg.state, call.sip_code, call.reason, call.cause))
         if call.held is not leg.held:
             leg.held = call.held

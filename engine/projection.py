@@ -90,6 +90,7 @@ def attempt_done(record: ports.AttemptRecord) -> messages.AttemptDone:
                 end_ms=heard.end_ms,
                 confidence=round(heard.confidence, 3),
                 why=heard.why,
+                sample=wire.sample(heard.sample),
             )
             for heard in record.detections
         ],
@@ -101,6 +102,7 @@ def attempt_done(record: ports.AttemptRecord) -> messages.AttemptDone:
         agent=record.agent,
         recording=wire.safe(record.recording, 400),
         quality=wire.overall_quality(record.quality),
+        hearing=wire.hearing(record.hearing),
     )
 
 

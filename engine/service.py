@@ -221,6 +221,8 @@ class Engine:
             self.dialer.wake()
         elif isinstance(fact, orders.Detected):
             self.publish(wire.detection(leg, at, fact))
+        elif isinstance(fact, orders.Listened):
+            self.publish(wire.listened(leg, at, fact.outcome))
         elif isinstance(fact, orders.DigitReceived):
             self.publish(messages.Digit(at=at, leg=leg, digit=fact.digit))
         elif isinstance(fact, orders.DigitsSent):
@@ -271,7 +273,7 @@ class Engine:
             self.tell("warning", f"missed a call from {leg.number}", leg.id)
 
     def _leg_name(self, stream: str) -> str:
-        leg = self.line.leg_at(stream)
+        leg = self.line.leg_at(stream) or self.line.listened_to.get(stream)
         return leg.id if leg is not None else stream
 
     def _sip(self, message: Message, sent: bool) -> None:

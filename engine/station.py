@@ -9,7 +9,7 @@ import asyncio
 import errno
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from engine.config import (
@@ -18,6 +18,7 @@ from engine.config import (
     SetupError,
     Trunk,
     port_range,
+    samples_folder,
     split_host_port,
     split_proxy,
     trunk_path,
@@ -29,6 +30,7 @@ from engine.media.coders import preload
 from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
 from engine.media.playout import Bounds
+from engine.samples import folder
 from engine.sip.account import Account
 from engine.sip.hop import Target, Transport
 from engine.sip.journal import Journal
@@ -175,6 +177,7 @@ class Station:
             log.warning("%s", warning)
         self.media.start()
         self.media.neighbours.join()
+        self._later(self._know_samples())
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):
             self.media.order(
@@ -214,11 +217,26 @@ class Station:
             )
             raise SetupError(f"{key}: {listen} can't be used ({why}); {mend}") from None
 
+    async def _know_samples(self) -> None:
+        """Have the known announcements ready; calls that come before are not compared with them."""
+        where = samples_folder(self.config)
+        if not where.is_dir() and not self.config.detection.samples:
+            return
+        try:
+            library = await asyncio.to_thread(folder.load, where)
+        except folder.FolderError as error:
+            log.warning("detection.samples: %s", error)
+        else:
+            self.media.know(library)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
     def _open_again(self, phone: Phone) -> None:
         if not self._closing:
-            task = self._loop.create_task(self._try_again(phone))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._later(self._try_again(phone))
 
     async def _try_again(self, phone: Phone) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +12,7 @@ from pyVoIP.VoIP import InvalidStateError
 
 from engine.bridges import Supervision
 from engine.config import RINGBACK
+from engine.detect.outcome import Outcome
 from engine.detour import Detour
 from engine.dialer.ports import (
     CallFacts,
@@ -18,8 +20,10 @@ from engine.dialer.ports import (
     Leg,
     LegEvent,
     LegState,
+    Listened,
     StateChanged,
 )
+from engine.hearing import settings, told
 from engine.media import orders
 from engine.sip.call import Call
 from engine.sip.digit_way import digit_way
@@ -47,7 +51,7 @@ class UnplacedLeg:
         self.facts = CallFacts()
         self.announced = False
 
-    def hangup(self, cause: str = "normal") -> None: ...
+    def hangup(self, cause: str = "normal", category: int = 0) -> None: ...
 
     def play_wait_tone(self, wait_tone: str) -> None: ...
 
@@ -61,6 +65,9 @@ class UnplacedLeg:
     def unbridge(self) -> None: ...
 
     def listen(self, on: bool) -> None: ...
+
+    async def listened(self, limit: float) -> Outcome | None:
+        return None
 
     def record(self) -> None: ...
 
@@ -110,6 +117,10 @@ class TrunkLeg:
         self.coming: Call | None = None
         self.taken_over = False
         self.listening = False
+        self.detection = line.config.detection
+        self.outcome: Outcome | None = None
+        """What came of listening, once that has ended."""
+        self._heard_out = asyncio.Event()
         self.changed_at = time.time()
         self.answered_at: float | None = None
         self.country = line.country_of(self.number)
@@ -131,8 +142,8 @@ class TrunkLeg:
         """Whether it hears music on hold."""
         return self.held and bool(self._line.config.call.hold_music)
 
-    def hangup(self, cause: str = "normal") -> None:
-        self.call.hangup_leg(cause)
+    def hangup(self, cause: str = "normal", category: int = 0) -> None:
+        self.call.hangup_leg(cause, told=told(self.detection, category))
 
     def play_wait_tone(self, wait_tone: str) -> None:
         source = self.wait_source(wait_tone)
@@ -176,7 +187,36 @@ class TrunkLeg:
 
     def listen(self, on: bool) -> None:
         self.listening = on
-        self._line.media.order(orders.Detect(self.stream, on, self.country or None))
+        if not on:
+            self._line.media.order(orders.Detect(self.stream, False))
+            return
+        self._line.listened_to[self.stream] = self
+        self._heard_out.clear()
+        self._line.media.order(orders.Detect(
+            self.stream, True, self.country or None, settings(self.detection),
+            self.state is LegState.ANSWERED,
+        ))  # fmt: skip
+
+    def tell_answered(self) -> None:
+        """The call was just answered: whoever listens knows a person from a machine from now on."""
+        if self.listening and self.outcome is not None:
+            self.listen(True)
+        elif self.listening:
+            self._line.media.order(orders.Answered(self.stream))
+
+    def heard_out(self, outcome: Outcome, hang_up: bool) -> None:
+        """Listening has ended; what came of it first counts."""
+        self._heard_out.set()
+        if self.outcome is None:
+            self.outcome = outcome
+            self.put(Listened(outcome, hang_up))
+
+    async def listened(self, limit: float) -> Outcome | None:
+        if self.listening and self.outcome is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._heard_out.wait()
+        return self.outcome
 
     @property
     def recording(self) -> str:

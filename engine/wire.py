@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Literal
 
 import msgspec
 
 from engine.control import messages
+from engine.detect.outcome import Outcome
 from engine.media import orders
 from engine.sip.journal import Ring
 from engine.sip.ladder import ladder
@@ -133,7 +135,31 @@ def detection(of: str, at: float, heard: orders.Detected) -> messages.Detection:
         end_ms=found.end_ms,
         confidence=round(found.confidence, 3),
         why=found.why,
+        sample=None if found.sample is None else sample(asdict(found.sample)),
     )
+
+
+def sample(of: Mapping[str, str | int]) -> messages.Sample | None:
+    """A known announcement by its fields; None where there are none."""
+    if not of:
+        return None
+    texts = {key: safe(value, 400) if isinstance(value, str) else value for key, value in of.items()}
+    return msgspec.convert(texts, messages.Sample)
+
+
+def listened(of: str, at: float, outcome: Outcome) -> messages.Listened:
+    return messages.Listened(
+        at=at, leg=of,
+        hearing=messages.Hearing(
+            outcome.finish_cause.value, outcome.all_tone, outcome.last_tone, outcome.category,
+            outcome.correction, safe(outcome.result),
+        ),
+    )
+
+
+def hearing(of: Mapping[str, str | int]) -> messages.Hearing | None:
+    """What is stored of listening; None where nobody listened."""
+    return msgspec.convert(dict(of), messages.Hearing) if of else None
 
 
 def wall(monotonic: float) -> float:

@@ -498,8 +498,25 @@ class QueueChanged(Up, frozen=True, tag="queue_changed"):
     counts: Counts
 
 
+class Sample(Up, frozen=True):
+    """A known announcement, in mod_da2's words. `category` is one of 2 to 20, 0 for none; `accuracy` LOOSE,
+    INACCURACY or ACCURACY, of which only the last one's matches end a call."""
+
+    uniqueid: str
+    name: str = ""
+    alias: str = ""
+    brief: str = ""
+    detail: str = ""
+    language: str = ""
+    source: str = ""
+    number: str = ""
+    category: int = 0
+    accuracy: str = "ACCURACY"
+
+
 class Detection(Up, frozen=True, tag="detection"):
-    """Heard on a leg. `begin_ms` and `end_ms` count from when listening began."""
+    """Heard on a leg. `begin_ms` and `end_ms` count from when listening began. `sample` is the known
+    announcement where `tone` is `sample`."""
 
     at: float
     leg: str
@@ -508,6 +525,30 @@ class Detection(Up, frozen=True, tag="detection"):
     end_ms: int
     confidence: float
     why: str
+    sample: Sample | None = None
+
+
+class Hearing(Up, frozen=True):
+    """What came of listening to a call, in mod_da2's words: `all_tone` has the bits of all its eight tones
+    that were heard, `category` is the last announcement's (0: none) and `correction` what it means after
+    ringing, `result` the word for it all; `status` is the number's, empty while the call lasts.
+    """
+
+    finish_cause: str
+    all_tone: int
+    last_tone: str
+    category: int
+    correction: int
+    result: str
+    status: str = ""
+
+
+class Listened(Up, frozen=True, tag="listened"):
+    """Listening to a leg has ended."""
+
+    at: float
+    leg: str
+    hearing: Hearing
 
 
 class Digit(Up, frozen=True, tag="digit"):
@@ -558,7 +599,8 @@ class AttemptDone(Up, frozen=True, tag="attempt_done"):
     `detections` in order of begin. `sip_code` is the final response's, null where none came.
     `duration` is in seconds from `started_at` to the end of the callee's call; the time that was
     talked is `duration` less `states.bridged`. `recording` is the file's path, the callee's where both
-    sides were recorded. `quality` is of the callee's whole call, null where nothing was heard.
+    sides were recorded. `quality` is of the callee's whole call, null where nothing was heard; `hearing` null
+    where nobody listened.
     """
 
     number: str
@@ -575,6 +617,7 @@ class AttemptDone(Up, frozen=True, tag="attempt_done"):
     agent: str = ""
     recording: str = ""
     quality: Quality | None = None
+    hearing: Hearing | None = None
 
 
 class CallResult(Up, frozen=True, tag="call_result"):
@@ -628,5 +671,5 @@ class Bye(Up, frozen=True, tag="bye"):
 
 Event = (
     Hello | Snapshot | Reply | Trunk | Sound | Flow | Counts | Entry | QueueChanged | Leg | Attempt
-    | LogLine | Detection | Digit | Sip | AttemptDone | CallResult | Meters | Qualities | Bye
+    | LogLine | Detection | Listened | Digit | Sip | AttemptDone | CallResult | Meters | Qualities | Bye
 )

@@ -16,7 +16,7 @@ from engine.detect.announcements import Announcements
 from engine.detect.answering import AmdSettings, Answering
 from engine.detect.band import Band
 from engine.detect.beep import Beep
-from engine.detect.dtmf import DtmfDetector
+from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.detect.fax import FaxTones
 from engine.detect.library import Library
 from engine.detect.plans import plan, plans
@@ -64,6 +64,9 @@ class Analyzer:
         self._fax = FaxTones()
         self._beep = Beep()
         self._dtmf = DtmfDetector()
+        self.presses: list[KeyPress] | None = None
+        """Presses that another listener heard in this audio, to be told with the next frame; None: none does,
+        and they are listened for here."""
         self._key_ms = -1e9
         self._voices = Voices(model) if model is not None else None
         self._library = library
@@ -110,7 +113,7 @@ class Analyzer:
         self._pure.feed(x, self.now_ms)
         found = self._outside_music(self._tones.feed(self._band, level, self.now_ms))
         found += self._single_tones(level)
-        for press in self._dtmf.feed(frame):
+        for press in self._heard_keys(frame):
             self._key_ms = self.now_ms
             if not press.over:
                 heard = (press.begin_ms, self.now_ms, 0.95, press.why)
@@ -118,6 +121,12 @@ class Analyzer:
         found += self._speech(x, level)
         found += self._still()
         return found
+
+    def _heard_keys(self, frame: npt.NDArray[np.int16]) -> list[KeyPress]:
+        if self.presses is None:
+            return self._dtmf.feed(frame)
+        told, self.presses = self.presses, []
+        return told
 
     def _outside_music(self, found: list[Detection]) -> list[Detection]:
         """Long notes sound like a network's tones: amid music those wait until the music has ended."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from engine.detect.analyzer import FRAME_MS, Analyzer
 from engine.detect.answering import AmdSettings
 from engine.detect.categories import corrected
+from engine.detect.dtmf import KeyPress
 from engine.detect.outcome import SEED_TONES, FinishCause, Outcome
 from engine.detect.types import Detection, Tone
 
@@ -50,19 +51,19 @@ class Settings:
     max_after_answer: float = 10.0  # answer_after_maxanalysistime
     max_prompt: float = 10.0  # ptd_maxanalysistime
     wait_for_result: float = 0.5  # wait_result_timeout
+    max_calls: int = 0  # the concurrency that its licence allows; 0: no limit
     amd: AmdSettings = field(default_factory=AmdSettings)
 
 
 class Listening:
     """One call's. `finished` tells why it ended, None while it goes on; the analyzer may be fed further, for
-    what
-    comes after the answer. `began_s` is how long the call had lasted when the first frame came.
+    what comes after the answer. `began_s` is how long the call had lasted when the first frame came.
     """
 
     def __init__(self, analyzer: Analyzer, settings: Settings, began_s: float = 0.0) -> None:
         self._analyzer = analyzer
         self._set = settings
-        self._began_s = began_s
+        self.began_s = began_s
         self._first_sound_ms: int | None = None
         self._answered_ms: int | None = None
         self._quiet_ms = 0
@@ -81,6 +82,20 @@ class Listening:
     def current(self) -> str:
         """The label of what is heard now; empty for nothing in particular."""
         return self._analyzer.current
+
+    def skip(self) -> None:
+        """A frame that nobody had the time to listen to."""
+        self._analyzer.skip()
+
+    def hears_keys(self, itself: bool) -> None:
+        """Whether keys are listened for here, or told by `key`."""
+        if itself is not (self._analyzer.presses is None):
+            self._analyzer.presses = None if itself else []
+
+    def key(self, press: KeyPress) -> None:
+        """A key that another listener heard in the same audio."""
+        if self._analyzer.presses is not None:
+            self._analyzer.presses.append(press)
 
     @property
     def hangs_up(self) -> bool:
@@ -132,7 +147,7 @@ class Listening:
         if self.finished is not None:
             return
         tone, sample = detection.tone, detection.sample
-        call_s = self._began_s + self.now_ms / 1000
+        call_s = self.began_s + self.now_ms / 1000
         if sample is not None and sample.accuracy == ACCURATE:
             self._matched += 1
             self._category, self._alias = sample.category, sample.alias

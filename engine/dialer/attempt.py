@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.config import Config
-from engine.dialer.dispositions import TONES, after_answer, before_answer
+from engine.detect.outcome import Outcome
+from engine.dialer.dispositions import after_answer, before_answer, of_category, of_outcome
 from engine.dialer.ports import (
     AttemptRecord,
     AttemptState,
@@ -24,6 +25,7 @@ from engine.dialer.ports import (
     LegEvent,
     LegState,
     Line,
+    Listened,
     LogLine,
     PlaybackEnded,
     QueueEntry,
@@ -102,6 +104,7 @@ class Attempt:
         self._may_talk = asyncio.Event()
         """Set once no announcement is, or is still to be, played."""
         self._labelled = asyncio.Event()
+        self._outcome: Outcome | None = None
         self._early = "operator" if entry.manual else config.dialer.early_media
 
     @property
@@ -143,6 +146,8 @@ class Attempt:
         self.record.disposition = disposition
         self.record.reason = self.record.reason or reason
         self.record.duration_s = round(self._loop.time() - self._began, 3)
+        if self._outcome is not None:
+            self.record.hearing = _hearing(self._outcome, self._answered, self.record.duration_s)
         self.record.recording = await self._tape.end(disposition)
         return self.record
 
@@ -174,6 +179,7 @@ class Attempt:
         leg = self.leg = self._line.dial(
             self.entry.number, caller_id=self.entry.options.get("caller_id"),
             role="manual" if self.entry.manual else "callee", entry=self.entry.id,
+            options=self.entry.options,
         )
         self.record.leg = leg.id
         self._tape.follow(leg)
@@ -194,15 +200,17 @@ class Attempt:
             if isinstance(message, Stop):
                 await self._hang_up("cancelled")
                 return self._stopped(message)
-            if isinstance(message, Heard) and self._early != "ignore" and message.tone in TONES:
-                await self._hang_up("cancelled")
-                return TONES[message.tone], f"{message.tone} tone heard before the answer"
+            if isinstance(message, Listened) and message.hang_up:
+                await self._hang_up("cancelled", message.outcome)
+                return of_outcome(message.outcome)
             if isinstance(message, StateChanged):
                 if message.state is LegState.ANSWERED:
                     return None
                 if message.state is LegState.ENDED:
                     cause = self._cause(message)
-                    return before_answer(cause), _reason(cause)
+                    heard = await self._listened(leg)
+                    found = of_category(heard) if heard is not None and cause.by != "us" else ""
+                    return found or before_answer(cause), _reason(cause)
                 if message.state in (LegState.RINGING, LegState.EARLY):
                     if self.state == "dialing":
                         self._enter("listening", None, keep_deadline=True)
@@ -229,6 +237,9 @@ class Attempt:
             if message is None:
                 await self._hang_up("normal")
                 return "abandoned", f"no operator within {limit:g} s of the answer"
+            if isinstance(message, Listened) and message.hang_up:
+                await self._hang_up("normal", message.outcome)
+                return of_outcome(message.outcome)
             if isinstance(message, Stop):
                 await self._hang_up("normal")
                 return "abandoned", f"{message.reason} between the answer and the bridge"
@@ -295,13 +306,28 @@ class Attempt:
             if isinstance(event, StateChanged):
                 if event.state is LegState.ANSWERED and not self._hung_up:
                     self._seen_answer(leg, event)
-            elif isinstance(event, Heard) and len(self.record.detections) < MAX_DETECTIONS:
-                self.record.detections.append(event)
+            elif isinstance(event, Heard):
+                self._note(event)
+            elif isinstance(event, Listened):
+                self._outcome = self._outcome or event.outcome
             elif isinstance(event, Digit) and len(self.record.digits) < MAX_DIGITS:
                 self.record.digits += event.digit
             self._inbox.put_nowait(event)
             if isinstance(event, StateChanged) and event.state is LegState.ENDED:
                 return
+
+    def _note(self, heard: Heard) -> None:
+        if len(self.record.detections) < MAX_DETECTIONS:
+            self.record.detections.append(heard)
+
+    async def _listened(self, leg: Leg) -> Outcome | None:
+        """What came of listening, once the leg is over: with what was still waiting to be heard."""
+        outcome = await leg.listened(self._config.detection.wait_for_result_ms / 1000)
+        while not leg.events.empty():
+            if isinstance(event := leg.events.get_nowait(), Heard):
+                self._note(event)
+        self._outcome = self._outcome or outcome
+        return self._outcome
 
     def _seen_answer(self, leg: Leg, event: StateChanged) -> None:
         self._answered = True
@@ -383,14 +409,14 @@ class Attempt:
             # What came in the same moment as the deadline was in time.
             return None if self._inbox.empty() else self._inbox.get_nowait()
 
-    async def _hang_up(self, cause: str) -> None:
+    async def _hang_up(self, cause: str, heard: Outcome | None = None) -> None:
         """Hang up the callee and wait a little for the end, whose response is worth recording."""
         leg = self.leg
         self._hung_up = True
         self.seat.clear()
         if leg is None or leg.state is LegState.ENDED:
             return
-        leg.hangup(cause)
+        leg.hangup(cause, 0 if heard is None else heard.correction or heard.category)
         try:
             async with asyncio.timeout(END_GRACE):
                 while True:
@@ -437,6 +463,14 @@ class Attempt:
         if not keep_deadline:
             self.deadline = None if seconds is None else now + seconds
         self._changed(self)
+
+
+def _hearing(outcome: Outcome, answered: bool, call_s: float) -> dict[str, str | int]:
+    return {
+        "finish_cause": outcome.finish_cause.value, "all_tone": outcome.all_tone,
+        "last_tone": outcome.last_tone, "category": outcome.category, "correction": outcome.correction,
+        "result": outcome.result, "status": outcome.status(answered=answered, call_s=call_s),
+    }
 
 
 def _reason(cause: HangupCause) -> str:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from engine.detect.outcome import FinishCause, Outcome
 from engine.dialer.ports import HangupCause
 
 DISPOSITIONS = (
     "bridged", "no_answer", "busy", "rejected", "invalid_number", "congestion", "abandoned", "caller_hung_up",
-    "no_rtp", "failed", "skipped", "interrupted", "blocked", "cancelled",
+    "no_rtp", "failed", "skipped", "interrupted", "blocked", "cancelled", "power_off", "out_of_service",
+    "unreachable", "barred", "number_changed", "machine",
 )
 
-TONES = {"busy": "busy", "congestion": "congestion"}
-"""Tones that end a call before its answer, and what it then was."""
+_TONES = {
+    "busy": "busy", "congestion": "congestion", "sit": "invalid_number", "fax": "machine",
+    "ringback": "no_answer", "colorringback": "no_answer",
+}
+"""What a call was that a tone ended before its answer."""
+_CATEGORIES = {
+    2: "power_off", 3: "invalid_number", 4: "out_of_service", 5: "busy", 6: "rejected", 7: "unreachable",
+    8: "out_of_service", 9: "busy", 10: "invalid_number", 11: "barred", 12: "machine", 13: "unreachable",
+    14: "congestion", 15: "no_answer", 16: "out_of_service", 17: "no_answer", 18: "number_changed",
+    19: "failed", 20: "unreachable",
+}
+"""What a call was by what an announcement said."""
 
 _CODES = {
     401: "failed", 407: "failed",
@@ -25,6 +37,23 @@ def of_response(code: int) -> str:
     if code in _CODES:
         return _CODES[code]
     return "congestion" if 500 <= code <= 599 else "rejected"
+
+
+def of_outcome(outcome: Outcome) -> tuple[str, str]:
+    """The disposition of a call that is hung up for what was heard, and why."""
+    if outcome.category and outcome.finish_cause in (FinishCause.STOPTONE, FinishCause.MATCH):
+        return of_category(outcome), f"announcement heard: {outcome.alias}"
+    if outcome.finish_cause is FinishCause.STOPTONE:
+        found = _TONES.get(outcome.stop_tone, "failed")
+        return found, f"{outcome.stop_tone} tone heard before the answer"
+    if outcome.finish_cause is FinishCause.ANSWER:
+        return "abandoned", "answered, and hung up as detection.hang_up_on says"
+    return "no_answer", f"listening ended: {outcome.finish_cause.value}"
+
+
+def of_category(outcome: Outcome) -> str:
+    """The disposition by the last announcement, empty where there was none that is certain."""
+    return _CATEGORIES.get(outcome.correction or outcome.category, "")
 
 
 def before_answer(cause: HangupCause) -> str:

@@ -6,11 +6,12 @@ Times are seconds. Everything runs in one asyncio loop, so nothing here locks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from engine.detect.outcome import Outcome
 from engine.legs import HangupCause as HangupCause
 from engine.legs import LegState as LegState
 
@@ -39,6 +40,16 @@ class Heard:
     end_ms: int
     confidence: float
     why: str
+    sample: dict[str, str | int] = field(default_factory=dict)
+    """Of a known announcement: `Sample`'s fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """Listening to the leg has ended; `hang_up` is what the settings say to that."""
+
+    outcome: Outcome
+    hang_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class PlaybackEnded:
     error: str = ""
 
 
-LegEvent = StateChanged | Heard | Digit | PlaybackEnded
+LegEvent = StateChanged | Heard | Listened | Digit | PlaybackEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +89,10 @@ class Leg(Protocol):
     announced: bool
     """Whether the party was told that the call is recorded."""
 
-    def hangup(self, cause: str = "normal") -> None:
-        """End it from any state: CANCEL, BYE or nothing as RFC 3261 asks. Returns at once."""
+    def hangup(self, cause: str = "normal", category: int = 0) -> None:
+        """End it from any state: CANCEL, BYE or nothing as RFC 3261 asks. Returns at once. `category` is what
+        an announcement meant, for whom we tell why.
+        """
 
     def play_wait_tone(self, wait_tone: str) -> None:
         """Loop a WAV file or, for `ringback`, the country's ringback to this party."""
@@ -99,6 +112,9 @@ class Leg(Protocol):
     def listen(self, on: bool) -> None:
         """Switch detection on this leg on or off."""
 
+    async def listened(self, limit: float) -> Outcome | None:
+        """What came of listening; waits `limit` s for it at most. None where nobody listened."""
+
     def record(self) -> None:
         """Begin to record; one that has begun stays as it is."""
 
@@ -117,12 +133,13 @@ class Line(Protocol):
     """The way out: the trunk."""
 
     def dial(
-        self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None
+        self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> Leg:
         """Place a call; returns at once with a leg in state DIALING.
 
         A call that can't be placed ends with cause `failed`; nothing is raised. `entry` is the
-        queue entry that the call is for.
+        queue entry that the call is for, `options` what it has otherwise than the configuration.
         """
 
     @property
@@ -250,6 +267,8 @@ class AttemptRecord:
     name: str = ""
     leg: str = ""
     quality: dict[str, float | None] = field(default_factory=dict)
+    hearing: dict[str, str | int] = field(default_factory=dict)
+    """What came of listening: mod_da2's results, and the number's `status`."""
 
 
 class StoreError(Exception):

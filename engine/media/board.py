@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.detect.analyzer import Analyzer
-from engine.detect.plans import PlanError
+from engine.detect.outcome import FinishCause
 from engine.media import orders
 from engine.media.clip import Player
 from engine.media.clock import Waiter
 from engine.media.control import ControlPorts
 from engine.media.dtmf import EVENTS
+from engine.media.ears import Ears, Ready
+from engine.media.hearing import Hearing, limited
 from engine.media.loader import ClipLoader, Loaded
 from engine.media.mixer import Room
 from engine.media.orders import RING, SOUND, Fact, Meter, Order
@@ -43,7 +44,7 @@ class Tell:
 HOLD = "hold"
 """The tag of what a stream on hold is played."""
 
-Item = Order | Loaded | Adopt | Tell
+Item = Order | Loaded | Ready | Adopt | Tell
 
 
 def _named(item: Item) -> list[str]:
@@ -73,6 +74,7 @@ class Board:
         self.quality: dict[str, orders.Quality] = {}
         self.writer = RecordingWriter()
         self.loader = ClipLoader(post)
+        self.ears = Ears(post)
         self.sound = SoundCard()
         self.control = ControlPorts()
         self.waiter: Waiter | None = None
@@ -89,9 +91,10 @@ class Board:
             orders.Conference: self._conference, orders.Gain: self._gain, orders.Hold: self._hold,
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.PauseRecording: self._pause_recording,
-            orders.Detect: self._detect, orders.SetRtpTimeout: self._set_rtp_timeout,
+            orders.Detect: self._detect, orders.Answered: self._answered,
+            orders.SetRtpTimeout: self._set_rtp_timeout,
             orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
-            Loaded: self._loaded, Adopt: self._adopted, Tell: self._tell,
+            Loaded: self._loaded, Ready: self._ready, Adopt: self._adopted, Tell: self._tell,
         }
 
     def carry_out(self, item: Item, now: float) -> None:
@@ -133,6 +136,7 @@ class Board:
             return
         self._part(stream)
         self._end_recording(stream)
+        stream.end_hearing(now, self.facts)
         del self.streams[order.stream]
         if self.named.get(order.stream) is stream:
             del self.named[order.stream]
@@ -320,16 +324,27 @@ class Board:
         stream = self.streams.get(order.stream)
         if stream is None:
             return
-        if stream.analyzer is not None:
-            while stream.undetected:
-                stream.detect(now, self.facts)
-            self.facts += [orders.Detected(order.stream, now, d) for d in stream.analyzer.finish()]
-            stream.analyzer = None
-        if order.on:
-            try:
-                stream.analyzer = Analyzer(order.country)
-            except PlanError:
-                stream.analyzer = Analyzer(None)
+        stream.end_hearing(now, self.facts, FinishCause.BREAK)
+        if not order.on:
+            return
+        listening = sum(each.hearing is not None for each in self.streams.values())
+        if order.settings.max_calls and listening >= order.settings.max_calls:
+            self.facts.append(limited(order, now))
+            return
+        stream.hearing = Hearing(order, now)
+        self.ears.make(order)
+
+    def _ready(self, item: Ready, now: float) -> None:
+        stream = self.streams.get(item.order.stream)
+        if stream is not None and stream.hearing is not None and stream.hearing.order is item.order:
+            stream.hearing.begin(item.listening, item.release)
+        else:
+            item.release()
+
+    def _answered(self, order: orders.Answered, now: float) -> None:
+        stream = self.streams.get(order.stream)
+        if stream is not None and stream.hearing is not None:
+            stream.hearing.answered(now, self.facts)
 
     def _set_rtp_timeout(self, order: orders.SetRtpTimeout, now: float) -> None:
         if (stream := self.streams.get(order.stream)) is not None:

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from engine.detect.library import Library
 from engine.detect.plans import plans
 from engine.media import orders, udp
 from engine.media.board import Adopt, Board, Item
@@ -82,6 +83,7 @@ class MediaEngine:
         self._collector.start()
         self._board.waiter = Waiter()
         self._board.loader.start()
+        self._board.ears.start()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
         self._thread.start()
@@ -136,6 +138,10 @@ class MediaEngine:
     def preload(self, source: orders.Source) -> None:
         """Read or synthesise a source now, so that a later `Play` starts in the very next tick."""
         self._board.loader.preload(source)
+
+    def know(self, library: Library) -> None:
+        """The announcements that whoever is listened to from now on is compared with."""
+        self._board.ears.library = library
 
     def meters(self) -> dict[str, Meter]:
         """The latest levels of every open stream."""
@@ -276,6 +282,7 @@ class MediaEngine:
         self._board.writer.close()
         self._board.facts += self._board.writer.facts
         self._board.loader.stop()
+        self._board.ears.stop()
         while self._orders:  # what came meanwhile: only sockets need care
             self._drop(self._orders.popleft())
         self._report()

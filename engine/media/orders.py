@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from engine.detect.control import Settings
+from engine.detect.outcome import Outcome
 from engine.detect.types import Detection
 
 SOUND = "sound"
@@ -254,11 +256,22 @@ class PauseRecording(msgspec.Struct, frozen=True):
 
 
 class Detect(msgspec.Struct, frozen=True):
-    """Start listening with the country's tone plan (None: all plans), or stop with `on=False`."""
+    """Start listening with the country's tone plan (None: all plans), or stop with `on=False`.
+
+    `answered`: the call has been already. What is heard is `Detected`; when listening has ended, `Listened`.
+    """
 
     stream: str
     on: bool = True
     country: str | None = None
+    settings: Settings = Settings()
+    answered: bool = False
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The call of a stream that is listened to was answered: a person is now told from a machine."""
+
+    stream: str
 
 
 class SetRtpTimeout(msgspec.Struct, frozen=True):
@@ -289,7 +302,7 @@ class CloseSound(msgspec.Struct, frozen=True):
 
 Order = (
     OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | Conference | Gain | Hold
-    | SendDigits | Mute | Record | PauseRecording | Detect | SetRtpTimeout | OpenSound | CloseSound
+    | SendDigits | Mute | Record | PauseRecording | Detect | Answered | SetRtpTimeout | OpenSound | CloseSound
 )
 
 
@@ -341,6 +354,17 @@ class Detected(msgspec.Struct, frozen=True):
     stream: str
     at: float
     detection: Detection
+
+
+class Listened(msgspec.Struct, frozen=True):
+    """Listening has ended, and what came of it; told once for each `Detect`. Detections of people, machines
+    and beeps may follow. `hang_up`: the call is to be ended for it, by the settings.
+    """
+
+    stream: str
+    at: float
+    outcome: Outcome
+    hang_up: bool = False
 
 
 class PlaybackEnded(msgspec.Struct, frozen=True):
@@ -455,7 +479,7 @@ class StreamClosed(msgspec.Struct, frozen=True):
 
 
 Fact = (
-    RtpStarted | RtpTimeout | DigitReceived | DigitEnded | Detected | PlaybackEnded | DigitsSent
+    RtpStarted | RtpTimeout | DigitReceived | DigitEnded | Detected | Listened | PlaybackEnded | DigitsSent
     | RecordingStarted | RecordingEnded | SoundChanged | Overload | StreamClosed
 )
 

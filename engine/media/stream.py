@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyVoIP.VoIP  # noqa: F401  first: pyVoIP.RTP alone is a circular import
 from pyVoIP.RTP import PayloadType, TransmitType
 
-from engine.detect.analyzer import Analyzer
 from engine.detect.dtmf import KeyPress
+from engine.detect.outcome import FinishCause
 from engine.media import codec, udp
 from engine.media.client import AudioClient
 from engine.media.clip import Player
@@ -25,10 +25,10 @@ from engine.media.control import ControlChannel
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
 from engine.media.heard_keys import HeardKeys
+from engine.media.hearing import Hearing
 from engine.media.inbound import Inbound
 from engine.media.mixer import Ear, Feed, Room
 from engine.media.orders import (
-    Detected,
     DigitEnded,
     DigitReceived,
     Fact,
@@ -123,8 +123,8 @@ class RtpStream(AudioClient):
         self._srtp: SrtpKeys | None = None
         self._family = socket.AF_INET
         self.recording: Recording | None = None
-        self.analyzer: Analyzer | None = None
-        self.undetected: deque[Pcm] = deque()  # frames that the analyzer has had no time for
+        self.hearing: Hearing | None = None
+        self.undetected: deque[Pcm] = deque()  # frames that the detector has had no time for
         self.keys: HeardKeys | None = None
         self.timeout_s: float | None = None
         self.timeout_from = 0.0
@@ -386,7 +386,7 @@ class RtpStream(AudioClient):
 
     def _listened_to(self) -> bool:
         """Whether anybody here hears what comes: a bridged stream whose packets pass untouched does not."""
-        wanted = self.wanted or self.recording is not None or self.analyzer is not None
+        wanted = self.wanted or self.recording is not None or self.hearing is not None
         if wanted or self.keys is not None or self.listening.reader is not None:
             return True
         peer = self.peer
@@ -396,20 +396,35 @@ class RtpStream(AudioClient):
 
     def keep_for_detection(self) -> bool:
         """Have this tick's frame wait for the detector; False where an older one had to be shed for it."""
-        if self.analyzer is None or not self._started_fact:
+        if self.hearing is None or not self._started_fact:
             return True
         room = len(self.undetected) < WAITING
+        ready = self.hearing.ready
         if not room:
             self.undetected.popleft()
-            self.analyzer.skip()
+            self.hearing.skip()
         self.undetected.append(self.rx)
-        return room
+        return room or not ready
 
     def detect(self, now: float, facts: list[Fact]) -> None:
         """Have the detector hear the next frame that waits."""
-        if self.analyzer is not None and self.undetected:
-            found = self.analyzer.feed(self.undetected.popleft())
-            facts += [Detected(self.name, now, detection) for detection in found]
+        if self.hearing is not None and self.undetected:
+            self.hearing.hears_keys(self.keys is None)
+            self.hearing.feed(self.undetected.popleft(), now, facts)
+            if self.hearing.over:
+                self.end_hearing(now, facts)
+
+    @property
+    def waits_for_detection(self) -> bool:
+        """Whether there is a frame that the detector can hear now."""
+        return bool(self.undetected) and self.hearing is not None and self.hearing.ready
+
+    def end_hearing(self, now: float, facts: list[Fact], cause: FinishCause = FinishCause.BUS_CLOSE) -> None:
+        """Nobody listens any more; what waits is heard first."""
+        hearing, self.hearing = self.hearing, None
+        if hearing is not None:
+            hearing.end(self.undetected, now, facts, cause)
+        self.undetected.clear()
 
     @property
     def hears_keys(self) -> bool:
@@ -419,6 +434,8 @@ class RtpStream(AudioClient):
     def heard_key(self, press: KeyPress, now: float, facts: list[Fact]) -> None:
         """A key in the audio, which goes on to whoever hears this stream."""
         assert self.keys is not None
+        if self.hearing is not None:
+            self.hearing.key(press)
         fact = self.keys.fact(self.name, press, now, self.sender.toned)
         if fact is not None:
             facts.append(fact)

@@ -152,7 +152,7 @@ class Work:
 
     def _detect(self, streams: list[RtpStream], now: float) -> Iterator[None]:
         """Frame after frame from each in turn while there is time; who had to wait comes first next time."""
-        waiting = [stream for stream in streams if stream.undetected]
+        waiting = [stream for stream in streams if stream.waits_for_detection]
         start = self._turn % len(waiting) if waiting else 0
         waiting = waiting[start:] + waiting[:start]
         self._turn = start
@@ -165,7 +165,7 @@ class Work:
                 self.budget.spend(time.monotonic_ns() - began)
                 self._turn += 1
                 yield
-            waiting = [stream for stream in waiting if stream.undetected]
+            waiting = [stream for stream in waiting if stream.waits_for_detection]
 
     def _hear_keys(self, streams: list[RtpStream], now: float) -> None:
         """Never left out: it costs a few microseconds a stream, and a key missed can't be asked for again."""
@@ -200,7 +200,7 @@ class Work:
             own = stream.sender.sent()
             source = stream.passed_on()
             sent = level.power(own) if own is not None else received.get(source.name, 0.0) if source else 0.0
-            tone = stream.analyzer.current if stream.analyzer is not None else ""
+            tone = stream.hearing.current if stream.hearing is not None else ""
             if stream.name in board.streams:
                 board.meters[stream.name] = Meter(level.dbm0(received[stream.name]), level.dbm0(sent), tone)
             yield

@@ -144,19 +144,22 @@ class Call(VoIPCall):  # type: ignore[misc]
         """Hold or resume from our side by re-INVITE (RFC 3264, 8.4). Raises InvalidStateError."""
         self.midcall.changes.hold(on)
 
-    def hangup_leg(self, cause: str = "normal", reason: str = "") -> None:
-        """End it from any state: CANCEL, BYE, or a refusal; twice is as good as once."""
+    def hangup_leg(
+        self, cause: str = "normal", reason: str = "", told: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """End it from any state: CANCEL, BYE, or a refusal; twice is as good as once. `told` are headers of
+        the CANCEL or BYE that say why."""
         if self._progress is LegState.ENDED:
             return
         if self._progress is LegState.ANSWERED or (self.dialog is not None and self.role == "outbound"):
             waits = self.callee is not None and self.callee.bye_when_acknowledged(cause)
             if self.dialog is not None and not waits:
-                self.agent.bye(self.dialog, reason_of(cause))
+                self.agent.bye(self.dialog, told or reason_of(cause))
             self.end(HangupCause(cause, "us", None, reason))
         elif self.role == "inbound":
             self.refuse(603)
         elif self.caller is not None:
-            self.caller.give_up(cause, reason)
+            self.caller.give_up(cause, reason, told)
 
     # --- from the agent ----------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from engine.legs import HangupCause, LegState
@@ -179,7 +179,7 @@ class Caller:
             name, reason = "redirected", f"{reason} to {to[0].number}".strip()
         call.end(ended_by(name, "far", response, response.code, reason))
 
-    def give_up(self, cause: str, reason: str) -> None:
+    def give_up(self, cause: str, reason: str, told: Sequence[tuple[str, str]] = ()) -> None:
         """Take the INVITE back; the call ends with its final response, or without one a little later."""
         if self._giving_up:
             return
@@ -189,7 +189,7 @@ class Caller:
         if self.exchange.request is None:
             call.end(ending)
             return
-        self.exchange.cancel()
+        self.exchange.cancel(told)
         self._cancel_timer = call.agent.clock.call_later(CANCEL_WAIT, lambda: call.end(ending))
 
     def ended(self) -> None:

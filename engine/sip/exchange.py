@@ -6,7 +6,7 @@ users see.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.sip.digest import Authenticator
@@ -52,6 +52,7 @@ class InviteExchange:
         self._user = user
         self._transaction: Outgoing | None = None
         self._cancelled = False
+        self._told: Sequence[tuple[str, str]] = ()
         self._cancel_sent = False
         self._limit: TimerHandle | None = None
         self._grace: TimerHandle | None = None
@@ -88,9 +89,10 @@ class InviteExchange:
         """Take the INVITE back where no final response has come by then."""
         self._limit = self._layer.clock.call_later(seconds, self.cancel)
 
-    def cancel(self) -> None:
-        """Take the INVITE back. CANCEL leaves only after a provisional response (9.1)."""
+    def cancel(self, told: Sequence[tuple[str, str]] = ()) -> None:
+        """Take the INVITE back. CANCEL leaves only after a provisional response (9.1), and with `told`."""
         self._cancelled = True
+        self._told = told
         if self._transaction is None:
             return
         self._transaction.stay()
@@ -103,7 +105,7 @@ class InviteExchange:
             return
         self._cancel_sent = True
         # as the INVITE left: by the same hop, with the same Via (9.1)
-        self._layer.request(cancel_of(sent.request), sent.hop, lambda r: None, lambda: None)
+        self._layer.request(cancel_of(sent.request, self._told), sent.hop, lambda r: None, lambda: None)
         self._grace = self._layer.clock.call_later(CANCEL_GRACE, lambda: self._give_up(request))
 
     def _give_up(self, request: Message) -> None:

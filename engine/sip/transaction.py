@@ -6,7 +6,7 @@ an asyncio loop is. Timer names are the RFC's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.sip.hop import Hop
@@ -232,8 +232,9 @@ def _ack_non_2xx(request: Message, response: Message) -> Message:
     return build(f"ACK {request.uri_text} SIP/2.0", fields, copied=("To",))
 
 
-def cancel_of(invite: Message) -> Message:
-    """The CANCEL of an INVITE: its Request-URI, Via, From, To, Call-ID, CSeq number and Route (9.1)."""
+def cancel_of(invite: Message, told: Sequence[tuple[str, str]] = ()) -> Message:
+    """The CANCEL of an INVITE: its Request-URI, Via, From, To, Call-ID, CSeq number and Route (9.1);
+    `told` are headers that say why."""
     return build(
         f"CANCEL {invite.uri_text} SIP/2.0",
         [
@@ -244,6 +245,7 @@ def cancel_of(invite: Message) -> Message:
             ("Call-ID", invite.call_id),
             ("CSeq", f"{invite.cseq} CANCEL"),
             *(("Route", v) for v in invite.all("Route")),
+            *told,
         ],
     )
 

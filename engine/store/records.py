@@ -25,6 +25,7 @@ def record_of(row: Mapping[Any, Any]) -> AttemptRecord:
         sip_code=row["sip_code"], reason=row["reason"], disposition=row["disposition"],
         duration_s=row["duration_s"], agent=row["agent"], recording=row["recording"],
         name=row["name"], leg=row["leg"], quality=dict(row["quality"] or {}),
+        hearing=dict(row["hearing"] or {}),
     )
 
 
@@ -36,7 +37,7 @@ def record_values(record: AttemptRecord) -> dict[str, object]:
         "digits": record.digits, "sip_code": record.sip_code, "reason": record.reason,
         "disposition": record.disposition, "duration_s": record.duration_s, "agent": record.agent,
         "leg": record.leg, "answered": "answered" in record.states,
-        "quality": record.quality,
+        "quality": record.quality, "hearing": record.hearing,
     }
 
 

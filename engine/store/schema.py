@@ -81,6 +81,7 @@ attempts = Table(
     Column("leg", Text, nullable=False, default=""),
     Column("answered", Boolean, nullable=False, default=False),
     Column("quality", JSON),
+    Column("hearing", JSON),
     Index("attempts_by_key", "campaign", "key"),
     Index("attempts_answered", "campaign", "answered", "disposition"),
     Index("attempts_up", "disposition"),

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from engine.config import Config, Trunk
+from engine.detect.categories import CATEGORIES
+from engine.detect.outcome import FinishCause, Outcome
 from engine.dialer.dialer import Dialer
 from engine.dialer.ports import (
     AttemptChanged,
@@ -22,6 +24,7 @@ from engine.dialer.ports import (
     Heard,
     LegEvent,
     LegState,
+    Listened,
     LogLine,
     NewRow,
     PlaybackEnded,
@@ -48,6 +51,7 @@ class FakeLeg:
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self.facts = CallFacts()
         self.announced = False
+        self.outcome: Outcome | None = None
         self.did: list[tuple[float, str, Any]] = []
         self.began = asyncio.get_running_loop().time()
         self.acts: asyncio.Task[None] | None = None
@@ -55,8 +59,10 @@ class FakeLeg:
 
     # the dialer's side
 
-    def hangup(self, cause: str = "normal") -> None:
+    def hangup(self, cause: str = "normal", category: int = 0) -> None:
         self._did("hangup", cause)
+        if category:
+            self._did("told", category)
         if self.state is LegState.ENDED or self.deaf:
             return
         end = HangupCause("cancelled", "us", 487, "Request Terminated")
@@ -83,6 +89,9 @@ class FakeLeg:
 
     def listen(self, on: bool) -> None:
         self._did("listen", on)
+
+    async def listened(self, limit: float) -> Outcome | None:
+        return self.outcome
 
     def record(self) -> None:
         self._did("record", self.facts)
@@ -124,6 +133,22 @@ class FakeLeg:
     def hears(self, tone: str) -> None:
         ms = int((asyncio.get_running_loop().time() - self.began) * 1000)
         self.events.put_nowait(Heard(tone, max(0, ms - 1000), ms, 0.9, "as the test says"))
+
+        if tone in ("busy", "congestion") and self.withs("listen")[-1:] == [True]:
+            self.listened_out(Outcome(FinishCause.STOPTONE, 1, tone, tone))
+
+    def announces(self, category: int) -> None:
+        """A known announcement ends the listening."""
+        alias = CATEGORIES[category].alias
+        self.listened_out(Outcome(FinishCause.STOPTONE, 0x12, "sample", "sample", category, category, alias))
+
+    def listened_quietly(self, outcome: Outcome) -> None:
+        """Listening ends, and the call goes on."""
+        self.listened_out(outcome, hang_up=False)
+
+    def listened_out(self, outcome: Outcome, hang_up: bool = True) -> None:
+        self.outcome = outcome
+        self.events.put_nowait(Listened(outcome, hang_up))
 
     def digit(self, digit: str) -> None:
         self.events.put_nowait(Digit(digit))
@@ -184,7 +209,8 @@ class FakeLine:
         self._up.set()
 
     def dial(
-        self, number: str, *, caller_id: str | None = None, role: str = "callee", entry: int | None = None
+        self, number: str, *, caller_id: str | None = None, role: str = "callee", entry: int | None = None,
+        options: dict[str, str] | None = None,
     ) -> FakeLeg:
         leg = FakeLeg(f"L{len(self.legs) + 1}", number, role)
         leg.deaf = self.deaf

@@ -9,7 +9,9 @@ import pytest
 from test_bridge import bridged, octets, passes
 
 from engine.detect.analyzer import Analyzer
+from engine.detect.control import Listening, Settings
 from engine.media import shedding
+from engine.media.hearing import Hearing
 from engine.media.orders import Detect, Overload, Play, ToneSource
 from engine.media.shedding import CALM_S, SHARE_NS, WAITING, Budget
 from engine.media.stream import RtpStream
@@ -47,7 +49,7 @@ def test_a_slow_detector_is_shed_and_said_so_once_while_audio_goes_on(rig, slow,
     original = RtpStream.keep_for_detection
 
     def keep(stream):
-        if stream.analyzer is not None:
+        if stream.hearing is not None:
             kept[stream.name] = kept.get(stream.name, 0) + 1
         return original(stream)
 
@@ -75,7 +77,7 @@ def test_a_slow_detector_is_shed_and_said_so_once_while_audio_goes_on(rig, slow,
     assert over.frames == rig.engine.shed.frames_shed > 0
     for name, _ in heard:  # the detectors' time is the stream's, whatever was left out
         stream = rig.engine.stream(name)
-        wait(lambda stream=stream, name=name: abs(stream.analyzer.now_ms // 20 - kept[name]) <= 1)
+        wait(lambda stream=stream, name=name: abs(stream.hearing.now_ms // 20 - kept[name]) <= 1)
 
 
 def test_every_stream_gets_its_turn_when_there_is_time_for_some(rig, slow, monkeypatch):
@@ -103,12 +105,13 @@ def test_every_stream_gets_its_turn_when_there_is_time_for_some(rig, slow, monke
 def test_a_short_stall_sheds_nothing():
     """What waits is heard later."""
     stream = RtpStream({}, "", 0, "", 0, name="one")
-    stream.analyzer, stream._started_fact = Analyzer("cn"), True
+    stream.hearing, stream._started_fact = Hearing(Detect("one", country="cn"), 0.0), True
+    stream.hearing.begin(Listening(Analyzer("cn"), Settings()), lambda: None)
     assert all(stream.keep_for_detection() for _ in range(WAITING))
     assert not stream.keep_for_detection()
     while stream.undetected:
         stream.detect(0.0, [])
-    assert stream.analyzer.now_ms == 20 * (WAITING + 1)
+    assert stream.hearing.now_ms == 20 * (WAITING + 1)
 
 
 def test_a_step_that_took_too_long_is_paid_back_in_the_ticks_to_come():

@@ -241,11 +241,12 @@ def test_levels_are_metered_in_dbm0_both_ways(rig):
 
 
 def test_a_tone_on_the_wire_is_detected_and_told(rig):
+    from engine.detect.control import Settings
     from engine.detect.plans import plan
     from engine.detect.synth import render_cycle
 
     name, far = rig.open()
-    rig.engine.order(Detect(name, country="us"))
+    rig.engine.order(Detect(name, country="us", settings=Settings(stop_on=frozenset())))
     far.send_pcm(np.tile(render_cycle(plan("us").congestion), 4))
     found = rig.fact(Detected).detection
     while found.tone.label == "450hz":

@@ -1,0 +1,70 @@
+"""Detectors, made in a thread of their own: a voice model takes 0.1 s, and the media thread never waits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from engine.detect.analyzer import Analyzer
+from engine.detect.control import Listening
+from engine.detect.library import Library
+from engine.detect.plans import PlanError
+from engine.detect.voice import VoiceModel, VoiceModels
+from engine.media.orders import Detect
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Ready:
+    """What a `Detect` waited for; `release` is to be called when it is used no more."""
+
+    order: Detect
+    listening: Listening
+    release: Callable[[], None]
+
+
+class Ears:
+    """`post` is called in the thread with what was made. `library` holds the known announcements; another one
+    counts for whoever begins to listen from then on."""
+
+    def __init__(self, post: Callable[[Ready], None]) -> None:
+        self._post = post
+        self._models = VoiceModels(0)
+        self._thread: ThreadPoolExecutor | None = None
+        self.library: Library | None = None
+
+    def start(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "media-ears")
+
+    def stop(self) -> None:
+        """End the thread once it has made what it is making."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+            self._thread = None
+
+    def make(self, order: Detect) -> None:
+        """`Ready` is posted."""
+        if self._thread is not None:
+            self._thread.submit(self._make, order)
+
+    def _make(self, order: Detect) -> None:
+        model: VoiceModel | None = None
+        try:
+            model = self._models.lend()
+            listening = Listening(self._analyzer(order, model), order.settings)
+            self._post(Ready(order, listening, partial(self._models.give_back, model)))
+        except Exception:
+            log.exception("media: no detector could be made for stream %s", order.stream)
+            if model is not None:
+                self._models.give_back(model)
+
+    def _analyzer(self, order: Detect, model: VoiceModel) -> Analyzer:
+        amd, compared = order.settings.amd, order.settings.max_prompt
+        try:
+            return Analyzer(order.country, model, self.library, amd, compared)
+        except PlanError:
+            return Analyzer(None, model, self.library, amd, compared)

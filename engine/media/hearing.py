@@ -1,0 +1,139 @@
+"""Listening to one stream: frames to the detector, what it says as facts, until there is no more to hear."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from engine.detect.control import Listening
+from engine.detect.dtmf import KeyPress
+from engine.detect.outcome import FinishCause, Outcome
+from engine.detect.types import Tone
+from engine.media.codec import Pcm
+from engine.media.orders import Detect, Detected, Fact, Listened
+
+BEEP_S = 60.0
+"""A machine's beep is waited for so long after the answer."""
+
+
+class Hearing:
+    """What one `Detect` asks for. It is `ready` once `begin` has brought what was made elsewhere; until then
+    frames wait."""
+
+    def __init__(self, order: Detect, now: float) -> None:
+        self.order = order
+        self.over = False
+        self._since = now
+        self._listening: Listening | None = None
+        self._release: Callable[[], None] = lambda: None
+        self._skipped = 0
+        self._answered = order.answered
+        self._answered_ms: int | None = None
+        self._heard = False
+        self._told = False
+        self._machine = self._settled = False
+
+    @property
+    def ready(self) -> bool:
+        return self._listening is not None
+
+    @property
+    def current(self) -> str:
+        """What is heard at this moment."""
+        return self._listening.current if self._listening is not None else ""
+
+    @property
+    def now_ms(self) -> int:
+        """How much was heard or skipped."""
+        return self._listening.now_ms if self._listening is not None else 20 * self._skipped
+
+    def begin(self, listening: Listening, release: Callable[[], None]) -> None:
+        """`release` is called once `listening` is needed no longer."""
+        self._listening, self._release = listening, release
+        for _ in range(self._skipped):
+            listening.skip()
+        if self._answered:
+            self._now_answered(listening)
+
+    def hears_keys(self, itself: bool) -> None:
+        if self._listening is not None:
+            self._listening.hears_keys(itself)
+
+    def key(self, press: KeyPress) -> None:
+        """A key that was heard in the stream elsewhere."""
+        if self._listening is not None:
+            self._listening.key(press)
+
+    def skip(self) -> None:
+        """A frame that there was no time for."""
+        if self._listening is None:
+            self._skipped += 1
+        else:
+            self._listening.skip()
+
+    def feed(self, frame: Pcm, now: float, facts: list[Fact]) -> None:
+        """The next frame; nothing while not `ready`."""
+        listening = self._listening
+        if listening is None:
+            return
+        if not self._heard:
+            self._heard = True
+            listening.began_s = now - self._since
+        for found in listening.feed(frame):
+            self._note(found.tone)
+            facts.append(Detected(self.order.stream, now, found))
+        self._tell(listening, now, facts)
+
+    def answered(self, now: float, facts: list[Fact]) -> None:
+        """The call was answered."""
+        if self._answered:
+            return
+        self._answered = True
+        if self._listening is not None:
+            self._now_answered(self._listening)
+            self._tell(self._listening, now, facts)
+
+    def end(self, waiting: deque[Pcm], now: float, facts: list[Fact], cause: FinishCause) -> None:
+        """It is over: `waiting` frames are heard first."""
+        listening = self._listening
+        if listening is not None:
+            if self.order.settings.wait_for_result:
+                while waiting and not self.over:
+                    self.feed(waiting.popleft(), now, facts)
+            facts += [Detected(self.order.stream, now, found) for found in listening.end(cause)]
+            self._tell(listening, now, facts)
+        if not self._told:
+            self._told = True
+            why = cause if cause is FinishCause.BREAK else FinishCause.BUG_ADD_FAIL
+            facts.append(Listened(self.order.stream, now, Outcome(why)))
+        self._release()
+        self._release = lambda: None
+
+    def _now_answered(self, listening: Listening) -> None:
+        self._answered_ms = listening.now_ms
+        listening.answered()
+
+    def _note(self, tone: Tone) -> None:
+        self._machine = self._machine or tone is Tone.MACHINE
+        self._settled = self._settled or tone in (Tone.HUMAN, Tone.BEEP)
+
+    def _tell(self, listening: Listening, now: float, facts: list[Fact]) -> None:
+        cause = listening.finished
+        if cause is None:
+            return
+        if not self._told:
+            self._told = True
+            outcome = listening.outcome
+            if cause is FinishCause.BUS_CLOSE and not self._heard:
+                outcome = Outcome(FinishCause.BUG_ADD_FAIL)
+            facts.append(Listened(self.order.stream, now, outcome, listening.hangs_up))
+        if self._answered_ms is None:
+            self.over = True
+            return
+        limit = BEEP_S if self._machine else self.order.settings.max_after_answer
+        self.over = self._settled or listening.now_ms - self._answered_ms >= limit * 1000
+
+
+def limited(order: Detect, now: float) -> Listened:
+    """As many streams are listened to already as may be."""
+    return Listened(order.stream, now, Outcome(FinishCause.LIMIT))
