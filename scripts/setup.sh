@@ -17,7 +17,7 @@ die() { say "$*"; exit 1; }
 packages=(gcc libc6-dev portaudio19-dev)
 case "${1:-demo}" in
     demo) ;;
-    test) packages+=(pulseaudio pulseaudio-utils libasound2-plugins tmux sip-tester
+    test) packages+=(pulseaudio pulseaudio-utils libasound2-plugins tmux sip-tester espeak-ng
                      kamailio kamailio-tls-modules baresip-core tshark) ;;
     bench) packages+=(baresip-core sip-tester libspandsp2 multimon-ng asterisk-moh-opsound-wav
                       asterisk-core-sounds-{en,es,fr,it,ru}-wav) ;;

@@ -1,4 +1,4 @@
-"""The command line: options that every command shares, and the commands' table."""
+"""The command line: the commands' table. What a command does is imported when it runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-EXIT_OK = 0
-EXIT_USAGE = 2
+from engine.cli import samples
+from engine.cli.options import ConfigOption, JsonOption, SetOption, fail
 
 app = typer.Typer(
     name="offhook",
@@ -20,17 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="The configuration file; without it the user's config.toml."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be given again."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print events as JSON lines on standard output.")]
-
+app.add_typer(samples.app)
 
 @app.callback(invoke_without_command=True)
 def console(
@@ -273,12 +263,6 @@ def demo(
     from engine.cli.demo import run_demo
 
     raise typer.Exit(run_demo(config, override or [], headless))
-
-
-def fail(sentence: str, status: int = EXIT_USAGE) -> None:
-    """Print one sentence on standard error and exit."""
-    print(f"offhook: {sentence}", file=sys.stderr)
-    raise typer.Exit(status)
 
 
 def main() -> None:

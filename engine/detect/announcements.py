@@ -142,7 +142,7 @@ class Announcements:
 
     def _lay(self, number: int, offset: int, votes: int) -> Match | None:
         """The sample laid over what was heard, a little shifted and at a little different speeds."""
-        sample = self._library.bands[number]
+        sample = self._library.bands[number].astype(np.float32)
         heard = self._bands
         frames = self._first + np.arange(len(heard))
         places = frames + offset
@@ -151,7 +151,7 @@ class Announcements:
             return None
         frames, heard, places = frames[inside], heard[inside], places[inside]
         loud = sample.max(axis=1)
-        weight = (loud[places] > loud.max() - SOUND_DB).astype(np.float32)
+        weight = (loud[places] > loud.max() - 2 * SOUND_DB).astype(np.float32)
         sound = int(weight.sum())
         if sound < LEAST or _correlate(heard, sample[None, places], weight)[0] < WORTH:
             return None

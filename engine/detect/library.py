@@ -11,6 +11,8 @@ import numpy.typing as npt
 from engine.detect.landmarks import BANDS, HASHES, Floats, Ints, Spectrogram, pairs, probes
 from engine.detect.types import FRAME_SAMPLES
 
+Bytes = npt.NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -31,13 +33,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """A sample's fingerprint: hashes with their frames, and the bands of its frames."""
+    """A sample's fingerprint: hashes with their frames, and the bands of its frames in half decibels above
+    30 dB."""
 
     hashes: npt.NDArray[np.uint32]
     frames: npt.NDArray[np.uint16]
-    bands: Floats
+    bands: Bytes
 
 
+LEAST_DB = 30.0
 MAX_SECONDS = 60
 """So much of a sample is looked at."""
 
@@ -69,7 +73,11 @@ def fingerprint(pcm: npt.NDArray[np.int16]) -> Print:
         found, at_frames = pairs(np.concatenate(peak_frames), np.concatenate(peak_bins), 0)
         hashes.append(found)
         frames.append(at_frames)
-    return Print(np.concatenate(hashes).astype(np.uint32), np.concatenate(frames).astype(np.uint16), bands)
+    return Print(
+        np.concatenate(hashes).astype(np.uint32),
+        np.concatenate(frames).astype(np.uint16),
+        np.clip(np.rint((bands - LEAST_DB) * 2), 0, 255).astype(np.uint8),
+    )
 
 
 class Library:
@@ -78,7 +86,7 @@ class Library:
     def __init__(self, samples: Iterable[tuple[Sample, Print]] = ()) -> None:
         taken = list(samples)
         self.samples: list[Sample] = [sample for sample, _ in taken]
-        self.bands: list[Floats] = [print_.bands for _, print_ in taken]
+        self.bands: list[Bytes] = [print_.bands for _, print_ in taken]
         keys = np.concatenate([p.hashes for _, p in taken]) if taken else np.zeros(0, np.uint32)
         numbers = np.repeat(np.arange(len(taken), dtype=np.uint32), [len(p.hashes) for _, p in taken])
         frames = np.concatenate([p.frames for _, p in taken]) if taken else np.zeros(0, np.uint16)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,13 @@ import soxr
 
 RATE = 8000
 MAX_SECONDS = 7200
+SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".au")
+_HEADERLESS: dict[str, tuple[int, str]] = {
+    ".alaw": (8000, "ALAW"), ".al": (8000, "ALAW"), ".ulaw": (8000, "ULAW"), ".ul": (8000, "ULAW"),
+    ".sln": (8000, "PCM_16"), ".sln16": (16000, "PCM_16"), ".gsm": (8000, "GSM610"),
+}  # fmt: skip
+"""Files that hold nothing but sound, as Asterisk names them."""
+AUDIO = (*SUFFIXES, *_HEADERLESS)
 
 
 class AudioError(Exception):
@@ -18,12 +27,15 @@ class AudioError(Exception):
 
 
 def read(path: Path) -> npt.NDArray[np.int16]:
-    """WAV (PCM or G.711), FLAC and what else libsndfile reads; other rates are resampled. Raises
-    AudioError."""
+    """WAV (PCM or G.711), FLAC, what else libsndfile reads, and Asterisk's files without a header; other
+    rates are resampled. Raises AudioError."""
     if not path.is_file():
         raise AudioError(f"there is no file {path}")
+    how: dict[str, Any] = {}
+    if (bare := _HEADERLESS.get(path.suffix.lower())) is not None:
+        how = {"format": "RAW", "samplerate": bare[0], "channels": 1, "subtype": bare[1], "endian": "LITTLE"}
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(str(path), **how) as file:
             if file.frames > MAX_SECONDS * file.samplerate:
                 raise AudioError(f"{path} is longer than {MAX_SECONDS // 3600} hours; cut it")
             samples = file.read(dtype="float32", always_2d=True)
@@ -34,5 +46,13 @@ def read(path: Path) -> npt.NDArray[np.int16]:
     mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
     if rate != RATE:
         mono = soxr.resample(mono, rate, RATE)
+    mono = np.nan_to_num(mono, posinf=1.0, neginf=-1.0)
     scaled: npt.NDArray[np.int16] = np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)
     return scaled
+
+
+def wav(pcm: npt.NDArray[np.int16]) -> bytes:
+    """A WAV file of 16 bits at 8 kHz."""
+    file = io.BytesIO()
+    soundfile.write(file, pcm, RATE, subtype="PCM_16", format="WAV")
+    return file.getvalue()

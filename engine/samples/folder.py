@@ -2,86 +2,96 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
-import msgspec
-import tomli
-from msgspec import Meta
-
-from engine.detect.categories import CATEGORIES, by_word
 from engine.detect.library import Library, Print, Sample, fingerprint
+from engine.samples import cache
+from engine.samples.audio import AUDIO as AUDIO
 from engine.samples.audio import AudioError, read
+from engine.samples.entry import FolderError as FolderError
+from engine.samples.entry import read_entry
 
-AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".au", ".alaw", ".ulaw")
-Text = Annotated[str, Meta(max_length=4000)]
-
-
-class FolderError(Exception):
-    """A folder, or a file in it, that can't be used; the text is one plain sentence."""
+MAX_SAMPLES = 100_000
 
 
-class Entry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The TOML beside a sample, in mod_da2's words. `category` is an id of 2 to 20, or its alias or name."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A sample of a folder, and its audio file."""
 
-    uniqueid: Text = ""
-    name: Text = ""
-    alias: Text = ""
-    brief: Text = ""
-    detail: Text = ""
-    language: Text = ""
-    source: Text = ""
-    number: Text = ""
-    category: int | Text = 0
-    accuracy: Literal["LOOSE", "INACCURACY", "ACCURACY"] = "ACCURACY"
+    audio: Path
+    sample: Sample
 
 
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file in a folder, in order. Raises FolderError."""
     if not folder.is_dir():
         raise FolderError(f"{folder} is no folder of samples; `offhook samples add` makes one")
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO and p.is_file())
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO and p.is_file())
+    except OSError as error:
+        raise FolderError(f"{folder} can't be read: {error.strerror}") from None
+    found = [p for p in found if not p.name.startswith(".")]
+    if len(found) > MAX_SAMPLES:
+        raise FolderError(f"{folder} holds {len(found)} samples; at most {MAX_SAMPLES} can be used")
+    return found
 
 
-def entry(audio: Path) -> Sample:
-    """What a sample is, by the TOML beside its audio. Raises FolderError."""
-    beside = audio.with_suffix(".toml")
-    try:
-        text = beside.read_text("utf-8")
-    except FileNotFoundError:
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise FolderError(f"{beside} can't be read: {error}") from None
-    try:
-        found = msgspec.convert(tomli.loads(text), Entry)
-    except (tomli.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise FolderError(f"{beside}: {error}") from None
-    category = by_word(str(found.category)) if found.category else None
-    if found.category and category is None:
-        known = ", ".join(f"{c.id} ({c.alias})" for c in CATEGORIES.values())
-        raise FolderError(f"{beside}: category {found.category!r} is none of {known}")
-    return Sample(
-        uniqueid=found.uniqueid or audio.stem,
-        name=found.name or (category.name if category else ""),
-        alias=found.alias or (category.alias if category else ""),
-        brief=found.brief, detail=found.detail, language=found.language, source=found.source,
-        number=found.number, category=category.id if category else 0, accuracy=found.accuracy,
-    )  # fmt: skip
+def examine(folder: Path) -> tuple[list[Entry], list[str]]:
+    """The samples of a folder, and a sentence for each file that is wrong. Audio is not looked into.
+    Raises FolderError where the folder can't be read."""
+    entries: dict[str, Entry] = {}
+    wrong: list[str] = []
+    for audio in audio_files(folder):
+        try:
+            sample = read_entry(audio)
+        except FolderError as error:
+            wrong.append(str(error))
+            continue
+        if (other := entries.get(sample.uniqueid)) is not None:
+            wrong.append(f"{audio} and {other.audio} have the same uniqueid {sample.uniqueid!r}")
+            continue
+        entries[sample.uniqueid] = Entry(audio, sample)
+    return list(entries.values()), wrong
+
+
+def read_folder(folder: Path, kept: Path | None = None) -> tuple[Library, list[str]]:
+    """The library of what is right in a folder, and a sentence for each file that is wrong. Fingerprints are
+    kept in the file `kept`, by default one of the user's cache. Raises FolderError where the folder can't be
+    read."""
+    entries, wrong = examine(folder)
+    path = kept or cache.cache_file(folder)
+    old = cache.load(path)
+    new: dict[str, tuple[cache.Stamp, Print]] = {}
+    samples: list[tuple[Sample, Print]] = []
+    for each in entries:
+        name = each.audio.name
+        try:
+            stamp = cache.Stamp.of(each.audio)
+            known = old.get(name)
+            made = known if known is not None and known[0] == stamp else (stamp, print_of(each.audio))
+        except AudioError as error:
+            wrong.append(str(error))
+            continue
+        except OSError as error:
+            wrong.append(f"{each.audio} can't be read: {error.strerror}")
+            continue
+        new[name] = made
+        samples.append((each.sample, made[1]))
+    if new.keys() != old.keys() or any(new[n] is not old[n] for n in new):
+        cache.save(path, new)
+    return Library(samples), wrong
+
+
+def print_of(audio: Path) -> Print:
+    """A file's fingerprint. Raises AudioError."""
+    return fingerprint(read(audio))
 
 
 def load(folder: Path) -> Library:
-    """The library of a folder. Raises FolderError."""
-    samples: list[tuple[Sample, Print]] = []
-    seen: dict[str, Path] = {}
-    for audio in audio_files(folder):
-        sample = entry(audio)
-        if sample.uniqueid in seen:
-            raise FolderError(
-                f"{audio} and {seen[sample.uniqueid]} have the same uniqueid {sample.uniqueid!r}"
-            )
-        seen[sample.uniqueid] = audio
-        try:
-            samples.append((sample, fingerprint(read(audio))))
-        except AudioError as error:
-            raise FolderError(str(error)) from None
-    return Library(samples)
+    """The library of a folder in which nothing is wrong. Raises FolderError."""
+    library, wrong = read_folder(folder)
+    if wrong:
+        more = f" (and {len(wrong) - 1} more; `offhook samples list` names them)" if len(wrong) > 1 else ""
+        raise FolderError(wrong[0] + more)
+    return library
