@@ -11,7 +11,7 @@ from pathlib import Path
 from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.bridges import Bridges
-from engine.config import Config
+from engine.config import Config, Detection
 from engine.detect.plans import plans
 from engine.detour import Detour
 from engine.dialer.numbers import NumberError, parse
@@ -23,7 +23,7 @@ from engine.dialer.ports import (
     StateChanged,
 )
 from engine.dialplan import DialPlan
-from engine.hearing import with_options
+from engine.hearing import OptionError, with_options
 from engine.media import orders
 from engine.media.engine import MediaEngine
 from engine.recordings import Recordings
@@ -89,7 +89,7 @@ class TrunkLine:
             return UnplacedLeg(number, str(error))
         leg = TrunkLeg(call, self, role, number)
         leg.entry = entry
-        leg.detection = with_options(self.config.detection, options or {})
+        leg.detection = self._detection(options or {})
         leg.detour = Detour(ways[1:], caller_id)
         self.media.preload(leg.wait_source(self.config.dialer.wait_tone))  # ready by the time of the answer
         self.legs[leg.id] = leg
@@ -97,6 +97,13 @@ class TrunkLine:
         call.begin()
         leg.detour.watch(leg, self)
         return leg
+
+    def _detection(self, options: Mapping[str, str]) -> Detection:
+        """How a call is listened to; options that make no sense were told when the queue was read."""
+        try:
+            return with_options(self.config.detection, options)
+        except OptionError:
+            return self.config.detection
 
     @property
     def registered(self) -> bool:

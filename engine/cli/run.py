@@ -58,11 +58,17 @@ class Reporter:
 
 def _line(done: messages.AttemptDone) -> str:
     code = str(done.sip_code or "")
-    heard = " ".join(dict.fromkeys(d.tone for d in done.detections))
+    heard = " ".join(dict.fromkeys(_word(d) for d in done.detections))
     digits = f" digits {done.digits}" if done.digits else ""
     return (
         f"{done.number:<18} {done.disposition:<16} {code:<4} {done.duration:6.1f} s  {heard}{digits}".rstrip()
     )
+
+
+def _word(heard: messages.Detection) -> str:
+    """A tone by its name, a known announcement by what it means."""
+    sample = heard.sample
+    return heard.tone if sample is None else repr(sample.alias or sample.name or sample.uniqueid)
 
 
 def run_queue(queue: Path, path: Path | None, overrides: list[str], fresh: bool, as_json: bool) -> int:

@@ -184,12 +184,13 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to be added to the queue."""
+    """A row to be added to the queue. `options` is what it has otherwise than the configuration."""
 
     number: str
     name: str = ""
     note: str = ""
     key: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Reading a queue from CSV: whatever the bytes are, good rows are kept and bad ones explained.
 
 Columns are `number` and, optionally, `name` and `note`, named in a header in any order and case; without
-a header the first column is the number, the second the name, the third the note.
+a header the first column is the number, the second the name, the third the note. Further columns with a name
+of [detection], or mod_da2's for the same, hold the row's own settings; an empty cell leaves the
+configuration's.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from engine.config import Detection
 from engine.dialer.numbers import NumberError, clean, key_of
 from engine.dialer.ports import NewRow
+from engine.hearing import PER_CALL, OptionError, option_name, with_options
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ROWS = 1_000_000
@@ -25,6 +29,7 @@ MAX_FIELD = 1000
 MAX_REPORTS = 1000
 """Problems and duplicates listed one by one; the rest are counted."""
 
+_DEFAULTS = Detection()
 _NAMES = {
     "number": ("number", "phone", "phone number", "phonenumber", "telephone", "tel", "mobile", "msisdn",
                "号码", "电话", "手机", "手机号", "电话号码"),
@@ -55,6 +60,7 @@ class QueueRow:
     name: str
     note: str
     key: str
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class QueueFile:
         rows: Sequence[QueueRow] = self.rows
         if not skip_duplicates:
             rows = sorted([*rows, *(d.row for d in self.duplicates)], key=lambda row: row.line)
-        return [NewRow(row.number, row.name, row.note, row.key) for row in rows]
+        return [NewRow(row.number, row.name, row.note, row.key, row.options) for row in rows]
 
     def _problem(self, line: int, reason: str) -> None:
         if len(self.problems) < MAX_REPORTS:
@@ -138,10 +144,12 @@ def _take(
     try:
         number = clean(cell("number"))
         key = key_of(number, country)
-    except NumberError as error:
+        options = {name: cell(name) for name in columns if name in PER_CALL and cell(name)}
+        with_options(_DEFAULTS, options)
+    except (NumberError, OptionError) as error:
         file._problem(line, str(error))
         return
-    found = QueueRow(line, number, cell("name"), cell("note"), key)
+    found = QueueRow(line, number, cell("name"), cell("note"), key, options)
     if key in seen:
         if len(file.duplicates) < MAX_ROWS:
             file.duplicates.append(Duplicate(found, seen[key]))
@@ -253,6 +261,8 @@ def _columns(row: list[str]) -> tuple[dict[str, int], bool]:
         for name, words in _NAMES.items():
             if word in words:
                 named.setdefault(name, at)
+        if option := option_name(cell):
+            named.setdefault(option, at)
     if "number" in named:
         return named, True
     if row and any(c.isdigit() for c in row[0]):

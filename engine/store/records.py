@@ -42,10 +42,12 @@ def record_values(record: AttemptRecord) -> dict[str, object]:
 
 
 def heard(detections: Sequence[Heard]) -> str:
-    """The last tones in words: repeats made one, silence left out where there was anything else."""
+    """The last tones in words: repeats made one, silence left out where there was anything else, known
+    announcements by what they mean."""
     tones: list[str] = []
     for detection in detections:
-        if not tones or tones[-1] != detection.tone:
-            tones.append(detection.tone)
+        word = str(detection.sample.get("alias") or detection.tone)
+        if not tones or tones[-1] != word:
+            tones.append(word)
     loud = [tone for tone in tones if tone != "silence"] or tones
     return ", ".join(loud[-4:])

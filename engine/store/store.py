@@ -293,7 +293,8 @@ def _append(db: Connection, campaign: int, rows: Sequence[NewRow]) -> None:
 def _values(campaign: int, row: NewRow, position: int, rank: int) -> dict[str, object]:
     return {
         "campaign": campaign, "position": position, "rank": rank, "number": row.number,
-        "key": row.key or row.number, "name": row.name, "note": row.note, "options": {},
+        "key": row.key or row.number, "name": row.name, "note": row.note,
+        "options": dict(row.options),
     }
 
 

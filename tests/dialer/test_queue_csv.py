@@ -199,3 +199,15 @@ cells = st.sampled_from(
 @given(st.lists(cells, max_size=40), st.sampled_from(["utf-8", "gb18030", "utf-16", "latin-1"]))
 def test_no_mixture_of_csv_pieces_raises_anything_but_a_queue_error(pieces, encoding):
     good_or_explained("".join(pieces).encode(encoding, "replace"), "cn")
+
+
+def test_a_row_may_be_listened_to_in_a_way_of_its_own():
+    file = read_queue(
+        b"number,da2_param_stoptone,max_time,da2_param_unknown\n"
+        b"5551234,ringback busy,30,x\n5551235,,,\n5551236,beeps,,\n"
+    )
+    own, none = file.new_rows()
+    assert (own.options, none.options) == ({"stop_on": "ringback busy", "max_time": "30"}, {})
+    (problem,) = file.problems
+    assert problem.line == 4
+    assert "stop_on = 'beeps'" in problem.reason

@@ -352,6 +352,20 @@ class TestCancel:
         assert cancel.uri_text == invite.uri_text
         assert cancel.to.tag == ""
 
+    def test_what_was_heard_is_told_as_the_reason(self, chart: Chart) -> None:
+        """RFC 3326: in CANCEL before the answer."""
+        call, invite = chart.dial()
+        call.hangup_leg("cancelled", told=[("Reason", 'SIP;cause=433;text="does not exist"'), ("X-Why", "1")])
+        chart.answer(invite, 183)
+        cancel = chart.last("CANCEL")
+        assert (cancel.get("Reason"), cancel.get("X-Why")) == ('SIP;cause=433;text="does not exist"', "1")
+
+    def test_and_in_bye_after_it(self, chart: Chart) -> None:
+        call, invite = chart.dial()
+        chart.answer(invite, 200, body=sdp())
+        call.hangup_leg("normal", told=[("Reason", 'SIP;cause=442;text="call reminder"')])
+        assert chart.last("BYE").get("Reason") == 'SIP;cause=442;text="call reminder"'
+
     def test_487_ends_it_as_cancelled(self, chart: Chart) -> None:
         call, invite = chart.dial()
         chart.answer(invite, 180)

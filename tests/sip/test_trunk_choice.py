@@ -51,7 +51,7 @@ class Trunks:
         self.line.on_leg = lambda leg: self.states.append(leg.state.value)
         self.line.on_detour = lambda leg, why: self.told.append(why)
 
-    def dial(self, number: str = "5551234", **more: str) -> TrunkLeg:
+    def dial(self, number: str = "5551234", **more: object) -> TrunkLeg:
         leg = self.line.dial(number, **more)  # type: ignore[arg-type]
         assert isinstance(leg, TrunkLeg)
         return leg
@@ -165,6 +165,16 @@ class TestFailover:
         assert [trunks.invites(name) for name in trunks.charts] == [1, 1, 1]
         assert not trunks.line.legs
         assert len(trunks.told) == 2
+
+    def test_detection_as_the_entry_wants_it_goes_along_too(self) -> None:
+        trunks = Trunks()
+        leg = trunks.dial(options={"stop_on": "ringback", "max_time": "5", "max_sound": "ever"})
+        assert leg.detection == trunks.config.detection
+        leg = trunks.dial(options={"stop_on": "ringback", "max_time": "5"})
+        leg.listen(True)
+        trunks.answer("trunk", 503)
+        (order,) = [o for o in trunks.media.ordered if o.stream == leg.stream and isinstance(o, orders.Detect)]
+        assert (order.settings.stop_on, order.settings.max_time) == ({"ringback"}, 5.0)
 
     def test_detection_goes_along(self) -> None:
         trunks = Trunks()
