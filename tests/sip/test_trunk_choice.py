@@ -173,7 +173,8 @@ class TestFailover:
         leg = trunks.dial(options={"stop_on": "ringback", "max_time": "5"})
         leg.listen(True)
         trunks.answer("trunk", 503)
-        (order,) = [o for o in trunks.media.ordered if o.stream == leg.stream and isinstance(o, orders.Detect)]
+        listens = [o for o in trunks.media.ordered if isinstance(o, orders.Detect)]
+        (order,) = [o for o in listens if o.stream == leg.stream]
         assert (order.settings.stop_on, order.settings.max_time) == ({"ringback"}, 5.0)
 
     def test_detection_goes_along(self) -> None:
