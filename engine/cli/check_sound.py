@@ -14,12 +14,12 @@ import numpy.typing as npt
 from engine.config import Audio
 from engine.media import codec
 from engine.media.codec import FRAME, SAMPLE_RATE, Pcm
-from engine.media.devices import Device, SoundError, list_devices
-from engine.media.loudspeaker import Loudspeaker
-from engine.media.microphone import Microphone
-from engine.media.sound import SIDES
-from engine.media.sound_find import Missing, choose
-from engine.media.sound_process import SoundProcess
+from engine.media.sound.card import SIDES
+from engine.media.sound.devices import Device, SoundError, list_devices
+from engine.media.sound.find import Missing, choose
+from engine.media.sound.loudspeaker import Loudspeaker
+from engine.media.sound.microphone import Microphone
+from engine.media.sound.process import SoundProcess
 from engine.text import safe
 
 LISTEN_S = 2.0

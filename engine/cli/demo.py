@@ -23,7 +23,7 @@ from engine.cli.console import (
 )
 from engine.config import state_dir
 from engine.demo.process import CarrierFailed, CarrierProcess
-from engine.media.devices import SoundError, list_devices
+from engine.media.sound.devices import SoundError, list_devices
 
 FOLDER = Path(__file__).parents[1] / "demo"
 CONFIG = FOLDER / "demo.toml"

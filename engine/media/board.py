@@ -10,17 +10,17 @@ from typing import Any
 from engine.detect.outcome import FinishCause
 from engine.media import orders
 from engine.media.clip import Player
-from engine.media.clock import Waiter
-from engine.media.control import ControlPorts
 from engine.media.dtmf import EVENTS
 from engine.media.ears import Ears, Ready
 from engine.media.hearing import Hearing, limited
 from engine.media.loader import ClipLoader, Loaded
 from engine.media.mixer import Room
+from engine.media.network.control import ControlPorts
 from engine.media.orders import RING, SOUND, Fact, Meter, Order
 from engine.media.recorder import Recording, RecordingWriter
-from engine.media.sound import SoundCard
+from engine.media.sound.card import SoundCard
 from engine.media.stream import RtpStream
+from engine.media.timing.clock import Waiter
 from engine.media.warming import Warming
 
 MAX_QUALITIES = 512

@@ -10,7 +10,7 @@ import struct
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from engine.media.rtp import Packet
+from engine.media.network.rtp import Packet
 
 EVENTS = "0123456789*#ABCD"
 SEGMENT = 0xFFFF

@@ -18,16 +18,17 @@ from collections.abc import Callable
 
 from engine.detect.library import Library
 from engine.detect.plans import plans
-from engine.media import orders, udp
+from engine.media import orders
 from engine.media.board import Adopt, Board, Item
-from engine.media.clock import PERIOD_NS, Lateness, Waiter
-from engine.media.neighbours import Neighbours
+from engine.media.network import udp
 from engine.media.orders import Fact, Meter, Order
 from engine.media.playout import Bounds
-from engine.media.priority import raise_priority
-from engine.media.rubbish import Collector
-from engine.media.shedding import Budget
 from engine.media.stream import RtpStream
+from engine.media.timing.clock import PERIOD_NS, Lateness, Waiter
+from engine.media.timing.neighbours import Neighbours
+from engine.media.timing.priority import raise_priority
+from engine.media.timing.rubbish import Collector
+from engine.media.timing.shedding import Budget
 from engine.media.work import Work
 
 log = logging.getLogger(__name__)

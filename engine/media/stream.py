@@ -15,19 +15,25 @@ from pyVoIP.RTP import PayloadType, TransmitType
 
 from engine.detect.dtmf import KeyPress
 from engine.detect.outcome import FinishCause
-from engine.media import codec, udp
+from engine.media import codec
 from engine.media.client import AudioClient
 from engine.media.clip import Player
 from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, passes
 from engine.media.comfort import COMFORT_NOISE
-from engine.media.control import ControlChannel
 from engine.media.dtmf import DigitReceiver, Press
 from engine.media.gain import Fader
 from engine.media.heard_keys import HeardKeys
 from engine.media.hearing import Hearing
-from engine.media.inbound import Inbound
 from engine.media.mixer import Ear, Feed, Room
+from engine.media.network import udp
+from engine.media.network.control import ControlChannel
+from engine.media.network.inbound import Inbound
+from engine.media.network.outbound import Outbound
+from engine.media.network.quality import QualityWatch
+from engine.media.network.reception import Reception
+from engine.media.network.rtp import MAX_PACKET, Packet
+from engine.media.network.srtp import Decryption, Encryption
 from engine.media.orders import (
     DigitEnded,
     DigitReceived,
@@ -40,15 +46,10 @@ from engine.media.orders import (
     SrtpKeys,
     StreamStats,
 )
-from engine.media.outbound import Outbound
 from engine.media.playout import Bounds
-from engine.media.quality import QualityWatch
-from engine.media.reception import Reception
 from engine.media.recorder import Recording
-from engine.media.rtp import MAX_PACKET, Packet
-from engine.media.sender import Sender
-from engine.media.shedding import WAITING
-from engine.media.srtp import Decryption, Encryption
+from engine.media.sending.sender import Sender
+from engine.media.timing.shedding import WAITING
 
 if TYPE_CHECKING:
     from engine.media.engine import MediaEngine

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from engine.detect.dtmf import feed_many
-from engine.media import level, udp
+from engine.media import level
 from engine.media.board import Board
-from engine.media.control import SERVED_EVERY
-from engine.media.neighbours import Neighbours
+from engine.media.network import udp
+from engine.media.network.control import SERVED_EVERY
 from engine.media.orders import SOUND, Meter
 from engine.media.recorder import Recording
-from engine.media.rubbish import Collector
-from engine.media.shedding import Budget
 from engine.media.stream import RtpStream
+from engine.media.timing.neighbours import Neighbours
+from engine.media.timing.rubbish import Collector
+from engine.media.timing.shedding import Budget
 
 log = logging.getLogger(__name__)
 

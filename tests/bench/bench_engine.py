@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from engine.media import engine as media_engine
 from engine.media.engine import MediaEngine
 from engine.media.orders import Codec, OpenStream, Play, SetRemote, ToneSource
-from engine.media.priority import raise_priority
+from engine.media.timing.priority import raise_priority
 
 MESSAGE = (
     "OPTIONS sip:bench@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK{n};rport\r\n"

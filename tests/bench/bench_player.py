@@ -13,8 +13,9 @@ import numpy as np
 from baresip import baresip
 from bench_baresip import Answerer, BaresipError
 
-from engine.media import codec, rtp
+from engine.media import codec
 from engine.media.codec import Pcm
+from engine.media.network import rtp
 
 
 class _Asker(Answerer):

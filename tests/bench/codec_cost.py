@@ -18,8 +18,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from engine.media import coders, rtp
-from engine.media.srtp import Decryption, Encryption
+from engine.media import coders
+from engine.media.network import rtp
+from engine.media.network.srtp import Decryption, Encryption
 
 
 def median_us(step: Callable[[int], object], count: int) -> float:

@@ -38,10 +38,11 @@ from bad_network import LOSSES, Network
 from bench_player import PlayerCall
 from speech_corpus import CorpusError, sentences
 
-from engine.media import codec, rtp
+from engine.media import codec
 from engine.media.codec import Pcm
-from engine.media.conceal import Concealment
+from engine.media.network import rtp
 from engine.media.playout import Playout
+from engine.media.playout.conceal import Concealment
 
 LEAD_S = 2.0
 """Silence before and after each sentence: a call, too, has begun before somebody speaks."""

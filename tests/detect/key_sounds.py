@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.media import codec
+from engine.media.network.rtp import Packet
 from engine.media.playout import Playout
-from engine.media.rtp import Packet
 
 KEYS = "123A456B789C*0#D"
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)

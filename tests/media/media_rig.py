@@ -10,10 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.media import codec, coders, rtp
+from engine.media import codec, coders
 from engine.media.engine import MediaEngine
-from engine.media.orders import Codec, Event, Fact, OpenStream, SetRemote
-from engine.media.srtp import Decryption, Encryption
+from engine.media.network import rtp
+from engine.media.network.srtp import Decryption, Encryption
+from engine.media.orders import Bridge, Codec, Event, Fact, OpenStream, SetRemote
 
 PCMA, PCMU, G722, OPUS = Codec("PCMA", 8), Codec("PCMU", 0), Codec("G722", 9), Codec("opus", 96)
 WAIT_S = 10.0
@@ -185,3 +186,34 @@ class Rig:
         while not self.facts.empty():
             self.kept.append(self.facts.get())
         return any(isinstance(fact, kind) for fact in self.kept)
+
+
+def octets(law: str, n: int) -> bytes:
+    """20 ms that no other packet of a test holds, silence excepted."""
+    return codec.encode(law, sine(300 + 20 * n, 160, 4000))
+
+
+def bridged(rig, a=PCMA, b=PCMA, event_a=101, event_b=101):
+    first, far_a = rig.open(a, event_a)
+    second, far_b = rig.open(b, event_b)
+    far_a.receive()
+    far_b.receive()
+    rig.engine.order(Bridge(first, second))
+    return (first, far_a), (second, far_b)
+
+
+def passes(sender, receiver, law: str = "PCMA") -> None:
+    """Wait until what one sends reaches the other, so that the order to bridge has been carried out."""
+    for _ in range(100):
+        sender.send(octets(law, 0))
+        packet = receiver.receive()
+        if receiver.is_sound(packet):
+            return
+    raise AssertionError("nothing passes the bridge")
+
+
+def wait(condition) -> None:
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.005)

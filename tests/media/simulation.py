@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from media_rig import FarEnd, udp_socket
 
-from engine.media import codec, coders, rtp
+from engine.media import codec, coders
 from engine.media.board import Adopt
 from engine.media.clip import Clip
 from engine.media.engine import MediaEngine
 from engine.media.loader import _File
+from engine.media.network import rtp
 from engine.media.orders import Codec, Event, Fact, Order, SetRemote, WavSource
 from engine.media.stream import RtpStream
 

@@ -7,8 +7,7 @@ import socket
 import time
 
 import pytest
-from media_rig import PCMA, sine
-from test_bridge import bridged
+from media_rig import PCMA, bridged, sine
 
 from engine.media import codec
 from engine.media.orders import Bridge, CloseStream, Detect, OpenStream, Play, SetRemote, ToneSource

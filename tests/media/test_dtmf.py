@@ -11,9 +11,9 @@ import pytest
 from engine.detect.dtmf import DtmfDetector
 from engine.media import codec
 from engine.media.clip import key_clip
-from engine.media.digit_sender import DigitSender, ToneSender
 from engine.media.dtmf import EVENTS
 from engine.media.orders import DigitEnded, DigitsSent, SendDigits
+from engine.media.sending.digit_sender import DigitSender, ToneSender
 
 
 def press_payloads(digit: str, packets: int = 8, ends: int = 3) -> list[bytes]:

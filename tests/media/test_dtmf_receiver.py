@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.media.dtmf import EVENTS, HOLD_S, MAX_BURST, MAX_RATE, DigitReceiver, Press
-from engine.media.rtp import Packet
+from engine.media.network.rtp import Packet
 
 M32 = 2**32
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from media_rig import G722, OPUS, PCMA, PCMU, pitch, sine, udp_socket
 
-from engine.media import coders, rtp, udp
+from engine.media import coders
+from engine.media.network import rtp, udp
 from engine.media.orders import (
     Bridge,
     Codec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from test_overload import wait
+from media_rig import wait
 
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening, Settings

@@ -6,10 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from media_rig import G722, PCMA, sine, udp_socket
-from test_bridge import bridged, octets, passes
+from media_rig import G722, PCMA, bridged, octets, passes, sine, udp_socket, wait
 
-from engine.media import codec, udp
+from engine.media import codec
+from engine.media.network import udp
 from engine.media.orders import SOUND, Bridge, Detect, Mute, Record, RecordingEnded, Unbridge
 from engine.media.stream import MAX_ARRIVALS, RtpStream
 
@@ -26,13 +26,6 @@ def decoded(monkeypatch):
 
     monkeypatch.setattr(codec, "decode", decode)
     return seen
-
-
-def wait(condition) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
 
 
 def talk(sender, receiver, frames: int) -> None:

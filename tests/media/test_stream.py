@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from media_rig import PCMA, PCMU, Rig, sine, udp_socket
 
-from engine.media import codec, rtp
+from engine.media import codec
+from engine.media.network import rtp
 from engine.media.orders import (
     Bridge,
     CloseStream,

@@ -16,8 +16,8 @@ import pytest
 from baresip import Baresip, BaresipError, baresip, installed, write_tone
 
 from engine.legs import LegState
-from engine.media import rtcp_session
 from engine.media.engine import MediaEngine
+from engine.media.network import rtcp_session
 from engine.media.orders import DigitReceived, DigitsSent, Fact, SendDigits
 from engine.media.plane import MediaPlane
 from engine.sip.account import Account

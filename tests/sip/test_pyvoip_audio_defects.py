@@ -18,15 +18,16 @@ import pyVoIP.RTP
 import pyVoIP.VoIP
 from pyVoIP.RTP import PayloadType, RTPClient, TransmitType
 
-from engine.media import codec, udp
-from engine.media.clock import PERIOD_NS
+from engine.media import codec
 from engine.media.dtmf import DigitReceiver
 from engine.media.engine import MediaEngine
 from engine.media.level import MILLIWATT_POWER
+from engine.media.network import udp
+from engine.media.network.rtp import Packet
 from engine.media.orders import Codec, Event, Fact, SetRemote
-from engine.media.playout import MAX_PACKETS, Playout
-from engine.media.rtp import Packet
+from engine.media.playout.playout import MAX_PACKETS, Playout
 from engine.media.stream import RtpStream
+from engine.media.timing.clock import PERIOD_NS
 
 Pcm = codec.Pcm
 
