@@ -6,10 +6,14 @@ import ast
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from engine.config import Detection
 
 ROOT = Path(__file__).parents[1]
 SIGNALLING = (ROOT / "docs" / "signalling.md").read_text("utf-8")
+DETECTION = (ROOT / "docs" / "detection.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -42,6 +46,24 @@ def test_every_behaviour_names_tests_that_exist() -> None:
             file = ROOT / (path if "/" in path else f"tests/sip/{path}")
             assert file.is_file(), f"{behaviour}: {test}"
             assert f"{colons}{name}" in names(file), f"{behaviour}: {test}"
+
+
+def test_every_row_about_hearing_names_tests_that_exist() -> None:
+    rows = [line for line in DETECTION.splitlines() if line.startswith("| ") and "Shown by" not in line]
+    assert len(rows) > 70
+    for row in rows:
+        shown = re.findall(r"`([\w/]+\.py::\w+(?:::\w+)?)`", row.rsplit(" | ", 1)[1])
+        assert shown, row
+        for test in shown:
+            path, colons, name = test.partition("::")
+            file = ROOT / "tests" / path
+            assert file.is_file(), test
+            assert f"{colons}{name}" in names(file), test
+
+
+def test_every_key_of_detection_is_on_its_page() -> None:
+    for field in msgspec.structs.fields(Detection):
+        assert f"`{field.name}`" in DETECTION or f"detection.{field.name}`" in DETECTION, field.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

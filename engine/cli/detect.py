@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, say
+from engine.cli.detect_report import page
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening, Settings
 from engine.detect.library import Library
@@ -187,8 +188,13 @@ def _listed(path: Path, country: str | None, answer_at: float | None) -> list[Ta
     return found
 
 
-def run_detect(tasks: list[Task], samples: Path | None, settings: Settings, as_json: bool) -> int:
-    """Listen to everything and print it. Raises Usage where the samples can't be used."""
+def run_detect(
+    tasks: list[Task], samples: Path | None, settings: Settings, as_json: bool, report: Path | None = None
+) -> int:
+    """Listen to everything and print it; of one recording write a page too. Raises Usage where the samples
+    can't be used, or the page can't be written."""
+    if report is not None and len(tasks) != 1:
+        raise Usage("--report: a page shows one recording; give one alone")
     library: Library | None = None
     if samples is not None:
         try:
@@ -200,7 +206,17 @@ def run_detect(tasks: list[Task], samples: Path | None, settings: Settings, as_j
     for lines in _with_progress(listen_to(tasks, library, settings), len(tasks)):
         failed += lines[-1]["type"] == "error"
         show(lines)
+        if report is not None and lines[-1]["type"] == "result":
+            _write(report, page(audio.read(tasks[0].path), lines))
     return EXIT_USAGE if failed else EXIT_OK
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise Usage(f"--report: {path} can't be written: {error.strerror or error}") from None
+    say(f"the report is at {path}")
 
 
 def _with_progress(work: Iterator[list[dict[str, Any]]], count: int) -> Iterator[list[dict[str, Any]]]:

@@ -77,16 +77,26 @@ def detect(
         Path | None,
         typer.Option("--tasks", metavar="FILE", help="A JSON-lines list: file, country, answer_at_s."),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="HTML", help="Write a page about one recording.")
+    ] = None,
     as_json: JsonOption = False,
+    config: ConfigOption = None,
+    override: SetOption = None,
 ) -> None:
     """Tell what recordings say: tones, announcements, keys, people and machines."""
-    from engine.cli.common import Usage
+    from engine.cli.common import Usage, load_config
     from engine.cli.detect import run_detect, tasks_of
-    from engine.detect.control import Settings
+    from engine.config import samples_folder
+    from engine.hearing import settings
 
     try:
         chosen = tasks_of(files or [], country, answer_at, tasks)
-        raise typer.Exit(run_detect(chosen, samples, Settings(), as_json))
+        found = load_config(config, override or [], need_trunk=False)
+        folder = samples_folder(found)
+        if samples is None and (folder.is_dir() or found.detection.samples):
+            samples = folder
+        raise typer.Exit(run_detect(chosen, samples, settings(found.detection), as_json, report))
     except Usage as error:
         fail(str(error))
 

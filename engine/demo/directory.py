@@ -6,6 +6,7 @@ directory.toml is the commented example and what `offhook demo` uses.
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,11 +14,15 @@ import msgspec
 import tomli
 from msgspec import Meta
 
-from engine.demo import sounds
+from engine.demo import announced, sounds
 from engine.detect.plans import PlanError, plan
 
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
-Sound = Literal["ringback", "busy", "congestion", "speech", "silence"]
+Sound = Literal[
+    "ringback", "busy", "congestion", "speech", "silence", "announcement", "unknown", "music", "tone", "sit",
+    "fax", "dtmf",
+]
+SAYS = ("speech", "echo", "silence", "nothing", "person", "machine", "fax")
 
 
 class DirectoryError(Exception):
@@ -35,6 +40,8 @@ class Expect(Struct, frozen=True):
     sip_code: int | None = None
     digits: str = ""
     heard: list[str] = []
+    result: str = ""
+    """mod_da2's word for it."""
 
     @property
     def dispositions(self) -> list[str]:
@@ -52,6 +59,9 @@ class Callee(Struct, frozen=True):
     """Whose tones are played."""
     early: Sound | None = None
     """Early media: a 183 with this sound; without it a plain 180."""
+    announces: Annotated[int, Meta(ge=2, le=20)] = 2
+    """The category of its announcement."""
+    language: Literal["en", "zh"] = "en"
     rings: bool = True
     """False: neither 180 nor 183."""
     answer_after: Seconds | None = None
@@ -59,7 +69,8 @@ class Callee(Struct, frozen=True):
     refuse_after: Seconds = 0.0
     reason: str = ""
     says: str = "speech"
-    """After the answer: speech, echo, silence, nothing (no RTP at all), or the path of a WAV file."""
+    """After the answer: speech, echo, silence, nothing (no RTP at all), a person who says hello, an answering
+    machine, a fax, or the path of a WAV file."""
     voice: Annotated[int, Meta(ge=0, le=1000)] = 1
     digits: Annotated[str, Meta(pattern="^[0-9*#A-D]{0,64}$")] = ""
     digits_after: Seconds = 1.0
@@ -137,7 +148,7 @@ def _problem(callee: Callee, beside: Path) -> str:
         return "early media needs rings = true"
     if not callee.codecs:
         return "codecs is empty; at least one of PCMA, PCMU is needed"
-    if callee.says not in ("speech", "echo", "silence", "nothing"):
+    if callee.says not in SAYS:
         try:
             sounds.read_wav(beside / callee.says)
         except ValueError as error:
@@ -156,6 +167,12 @@ def source(callee: Callee, beside: Path = DEFAULT.parent) -> sounds.Source | Non
             return sounds.Echo()
         case "silence":
             return sounds.Source()
+        case "person":
+            return announced.Spoken(announced.person)
+        case "machine":
+            return announced.Spoken(announced.machine)
+        case "fax":
+            return sounds.Loop(announced.fax())
     return sounds.Loop(sounds.read_wav(beside / callee.says))
 
 
@@ -166,5 +183,16 @@ def early_source(callee: Callee) -> sounds.Source:
             return sounds.Loop(sounds.speech(callee.voice))
         case "silence" | None:
             return sounds.Source()
+        case "announcement":
+            return announced.Spoken(partial(announced.announcement, callee.announces, callee.language))
+        case "unknown":
+            return announced.Spoken(announced.unknown)
+        case "music":
+            return announced.Spoken(announced.music)
+        case "tone":
+            return sounds.Loop(announced.single(callee.country))
+        case "sit" | "fax" | "dtmf":
+            make = {"sit": announced.sit, "fax": announced.fax, "dtmf": announced.keys}
+            return sounds.Loop(make[callee.early]())
         case name:
             return sounds.Loop(sounds.tone(callee.country, name))

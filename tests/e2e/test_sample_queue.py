@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from rig import Bench, lines
 
 from engine.demo.process import CarrierProcess
+from engine.samples.starter import make_starter
 
 DEMO = Path(__file__).parents[2] / "engine" / "demo"
 NUMBERS = tomllib.loads((DEMO / "directory.toml").read_text("utf-8"))["numbers"]
@@ -54,6 +56,36 @@ def test_every_number_of_the_sample_queue_meets_its_fate(bench: Bench) -> None:
     again = bench.offhook("run", str(queue), *settings, "--json")
     assert again.returncode == 0
     assert again.stdout == "", "a campaign that is done is resumed, so nobody is called again"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_every_category_and_tone_is_named_by_run(bench: Bench, tmp_path: Path) -> None:
+    bench.carrier = CarrierProcess()
+    make_starter(tmp_path / "samples")
+    queue = DEMO / "hearing.csv"
+    settings = [
+        "--config", str(DEMO / "demo.toml"), *bench.settings(f"detection.samples={tmp_path / 'samples'}"),
+        "--set", "dialer.ring_timeout=14",
+    ]  # fmt: skip
+    ran = bench.offhook("run", str(queue), *settings, "--json", timeout=380)
+    assert ran.returncode == 0, ran.stderr
+    done = {d["number"]: d for d in lines(ran.stdout)}
+    with queue.open(encoding="utf-8") as file:
+        numbers = [row["number"] for row in csv.DictReader(file)]
+    wrong = []
+    for number in numbers:
+        expected, got = NUMBERS[number]["expect"], done[number]
+        heard = {d["tone"] for d in got["detections"]}
+        result = got["hearing"]["result"]
+        named = result == expected.get("result", result) and set(expected["heard"]) <= heard
+        if got["disposition"] != expected["disposition"] or not named:
+            wrong.append((number, got["disposition"], result, sorted(heard)))
+        elif got["hearing"]["category"]:
+            assert got["hearing"]["category"] == NUMBERS[number]["announces"]
+            assert got["hearing"]["status"] == result
+    assert not wrong
 
 
 def test_run_reports_bad_rows_and_duplicates_and_keeps_the_good_ones(bench: Bench, tmp_path: Path) -> None:
