@@ -37,7 +37,7 @@ SECONDS := 60
 fuzz: setup-test ## fuzz what reads the network's messages, a minute or SECONDS=n
 	@$(BIN)/python tests/fuzz/fuzz_message.py $(SECONDS)
 
-bench: setup-bench ## the benchmarks in tests/bench
+bench: setup-bench ## the benchmarks in tests/bench, about a quarter of an hour
 	@$(BIN)/python tests/bench
 
 clean: ## remove .venv, caches and build results

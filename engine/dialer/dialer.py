@@ -168,7 +168,11 @@ class Dialer(QueueWorker):
             added = await self._add(file)
         except (QueueError, StoreError) as error:
             return None, str(error)
-        self.tell(LogLine("info", f"{added} of {len(file.rows)} numbers in {path} were added to the queue"))
+        if file.rows:
+            text = f"{added} of {len(file.rows)} numbers in {path} were added to the queue"
+            self.tell(LogLine("info", text))
+        else:
+            self.tell(LogLine("warning", f"{path} holds no number that could be added to the queue"))
         self.want()
         return file, ""
 

@@ -8,7 +8,9 @@ from console_harness import Clock, open_console
 from fake_engine import FakeEngine, Script
 
 from engine.control import messages as wire
+from tui.state import ConsoleState
 from tui.talker import LEASE
+from tui.widgets.call_panel import draw_call
 
 SMALL = (80, 24)
 HEADSET = wire.Flow(running=True, operator="headset", agents=[])
@@ -167,3 +169,22 @@ class TestPushToTalk:
             await console.shows("cold")
             assert "mic closed" not in console.text
             assert engine.commands == []
+
+
+@pytest.mark.parametrize("cells", [46, 72])
+def test_levels_and_a_files_name_leave_room_for_what_the_call_is(cells):
+    state = ConsoleState()
+    leg = wire.Leg(
+        id="l1", role="manual", number="8004", state="answered", at=1_700_000_000.0, bridged_to="sound",
+        codec="PCMA", sip_code=200, reason="OK", recording="/r/080437-8004-manual-unfinished.wav", held=True,
+        received_gain=-6.0, sent_gain=-3.0,
+    )  # fmt: skip
+    state.apply(leg)
+    call = state.call
+    assert call is not None
+    for rows in (8, 14):
+        drawn = draw_call(state, call, leg.at + 5, cells, rows, "a")
+        (line,) = [text for row in drawn if "REC" in (text := "".join(piece for piece, _ in row))]
+        assert "BRIDGED  ⇄ headset ‖ held ● REC" in line
+        assert len(line) <= cells
+        assert ("heard -6 dB, mic -3 dB" in line) == (cells == 72)

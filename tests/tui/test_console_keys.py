@@ -85,6 +85,14 @@ class TestWithNoCall:
             await console.pilot.press("n")
             await console.shows("The queue has no entry [bold]left[/] to call.")
 
+    async def test_a_refusal_that_is_too_long_for_its_line_is_in_the_log_whole(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        engine.refusals[wire.Next] = "A long sentence that says what is wrong and how it is mended, WHOLE."
+        async with open_console(engine, clock, (80, 24)) as console:
+            await console.pilot.press("n")
+            await console.shows("WHOLE.")
+
     async def test_the_operator_is_chosen_with_an_agents_number(
         self, engine: FakeEngine, clock: Clock
     ) -> None:

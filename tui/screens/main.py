@@ -24,7 +24,7 @@ from tui.queue_book import PAGE
 from tui.screens.dialogs import MainDialogs
 from tui.state import Change, ConsoleState
 from tui.talker import Talker
-from tui.text import count
+from tui.text import count, width
 from tui.widgets.call_panel import CallPanel
 from tui.widgets.dial_box import DialBox, SayLine
 from tui.widgets.entry_line import EntryLine
@@ -263,8 +263,11 @@ class MainScreen(MainDialogs, Screen[None]):
     # --- words to and from the engine ---------------------------------------------------------
 
     def say(self, text: str, role: str = "text") -> None:
-        """One line of answer to the last key."""
-        self.query_one("#say", SayLine).say(text, role)
+        """One line of answer to the last key; a refusal too long for its place is in the log, whole."""
+        line = self.query_one("#say", SayLine)
+        line.say(text, role)
+        if role in ("warn", "bad") and width(text) >= line.size.width:
+            self.take(wire.LogLine(at=self.clock(), level="warning", text=text))
 
     @work(group="commands")
     async def send(self, command: wire.Command, done: str = "") -> None:

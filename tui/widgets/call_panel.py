@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from engine.control.messages import Flow, Leg, Quality
 from tui.calls import Call, Step
-from tui.draw import Row, crop, justify
+from tui.draw import Row, crop, justify, row_width
 from tui.keymap import shown
 from tui.state import ConsoleState
 from tui.text import clip, count, duration, width
@@ -44,9 +44,9 @@ def state_badge(call: Call, leg: Leg | None) -> Row:
     return row
 
 
-def detail(state: ConsoleState, call: Call, leg: Leg | None) -> Row:
+def detail(state: ConsoleState, call: Call, leg: Leg | None, room: int) -> Row:
     """Changed levels, the trunk where it is not the first, codec, last SIP response, why it ended, the
-    recording's file."""
+    recording's file; what does not fit is left out, the last first."""
     parts: list[str] = []
     flow = state.flow
     levels: Leg | Flow | None = flow if flow is not None and flow.operator == "headset" else leg
@@ -64,7 +64,13 @@ def detail(state: ConsoleState, call: Call, leg: Leg | None) -> Row:
         parts.append(leg.cause.replace("_", " "))
     if leg is not None and leg.recording:
         parts.append(leg.recording.rpartition("/")[2])
-    return [(" · ".join(clip(part, 32) for part in parts), "dim")]
+    text = ""
+    for part in parts:
+        longer = " · ".join(filter(None, (text, clip(part, 32))))
+        if width(longer) > room:
+            break
+        text = longer
+    return [(text, "dim")] if text else []
 
 
 def title_rows(
@@ -78,14 +84,16 @@ def title_rows(
     if tall and digits is not None and timer is not None:
         role = "big" if call.up else "dim"
         rows = [justify([(a, role)], [(b, role)], cells) for a, b in zip(digits, timer, strict=True)]
-        left: Row = [*state_badge(call, leg), ("  ", "text"), (clip(name, cells // 2), "strong")]
-        return [*rows, justify(left, detail(state, call, leg), cells)]
+        left = state_badge(call, leg)
+        left += [("  ", "text"), (clip(name, cells // 2), "strong")] if name else []
+        return [*rows, justify(left, detail(state, call, leg, cells - row_width(left) - 1), cells)]
     room = max(4, cells - width(elapsed) - 2)
     number = clip(call.number, room)
     first: Row = [(number, "big"), ("  ", "text"), (clip(name, max(0, room - width(number) - 2)), "strong")]
+    badge = state_badge(call, leg)
     return [
         justify(first, [(elapsed, "big")], cells),
-        justify(state_badge(call, leg), detail(state, call, leg), cells),
+        justify(badge, detail(state, call, leg, cells - row_width(badge) - 1), cells),
     ]
 
 
