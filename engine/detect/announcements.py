@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.detect.landmarks import BANDS, BLOCK, Floats, Ints, Spectrogram, pairs
+from engine.detect.landmarks import BANDS, BLOCK, FINE, FIRST, Floats, Ints, Spectrogram, pairs
 from engine.detect.library import Library
 
 KEPT = 225
@@ -20,6 +20,12 @@ FEW, MANY = 30.0, 100.0
 """Landmarks a second: another voice that says the same has few of a sample's."""
 LONG_S = 1.6
 """A match with less than many of them must be so long."""
+REST = 250
+"""Frames after a match in which no other is looked for, or fewer where the sample ends sooner."""
+SAME_FRAMES = 75
+"""A sample found at a place so near to that of its last match has gone on: 1.5 s."""
+OTHER_VOICE = 0.3
+"""A sample whose voice is so much less alike is another voice that says the same."""
 CELLS = 1 << 18
 WORTH = 0.22
 """Correlation at the first try, at which another shift or speed may help."""
@@ -27,6 +33,10 @@ LEAST = 40
 """Frames of sound that must lie over each other: 0.8 s."""
 SPEEDS = np.array((1.0, 0.99, 1.01, 0.98, 1.02))
 SHIFTS = np.arange(-3, 4)
+VOICED_DB = 14.0
+"""Frames of a sample so far below its loudest don't tell a voice."""
+STRONG_DB = 3.0
+"""A bin heard is a harmonic when it is so far above those around it."""
 SOUND_DB = 28.0
 """Frames of a sample so far below its loudest say nothing."""
 
@@ -39,7 +49,11 @@ class Match:
     score: float
     seconds: float
     votes: int
+    voice: float
+    """How many of the harmonics heard are the sample's, those that are not taken off: 1 for all of them."""
     begin_frame: int
+    offset: int
+    """Frames from the sample's beginning to where the stream began."""
     left: int
     """Frames until the sample ends."""
 
@@ -49,12 +63,19 @@ def needed(frames: int) -> float:
     return float(np.interp(frames, (40, 75, 150), (0.72, 0.58, 0.44)))
 
 
+def voice_needed(score: float, rate: float) -> float:
+    """How alike the voices must be: the more, the less the line has taken from the bands' course; a little
+    less where many landmarks a second agree, more where few do."""
+    relief = np.interp(rate, (60, 120, 250, 480), (-0.07, 0, 0, 0.15))
+    return float(np.interp(score, (0.55, 0.85), (0.6, 0.87)) - relief)
+
+
 def _is_good(match: Match) -> bool:
     """Whether both agree: the bands' course, and enough landmarks for the time."""
     rate = match.votes / match.seconds
     if rate < FEW or (rate < MANY and match.seconds < LONG_S):
         return False
-    return match.score >= needed(round(match.seconds * 50))
+    return match.score >= needed(round(match.seconds * 50)) and match.voice >= voice_needed(match.score, rate)
 
 
 def _cell(numbers: Ints, places: Ints) -> Ints:
@@ -74,18 +95,21 @@ class Announcements:
         """Something else begins."""
         self._spectrogram = Spectrogram()
         self._bands: Floats = np.zeros((0, BANDS), np.float32)
+        self._fine: Floats = np.zeros((0, FINE), np.float32)
         self._first = 0
         self._peak_frames: Ints = np.zeros(0, np.int64)
         self._peak_bins: Ints = np.zeros(0, np.int64)
         self._blocks: list[Ints] = []
         self._votes = np.zeros(CELLS, np.int16)
         self._rest_until = 0
+        self._told: Match | None = None
 
     def feed(self, frame: Floats) -> Match | None:
         """160 samples of int16's scale."""
         block = self._spectrogram.feed(frame)
         if block is None:
             return None
+        self._fine = np.concatenate((self._fine, block.fine))[-KEPT:]
         bands = np.concatenate((self._bands, block.bands))
         self._first += max(0, len(bands) - KEPT)
         self._bands = bands[-KEPT:]
@@ -93,17 +117,24 @@ class Announcements:
         recent = self._peak_frames >= since - 40
         self._peak_frames = np.concatenate((self._peak_frames[recent], block.peak_frames))
         self._peak_bins = np.concatenate((self._peak_bins[recent], block.peak_bins))
-        if not len(block.peak_frames):
+        if not len(block.peak_frames) or self._spectrogram.frames < self._rest_until:
             return None
         hashes, frames = pairs(self._peak_frames, self._peak_bins, since)
         numbers, offsets = self._library.look_up(hashes, frames)
         self._vote(numbers, offsets)
-        if self._spectrogram.frames < self._rest_until:
-            return None
         match = self._judge(numbers, offsets)
-        if match is not None:
-            self._rest_until = self._spectrogram.frames + match.left
-        return match
+        if match is None:
+            return None
+        now = self._spectrogram.frames
+        last, self._told = self._told, match
+        self._rest_until = now + min(match.left, REST)
+        self._votes.fill(0)
+        self._blocks.clear()
+        return None if last is not None and self._goes_on(last, match) else match
+
+    def _goes_on(self, last: Match, match: Match) -> bool:
+        """Whether a match is of the sample that was told last, and is still playing."""
+        return match.number == last.number and abs(match.offset - last.offset) < SAME_FRAMES
 
     def _judge(self, numbers: Ints, offsets: Ints) -> Match | None:
         found = [m for m in map(self._lay, *self._candidates(numbers, offsets)) if m is not None]
@@ -112,7 +143,8 @@ class Announcements:
             return None
         best = max(good, key=lambda m: m.score)
         for other in found:
-            if other.number != best.number and other.score > best.score - 0.15 and other.score > 0.3:
+            near = other.score > max(best.score - 0.15, 0.3) and other.voice > best.voice - OTHER_VOICE
+            if other.number != best.number and near:
                 return None  # both fit what was heard so far
         return best
 
@@ -160,9 +192,28 @@ class Announcements:
         index = np.clip(np.rint(grid).astype(np.intp), 0, len(sample) - 1).reshape(-1, len(places))
         scores = _correlate(heard, sample[index], weight)
         best = int(scores.argmax())
+        voice = self._same_voice(number, self._fine[inside], index[best], loud[index[best]])
         return Match(
-            number, float(scores[best]), sound / 50, votes, int(frames[0]), len(sample) - int(places[-1])
-        )
+            number, float(scores[best]), sound / 50, votes, voice, int(frames[0]), offset,
+            len(sample) - int(places[-1]),
+        )  # fmt: skip
+
+    def _same_voice(self, number: int, heard: Floats, places: Ints, loud: Floats) -> float:
+        """Whether the harmonics heard are where the sample has them, at the speed that fits best."""
+        weight = (loud > loud.max() - 2 * VOICED_DB)[:, None]
+        strong = np.where((heard > STRONG_DB) & weight, heard, 0)
+        signs = np.unpackbits(self._library.fine[number][places], axis=1).astype(np.float32) * 2 - 1
+        by_bins = strong.T @ signs  # a row for each bin heard, a column for each of the sample's
+        total = float(strong.sum()) + 1e-6
+        return max(float(by_bins[_BINS, bins].sum()) for bins in _AT_SPEEDS) / total
+
+
+_BINS = np.arange(FINE)
+_AT_SPEEDS = [
+    np.clip(np.rint((FIRST + _BINS) / speed) - FIRST, 0, FINE - 1).astype(np.intp)
+    for speed in (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02)
+]
+"""A sample's bins that lie where those heard are."""
 
 
 def _correlate(heard: Floats, laid: Floats, weight: Floats) -> Floats:

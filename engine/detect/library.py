@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.detect.landmarks import BANDS, HASHES, Floats, Ints, Spectrogram, pairs, probes
+from engine.detect.landmarks import BANDS, FINE, HASHES, Floats, Ints, Spectrogram, pairs, probes
 from engine.detect.types import FRAME_SAMPLES
 
 Bytes = npt.NDArray[np.uint8]
@@ -39,6 +39,8 @@ class Print:
     hashes: npt.NDArray[np.uint32]
     frames: npt.NDArray[np.uint16]
     bands: Bytes
+    fine: Bytes
+    """For each frame `FINE` bits: whether a bin is above those around it."""
 
 
 LEAST_DB = 30.0
@@ -51,10 +53,11 @@ def fingerprint(pcm: npt.NDArray[np.int16]) -> Print:
     hashes: list[Ints] = []
     frames: list[Ints] = []
     bands: Floats = np.zeros((0, BANDS), np.float32)
+    fine: Floats = np.zeros((0, FINE), np.float32)
     sound = pcm[: MAX_SECONDS * 8000].astype(np.float32)
     for shift in (0, FRAME_SAMPLES // 2):
         spectrogram = Spectrogram()
-        rows, peak_frames, peak_bins = [], [], []
+        rows, fine_rows, peak_frames, peak_bins = [], [], [], []
         padded = np.concatenate(
             (np.zeros(shift, np.float32), sound, np.zeros(1600 + FRAME_SAMPLES, np.float32))
         )
@@ -65,11 +68,13 @@ def fingerprint(pcm: npt.NDArray[np.int16]) -> Print:
         for block in (*blocks, spectrogram.finish()):
             if block is not None:
                 rows.append(block.bands)
+                fine_rows.append(block.fine)
                 peak_frames.append(block.peak_frames)
                 peak_bins.append(block.peak_bins)
         if shift == 0:
             count = -(-len(sound) // FRAME_SAMPLES) + 2
             bands = np.concatenate(rows)[:count]
+            fine = np.concatenate(fine_rows)[:count]
         found, at_frames = pairs(np.concatenate(peak_frames), np.concatenate(peak_bins), 0)
         hashes.append(found)
         frames.append(at_frames)
@@ -77,6 +82,7 @@ def fingerprint(pcm: npt.NDArray[np.int16]) -> Print:
         np.concatenate(hashes).astype(np.uint32),
         np.concatenate(frames).astype(np.uint16),
         np.clip(np.rint((bands - LEAST_DB) * 2), 0, 255).astype(np.uint8),
+        np.packbits(fine > 0, axis=1),
     )
 
 
@@ -87,6 +93,7 @@ class Library:
         taken = list(samples)
         self.samples: list[Sample] = [sample for sample, _ in taken]
         self.bands: list[Bytes] = [print_.bands for _, print_ in taken]
+        self.fine: list[Bytes] = [print_.fine for _, print_ in taken]
         keys = np.concatenate([p.hashes for _, p in taken]) if taken else np.zeros(0, np.uint32)
         numbers = np.repeat(np.arange(len(taken), dtype=np.uint32), [len(p.hashes) for _, p in taken])
         frames = np.concatenate([p.frames for _, p in taken]) if taken else np.zeros(0, np.uint16)

@@ -13,11 +13,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import platformdirs
 
 from engine.detect import landmarks, library
-from engine.detect.landmarks import BANDS, HASHES
+from engine.detect.landmarks import BANDS, FINE, HASHES
 from engine.detect.library import Print
 from engine.samples.entry import write_whole
 
@@ -56,20 +55,19 @@ def load(path: Path) -> dict[str, tuple[Stamp, Print]]:
             index = json.loads(kept["index"].tobytes())
             if index["makers"] != _makers():
                 return {}
-            hashes, frames, bands = kept["hashes"], kept["frames"], kept["bands"]
-        return _split(index["files"], hashes, frames, bands)
+            whole = Print(kept["hashes"], kept["frames"], kept["bands"], kept["fine"])
+        return _split(index["files"], whole)
     except Exception:  # whatever a damaged file brings about: it is made anew
         return {}
 
 
-def _split(
-    files: list[list[int | str]],
-    hashes: npt.NDArray[np.uint32],
-    frames: npt.NDArray[np.uint16],
-    bands: npt.NDArray[np.uint8],
-) -> dict[str, tuple[Stamp, Print]]:
+def _split(files: list[list[int | str]], whole: Print) -> dict[str, tuple[Stamp, Print]]:
+    """The fingerprints that were kept as one after the other; none where something does not fit."""
+    hashes, frames, bands, fine = whole.hashes, whole.frames, whole.bands, whole.fine
     total = sum(int(f[3]) for f in files), sum(int(f[4]) for f in files)
     if hashes.shape != (total[0],) or frames.shape != (total[0],) or bands.shape != (total[1], BANDS):
+        return {}
+    if fine.shape != (total[1], FINE // 8):
         return {}
     if len(hashes) and int(hashes.max()) >= HASHES:
         return {}
@@ -77,7 +75,7 @@ def _split(
     at = row = 0
     for name, size, changed, count, rows in files:
         to, row_to = at + int(count), row + int(rows)
-        print_ = Print(hashes[at:to], frames[at:to], bands[row:row_to])
+        print_ = Print(hashes[at:to], frames[at:to], bands[row:row_to], fine[row:row_to])
         found[str(name)] = (Stamp(int(size), int(changed)), print_)
         at, row = to, row_to
     return found
@@ -100,6 +98,7 @@ def save(path: Path, prints: dict[str, tuple[Stamp, Print]]) -> None:
         hashes=np.concatenate([p.hashes for p in all_of_them]),
         frames=np.concatenate([p.frames for p in all_of_them]),
         bands=np.concatenate([p.bands for p in all_of_them]),
+        fine=np.concatenate([p.fine for p in all_of_them]),
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,133 @@
+"""Known announcements are recognised while they play, on bad lines too, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soxr
+from speech_like import speech_like
+
+from engine.detect.announcements import Announcements, Match
+from engine.detect.library import Library, Sample, fingerprint
+
+Pcm = npt.NDArray[np.int16]
+NOT_TAKEN = 100
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library((Sample(f"s{n}", category=2 + n % 19), fingerprint(speech_like(n))) for n in range(20))
+
+
+def heard(library: Library, sound: npt.NDArray[np.floating | np.integer]) -> list[tuple[str, float, Match]]:
+    """Each match: the sample's uniqueid, and the second at which it was told."""
+    announcements = Announcements(library)
+    x = np.clip(np.rint(sound), -32768, 32767).astype(np.float32)
+    found = []
+    for at in range(0, len(x) - 159, 160):
+        match = announcements.feed(x[at : at + 160])
+        if match is not None:
+            found.append((library.samples[match.number].uniqueid, (at + 160) / 8000, match))
+    return found
+
+
+def names(library: Library, sound: npt.NDArray[np.floating | np.integer]) -> list[str]:
+    return [name for name, _, _ in heard(library, sound)]
+
+
+def test_each_is_told_once_soon_and_with_what_was_measured(library: Library) -> None:
+    quiet = np.zeros(4000)
+    for n in range(0, 20, 5):
+        [(name, at, match)] = heard(library, np.concatenate((quiet, speech_like(n), quiet)))
+        assert name == f"s{n}"
+        assert at < 0.5 + 2.0
+        assert match.score > 0.9
+        assert match.voice > 0.9
+
+
+def test_strangers_are_not_taken_for_any(library: Library) -> None:
+    for n in range(NOT_TAKEN, NOT_TAKEN + 10):
+        assert names(library, speech_like(n)) == []
+
+
+def test_noise_and_tones_are_none(library: Library) -> None:
+    rng = np.random.default_rng(1)
+    assert names(library, rng.normal(0, 1000, 32000)) == []
+    assert names(library, 8000 * np.sin(np.arange(32000) * 0.35)) == []
+
+
+def worse(kind: str, x: Pcm) -> npt.NDArray[np.float64]:
+    """A sound as a line changes it."""
+    rng = np.random.default_rng(7)
+    y = x.astype(np.float64)
+    if kind == "quiet":
+        return y / 30
+    if kind == "overdriven":
+        return np.clip(y * 6, -20000, 20000)
+    if kind == "noise 8 dB":
+        return y + rng.normal(0, np.sqrt(np.mean(y**2)) * 10 ** (-8 / 20), len(y))
+    if kind == "2 % fast":
+        return soxr.resample(y, 8160, 8000)
+    if kind == "2 % slow":
+        return soxr.resample(y, 7840, 8000)
+    if kind == "10 % lost":
+        for at in range(0, len(y) - 160, 160):
+            if rng.random() < 0.1:
+                y[at : at + 160] = 0
+        return y
+    assert kind == "off the grid"
+    return np.concatenate((np.zeros(77), y))
+
+
+@pytest.mark.parametrize(
+    "kind", ["quiet", "overdriven", "noise 8 dB", "2 % fast", "2 % slow", "10 % lost", "off the grid"]
+)
+def test_bad_lines_change_nothing(library: Library, kind: str) -> None:
+    for n in (3, 8):
+        found = heard(library, worse(kind, speech_like(n)))
+        assert [name for name, _, _ in found] == [f"s{n}"]
+        assert found[0][1] < 3.5
+
+
+def test_one_joined_in_the_middle_is_recognised(library: Library) -> None:
+    assert names(library, speech_like(4)[12000:]) == ["s4"]
+
+
+def test_one_that_loops_is_told_each_time(library: Library) -> None:
+    loop = np.concatenate((speech_like(4), np.zeros(8000, np.int16)))
+    assert names(library, np.tile(loop, 3)) == ["s4"] * 3
+
+
+def test_one_follows_another(library: Library) -> None:
+    assert names(library, np.concatenate((speech_like(4), speech_like(9)))) == ["s4", "s9"]
+
+
+def test_those_that_share_their_opening_are_told_apart_once_they_differ() -> None:
+    opening = speech_like(50, 3.0)
+    ends = [np.concatenate((opening, speech_like(n, 3.0))) for n in (51, 52)]
+    library = Library((Sample(f"s{n}"), fingerprint(x)) for n, x in enumerate(ends))
+    for n, x in enumerate(ends):
+        found = heard(library, x)
+        assert [name for name, _, _ in found] == [f"s{n}"]
+        assert 3.0 < found[0][1] < 6.0
+
+
+def test_the_same_words_in_another_voice_are_another_announcement(library: Library) -> None:
+    """Its bands have the same course; its harmonics lie elsewhere."""
+    x = speech_like(6).astype(np.float64)
+    higher = soxr.resample(x, 8000, 7000)  # another voice: every frequency higher, and as long as before
+    size = 160
+    grains = [higher[round(at * 7 / 8) :][:size] for at in range(0, len(x) - 2 * size, size)]
+    assert names(library, np.concatenate(grains)) == []
+
+
+def test_an_empty_library_hears_nothing() -> None:
+    assert heard(Library(), speech_like(1)) == []
+
+
+def test_what_a_sample_says_travels_with_it(library: Library) -> None:
+    [(_, _, match)] = heard(library, speech_like(2))
+    assert library.samples[match.number] == replace(Sample("s2"), category=4)
