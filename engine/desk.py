@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from engine import projection, wire
+from engine.config import samples_folder
 from engine.control import messages
 from engine.control.server import Outcome
 from engine.dialer.ports import StoreError
@@ -15,6 +16,7 @@ from engine.legs import LegState
 from engine.pairs import Pairs
 from engine.supervision import Supervisors
 from engine.talks import Talks
+from engine.teaching import Teaching
 from engine.trunk_leg import TrunkLeg
 from engine.voice import Switches, Voice
 
@@ -37,6 +39,7 @@ class Desk:
         self.handover = Handover(engine)
         self.pairs = Pairs(engine)
         self.supervisors = Supervisors(engine)
+        self.teaching = Teaching(samples_folder(engine.config), engine.station.media, engine.tell)
         dialer = engine.dialer
         self._table: dict[type, Callable[[Any], Awaitable[str | Outcome]]] = {
             messages.Dial: lambda c: dialer.dial(c.number),
@@ -64,6 +67,7 @@ class Desk:
             messages.DoNotDisturb: self._do_not_disturb,
             messages.SetOperator: lambda c: dialer.set_operator(c.mode, c.agents),
             messages.Record: self._record,
+            messages.Teach: lambda c: self.teaching.teach(c.category, c.leg, c.name),
             messages.SetDisposition: lambda c: dialer.set_disposition(c.entry, c.disposition, c.note),
             messages.QueuePage: self._page,
             messages.Trace: self._trace,

@@ -223,6 +223,10 @@ class Engine:
             self.publish(wire.detection(leg, at, fact))
         elif isinstance(fact, orders.Listened):
             self.publish(wire.listened(leg, at, fact.outcome))
+        elif isinstance(fact, orders.Unmatched):
+            found = self.line.leg_at(fact.stream) or self.line.listened_to.get(fact.stream)
+            if found is not None:
+                self.desk.teaching.note(fact, found.id, found.number)
         elif isinstance(fact, orders.DigitReceived):
             self.publish(messages.Digit(at=at, leg=leg, digit=fact.digit))
         elif isinstance(fact, orders.DigitsSent):

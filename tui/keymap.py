@@ -44,6 +44,7 @@ KEYS: tuple[Key, ...] = (
     Key("mic_softer", "comma", "Mic softer", "Be heard 3 dB softer", "Call"),
     Key("mic_louder", "full_stop", "Mic louder", "Be heard 3 dB louder", "Call"),
     Key("record", "r", "Record", "Record this call; pause the recording, go on with it", "Call"),
+    Key("teach", "g", "Teach", "Say what the unknown announcement of the call just heard was", "Call"),
     Key("wrap_up", "w", "Wrap up", "Write down how the call ended, and end its wrap-up", "Call"),
     Key("trace", "v", "Messages", "Show the SIP messages of the call on show, or the last", "Call"),
     Key("next_call", "c", "Other call", "Show the next call, where several are up", "Call"),

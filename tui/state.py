@@ -19,6 +19,7 @@ MAX_LEGS = 256
 MAX_TRUNKS = 64
 MAX_LOG = 1000
 ENDED_LEGS_SHOWN = 4
+UNMATCHED = "unmatch"
 NO_CADENCE = "450hz"
 """A tone that is not yet told apart; the timeline shows it, the log waits for the verdict."""
 
@@ -59,6 +60,8 @@ class ConsoleState:
         """Log lines ever taken in, so that a view knows how many of them are new to it."""
         self.changed_rows: list[wire.Entry] = []
         self.bye = ""
+        self.unknown: tuple[str, str] | None = None
+        """The leg and number that said last what no known announcement matched."""
         self._chosen = ""
         self._latest = 0.0
         self._apply: dict[type, Callable[..., Change]] = {
@@ -277,7 +280,10 @@ class ConsoleState:
         track.detection(event)
         if event.tone in (before, NO_CADENCE):
             return Change.TIMELINE
-        text = f"heard {event.tone} ({event.why})" if event.why else f"heard {event.tone}"
+        said = "" if event.sample is None else f": {event.sample.alias or event.sample.uniqueid}"
+        if event.tone == UNMATCHED and (leg := self.legs.get(event.leg)) is not None:
+            self.unknown = leg.id, leg.number
+        text = f"heard {event.tone}{said}" + (f" ({event.why})" if event.why else "")
         return Change.TIMELINE | self._log(wire.LogLine(at=event.at, level="info", text=text, leg=event.leg))
 
     def _digit(self, event: wire.Digit) -> Change:

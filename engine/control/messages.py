@@ -212,6 +212,15 @@ class Record(Struct, frozen=True, tag="record"):
     leg: str | None = None
 
 
+class Teach(Struct, frozen=True, tag="teach"):
+    """What a call said that no known announcement matched becomes one, of a category (id or alias). `leg` is
+    any call of the last ones, null for the latest that said something unknown."""
+
+    category: str
+    leg: str | None = None
+    name: str = ""
+
+
 class SetDisposition(Struct, frozen=True, tag="set_disposition"):
     """The operator's word on a finished attempt; ends its wrap-up."""
 
@@ -251,8 +260,8 @@ class Shutdown(Struct, frozen=True, tag="shutdown"):
 Command = (
     Dial | Next | Pause | Resume | Skip | Redial | LoadQueue | Accept | Hangup | StopAll | Hold | Mute
     | SendDigits | Answer | Refuse | Consult | Conference | Supervise | Gain | Talk | Transfer | TransferToLeg
-    | DoNotDisturb | SetOperator | Record | SetDisposition | QueuePage | Trace | GetSnapshot | Subscribe
-    | Shutdown
+    | DoNotDisturb | SetOperator | Record | Teach | SetDisposition | QueuePage | Trace | GetSnapshot
+    | Subscribe | Shutdown
 )
 
 

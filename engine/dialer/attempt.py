@@ -146,6 +146,8 @@ class Attempt:
         self.record.disposition = disposition
         self.record.reason = self.record.reason or reason
         self.record.duration_s = round(self._loop.time() - self._began, 3)
+        if self.leg is not None and not self._answered and self._outcome is None:
+            await self._listened(self.leg)
         if self._outcome is not None:
             self.record.hearing = _hearing(self._outcome, self._answered, self.record.duration_s)
         self.record.recording = await self._tape.end(disposition)

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from engine.detect.control import Listening
 from engine.detect.dtmf import KeyPress
 from engine.detect.outcome import FinishCause, Outcome
-from engine.detect.types import Tone
+from engine.detect.types import Detection, Tone
 from engine.media.codec import Pcm
-from engine.media.orders import Detect, Detected, Fact, Listened
+from engine.media.orders import Detect, Detected, Fact, Listened, Unmatched
 
 BEEP_S = 60.0
 """A machine's beep is waited for so long after the answer."""
+KEPT_FRAMES = 750
+"""15 s of what was heard last is kept, in case it is to be learnt."""
+LEAD_FRAMES = 25
+"""Speech begins a little before it is told as speech."""
 
 
 class Hearing:
@@ -28,6 +32,7 @@ class Hearing:
         self._release: Callable[[], None] = lambda: None
         self._skipped = 0
         self._answered = order.answered
+        self._sound: deque[Pcm] = deque(maxlen=KEPT_FRAMES)
         self._answered_ms: int | None = None
         self._heard = False
         self._told = False
@@ -79,9 +84,12 @@ class Hearing:
         if not self._heard:
             self._heard = True
             listening.began_s = now - self._since
+        self._sound.append(frame)
         for found in listening.feed(frame):
             self._note(found.tone)
             facts.append(Detected(self.order.stream, now, found))
+            if found.tone is Tone.UNMATCH:
+                facts.append(self._unmatched(found, now))
         self._tell(listening, now, facts)
 
     def answered(self, now: float, facts: list[Fact]) -> None:
@@ -108,6 +116,11 @@ class Hearing:
             facts.append(Listened(self.order.stream, now, Outcome(why)))
         self._release()
         self._release = lambda: None
+
+    def _unmatched(self, found: Detection, now: float) -> Unmatched:
+        frames = (found.end_ms - found.begin_ms) // 20 + LEAD_FRAMES
+        pcm = b"".join(frame.tobytes() for frame in list(self._sound)[-frames:])
+        return Unmatched(self.order.stream, now, pcm)
 
     def _now_answered(self, listening: Listening) -> None:
         self._answered_ms = listening.now_ms

@@ -367,6 +367,14 @@ class Listened(msgspec.Struct, frozen=True):
     hang_up: bool = False
 
 
+class Unmatched(msgspec.Struct, frozen=True):
+    """Speech that no known announcement matched: what was said, 16 bits at 8 kHz."""
+
+    stream: str
+    at: float
+    pcm: bytes
+
+
 class PlaybackEnded(msgspec.Struct, frozen=True):
     """A `Play` without loop reached its end, or could not start: then `error` says why."""
 
@@ -479,8 +487,8 @@ class StreamClosed(msgspec.Struct, frozen=True):
 
 
 Fact = (
-    RtpStarted | RtpTimeout | DigitReceived | DigitEnded | Detected | Listened | PlaybackEnded | DigitsSent
-    | RecordingStarted | RecordingEnded | SoundChanged | Overload | StreamClosed
+    RtpStarted | RtpTimeout | DigitReceived | DigitEnded | Detected | Listened | Unmatched | PlaybackEnded
+    | DigitsSent | RecordingStarted | RecordingEnded | SoundChanged | Overload | StreamClosed
 )
 
 

@@ -78,6 +78,7 @@ def test_every_category_and_tone_is_named_by_run(bench: Bench, tmp_path: Path) -
     for number in numbers:
         expected, got = NUMBERS[number]["expect"], done[number]
         heard = {d["tone"] for d in got["detections"]}
+        assert got["hearing"], got
         result = got["hearing"]["result"]
         named = result == expected.get("result", result) and set(expected["heard"]) <= heard
         if got["disposition"] != expected["disposition"] or not named:

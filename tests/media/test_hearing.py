@@ -13,9 +13,9 @@ from engine.detect.dtmf import KeyPress
 from engine.detect.outcome import FinishCause
 from engine.detect.plans import plan
 from engine.detect.synth import render_cycle
-from engine.detect.types import Tone
+from engine.detect.types import Detection, Tone
 from engine.media.hearing import Hearing
-from engine.media.orders import Answered, CloseStream, Detect, Detected, Listened
+from engine.media.orders import Answered, CloseStream, Detect, Detected, Listened, Unmatched
 
 STILL = np.zeros(160, np.int16)
 
@@ -170,3 +170,21 @@ def test_more_calls_than_may_be_are_not_listened_to(rig) -> None:
     rig.engine.order(Detect(second, settings=few))
     told = rig.fact(Listened)
     assert (told.stream, told.outcome.finish_cause) == (second, FinishCause.LIMIT)
+
+
+def test_unknown_speech_is_handed_out_to_be_learnt() -> None:
+    class Listener:
+        now_ms = 0
+        finished = None
+        current = ""
+
+        def feed(self, frame: np.ndarray) -> list[Detection]:
+            self.now_ms += 20
+            return [Detection(Tone.UNMATCH, 1000, 2000, 0.8, "")] if self.now_ms == 2000 else []
+
+    leg = Leg()
+    leg.hearing.begin(Listener(), lambda: None)  # type: ignore[arg-type]
+    leg.hear([np.full(160, n, np.int16) for n in range(100)])
+    (fact,) = [fact for fact in leg.facts if isinstance(fact, Unmatched)]
+    frames = np.frombuffer(fact.pcm, np.int16).reshape(-1, 160)[:, 0]
+    assert frames.tolist() == list(range(25, 100))

@@ -72,6 +72,16 @@ class TestWithNoCall:
             await console.shows("That entry is queued already.")
             assert engine.commands == []
 
+    async def test_an_unknown_announcement_is_taught_with_its_meaning(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        async with open_console(engine, clock) as console:
+            await console.pilot.press("g")
+            await console.shows("No call has said anything that is not known.")
+            console.app.state.unknown = "L7", "5551234"
+            await console.pilot.press("g", "b")
+            await console.sent(wire.Teach(category="3", leg="L7"))
+
     async def test_hold_says_that_there_is_no_call(self, engine: FakeEngine, clock: Clock) -> None:
         async with open_console(engine, clock) as console:
             await console.pilot.press("h")

@@ -14,6 +14,7 @@ from tui.screens.quit import CANCEL, HANG_UP, quit_screen
 from tui.screens.refuse import CANCEL as LET_RING
 from tui.screens.refuse import refuse_screen
 from tui.screens.supervise import SuperviseScreen
+from tui.screens.teach import teach_screen
 from tui.screens.trace import TraceScreen
 from tui.screens.wrap_up import WrapUpScreen
 
@@ -130,6 +131,20 @@ class MainDialogs:
             self._main.say(otherwise, "warn")
             return None
         return leg
+
+    def ask_teach(self) -> None:
+        """The latest announcement that nothing matched becomes a known one."""
+        unknown = self._main.state.unknown
+        if unknown is None:
+            self._main.say("No call has said anything that is not known.", "warn")
+            return
+        leg, number = unknown
+
+        def answered(category: str | None) -> None:
+            if category not in (None, CANCEL):
+                self._main.send(wire.Teach(category=category or "", leg=leg))
+
+        self._app.push_screen(teach_screen(number), answered)
 
     def ask_wrap_up(self) -> None:
         call = self._main.state.call

@@ -75,6 +75,7 @@ class MainScreen(MainDialogs, Screen[None]):
             "supervise": self.ask_supervise,
             "talk": self.talker.key,
             "wrap_up": self.ask_wrap_up,
+            "teach": self.ask_teach,
             "trace": self.show_trace,
             "help": self.show_help,
             "theme": self.next_theme,
