@@ -6,11 +6,18 @@ While nobody listens nothing is decoded: packets are counted and passed on, no m
 
 from __future__ import annotations
 
+from collections import deque
+
+import numpy as np
+
 from engine.media import codec, level
 from engine.media.codec import Pcm
 from engine.media.coders import Decoder
 from engine.media.pcm import PcmQueue, to_bytes
 from engine.media.playout import Bounds, Playout
+
+METERED = 5
+"""Frames that the meter looks at, at most; it is read as often."""
 
 
 class Listening:
@@ -25,8 +32,7 @@ class Listening:
         self.wants_sample = False
         """A packet is wanted for the meter, since nothing is played out."""
         self._sample: tuple[str, bytes] | None = None
-        self._power = 0.0
-        self._frames = 0
+        self._unmeasured: deque[Pcm] = deque(maxlen=METERED)
 
     @property
     def playing(self) -> bool:
@@ -40,6 +46,7 @@ class Listening:
         self.active = active
         self.wants_sample = False
         self._sample = None
+        self._unmeasured.clear()
         self.rx = codec.SILENT_PCM
         self.playout.flush()
 
@@ -51,17 +58,16 @@ class Listening:
     def tick(self, now: float, width: int) -> None:
         """Play out 20 ms into `rx`; the reader gets it in octets of `width`."""
         self.rx = self.playout.get(now)
-        self._power += level.power(self.rx)
-        self._frames += 1
+        self._unmeasured.append(self.rx)
         if self.reader is not None:
             self.reader.put(to_bytes(self.rx, width))
 
     def measure(self) -> float:
         """The mean square of what came since the last time: of all frames played out, or of one packet."""
         if self.active:
-            power, frames = self._power, self._frames
-            self._power, self._frames = 0.0, 0
-            return power / frames if frames else 0.0
+            power = level.power(np.concatenate(self._unmeasured)) if self._unmeasured else 0.0
+            self._unmeasured.clear()
+            return power
         found, self._sample = self._sample, None
         self.wants_sample = True
         return level.power(self.decoder.decode(*found)) if found is not None else 0.0

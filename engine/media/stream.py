@@ -113,6 +113,7 @@ class RtpStream(AudioClient):
         self.digits_in = DigitReceiver()
         self.law = "PCMU"  # the codec that was received last, and the payload type it came with
         self._law_type = -1
+        self._conflict: bytes | None = None  # the source that once had our SSRC
         self._paused = False
         self._arrivals = 0
         self.peer: RtpStream | Sound | None = None
@@ -293,13 +294,13 @@ class RtpStream(AudioClient):
         return True
 
     def _relay(self, inbox: udp.Inbox, size: int, now: float) -> bool:
-        """Forward a packet that nobody here listens to from where it lies; False where it asks for a closer
-        look: for whatever differs from the packet before but its numbers and its payload.
+        """Forward a packet from where it lies; False where it asks for a closer look: for whatever differs
+        from the packet before but its numbers and its payload.
         """
         peer, inbound, law = self.peer, self.inbound, self.law
         if (
-            self.listening.active or not isinstance(peer, RtpStream) or not peer.sender.relays(law)
-            or not self.may_receive or self.muted or inbound.encrypted or not 12 < size <= MAX_PACKET
+            not isinstance(peer, RtpStream) or not peer.sender.relays(law) or not self.may_receive
+            or self.muted or inbound.encrypted or not 12 < size <= MAX_PACKET
         ):
             return False
         header = first, second, sequence, timestamp, ssrc = inbox.header()
@@ -310,9 +311,13 @@ class RtpStream(AudioClient):
             return False
         inbound.last_valid = now
         if self.reception.count(ssrc, sequence, timestamp, CLOCK[law], now):
-            if self.listening.wants_sample:
-                self.listening.sample(law, bytes(inbox.payload(size)))
             peer.sender.relay(inbox, size, header)
+            listening = self.listening
+            if listening.active:
+                payload = bytes(inbox.payload(size))
+                listening.playout.put(Packet(self._law_type, sequence, timestamp, ssrc, payload), law, now)
+            elif listening.wants_sample:
+                listening.sample(law, bytes(inbox.payload(size)))
         return True
 
     def _take(self, packet: Packet, now: float, arrived: float, facts: list[Fact]) -> None:
@@ -322,6 +327,9 @@ class RtpStream(AudioClient):
         if not self._started_fact and source is not None:
             self._started_fact = True
             facts.append(RtpStarted(self.name, now, *udp.host_port(source)))
+        if packet.ssrc == self.out.ssrc and source != self._conflict:
+            self._conflict = source  # once: it may be an echo of our own packets
+            self.control.collided(now)
         law = self.inbound.laws.get(packet.payload_type)
         if not self.reception.take(packet, CLOCK[law] if law is not None else 0, arrived):
             return
@@ -334,11 +342,13 @@ class RtpStream(AudioClient):
                 self._law_type = -1  # no short cut for the packet that ends the pause
                 if self.listening.active:
                     self.listening.playout.put_noise(packet)
+                if peer is not None and peer.sender.direct:
+                    peer.sender.forward_noise(packet)
                 return
             if self.listening.active:
                 self.listening.playout.pass_over(packet)
             self._presses(self.digits_in.feed(packet, now, clock, self.reception.gap_at), now, facts)
-            if self.may_receive and not self.muted:
+            if self.may_receive:  # muted or not: a key is not a voice
                 for other in self._listeners():
                     other.sender.forward_event(packet, clock, now)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import numpy as np
@@ -167,6 +168,7 @@ def test_a_flood_at_one_stream_leaves_another_bridge_alone(rig):
 def test_no_more_than_its_share_is_taken_from_a_socket_in_a_tick():
     with udp_socket() as ours, udp_socket() as far:
         ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # by default 256 find room
         stream = RtpStream({}, "", 0, "", 0, name="flooded")
         stream.open(ours, 0.0)
         for _ in range(MAX_ARRIVALS + 10):

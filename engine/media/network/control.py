@@ -73,10 +73,18 @@ class ControlChannel:
         if self._terms is not None and self._out.address is not None and self.session.due(now):
             self._send(self.session.report(now, time.time()))
 
-    def close(self, now: float) -> None:
-        """Say goodbye and close the socket."""
+    def collided(self, now: float) -> None:
+        """The far end has our SSRC: say goodbye to it and take another."""
+        self._say_goodbye(now)
+        self._out.new_source()
+
+    def _say_goodbye(self, now: float) -> None:
         if self._terms is not None and (last := self.session.goodbye(now, time.time())) is not None:
             self._send(last)
+
+    def close(self, now: float) -> None:
+        """Say goodbye and close the socket."""
+        self._say_goodbye(now)
         if self.sock is not None:
             self.sock.close()
 

@@ -56,6 +56,11 @@ class Outbound:
         else:
             self.failed += 1
 
+    def new_source(self) -> None:
+        """Another SSRC: the far end has the same (RFC 3550, 8.2)."""
+        self.ssrc = secrets.randbits(32)
+        self._marker = True
+
     @property
     def position(self) -> int:
         """The timestamp that stands for this moment, also of what a bridged sender drives."""
@@ -102,12 +107,14 @@ class Outbound:
         self._marker = True
 
     def forward(self, packet: Packet, law: str | None, payload: bytes | None = None) -> bool:
-        """Send a bridged stream's packet now; `law` is its codec, None for a telephone-event. `payload` is
-        sent in place of its own where given.
+        """Send a bridged stream's packet now; `law` is its codec, None for a telephone-event or comfort
+        noise. `payload` is sent in place of its own where given.
 
         False where nothing was sent: no telephone-event negotiated here, or a packet too late.
         """
         payload_type = self.payload_type if law is not None else self.event_payload_type
+        if law is None and packet.payload_type == COMFORT_NOISE:
+            payload_type = COMFORT_NOISE
         if payload_type is None or self.address is None:
             return False
         mapped = self._forwarder.map(packet.ssrc, packet.sequence, packet.timestamp, packet.marker,

@@ -10,6 +10,7 @@ from engine.media import codec
 from engine.media.clip import Player
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import Encoder, OpusEncoder, encoder
+from engine.media.comfort import ComfortNoise
 from engine.media.gain import Fader
 from engine.media.mixer import Feed
 from engine.media.pcm import PcmQueue, from_bytes
@@ -25,8 +26,8 @@ class Frame:
     """Octets are of G.711."""
 
 
-Source = Player | Feed | PcmQueue | None
-"""What a stream is sent of our own: a player, a feed of others, what a program wrote, or silence."""
+Source = Player | Feed | PcmQueue | ComfortNoise | None
+"""What a stream is sent of our own: a player, a feed of others, what a program wrote, noise, or silence."""
 
 
 def samples(source: Source, gain: Fader, width: int) -> Pcm:
@@ -35,6 +36,8 @@ def samples(source: Source, gain: Fader, width: int) -> Pcm:
         return codec.SILENT_PCM
     if isinstance(source, Player):
         return source.pcm()
+    if isinstance(source, ComfortNoise):
+        return source.frame()
     if isinstance(source, PcmQueue):
         pcm = from_bytes(source.take(FRAME * width), width)
         return np.concatenate((pcm, codec.SILENT_PCM[len(pcm) :]))

@@ -9,6 +9,7 @@ from engine.media import codec
 from engine.media.clip import Player
 from engine.media.codec import FRAME, Pcm
 from engine.media.coders import duration
+from engine.media.comfort import ComfortNoise
 from engine.media.dtmf import rescale
 from engine.media.gain import Fader
 from engine.media.mixer import Feed
@@ -73,6 +74,9 @@ class Sender:
         self._forward_idle = FORWARD_IDLE
         self._relay = EventRelay(self.out)
         self._pauses: Pauses | None = None
+        self._noise: ComfortNoise | None = None  # of a bridged stream's pause, made here
+        self._noise_told = b""
+        self._pausing = False  # the far end was told of a bridged stream's pause
 
     def set_format(self, sent: Codec | None, ptime_ms: int, events: tuple[Event, ...]) -> None:
         """What SDP agreed on. The same codec goes on where it was."""
@@ -109,6 +113,7 @@ class Sender:
         return self.direct and self._begun
 
     def _begin_again(self) -> None:
+        self._end_noise()
         self.out.own()
         self._begun = False
         self._patience = LINGER
@@ -118,6 +123,7 @@ class Sender:
         if on and not self._begun:
             self._patience = 0  # there is nothing to wait for
         elif self.direct and on:
+            self._end_noise()
             self._forward_idle = FORWARD_IDLE
         elif self.direct:
             self._begin_again()
@@ -153,6 +159,8 @@ class Sender:
             self._passed_on(law, packet.payload)
 
     def _passed_on(self, law: str, payload: bytes) -> None:
+        if self._noise is not None or self._pausing:
+            self._end_noise()
         self._seam.last = (law, payload) if law in codec.DECODE else None
         if self._forward_idle or self._seam.was is not _PASSED:
             self._forward_idle, self._seam.was = 0, _PASSED
@@ -208,6 +216,21 @@ class Sender:
                 self._flush()
             self._relay.send(packet, payload, now)
 
+    def forward_noise(self, packet: Packet) -> None:
+        """A bridged stream's comfort noise: it goes on where the far end agreed to that, and is made here
+        where not.
+        """
+        if not self._free or not self._begun:
+            return
+        if self._pauses is not None:
+            if self.out.forward(packet, None):
+                self._pausing = True
+        elif self._noise is None or packet.payload != self._noise_told:
+            self._noise, self._noise_told = ComfortNoise(packet.payload), packet.payload
+
+    def _end_noise(self) -> None:
+        self._noise, self._pausing = None, False
+
     # --- each tick ------------------------------------------------------------------------------------
 
     def start(self, now: float, heard_far_end: bool, facts: list[Fact], name: str) -> None:
@@ -246,10 +269,10 @@ class Sender:
 
     def _passes(self) -> bool:
         """Whether a bridged stream's packets are all that is sent in this tick."""
-        if not self.direct or not self._begun or self.inband is not None:
+        if not self.direct or not self._begun or self.inband is not None or self._noise is not None:
             return False
         self._forward_idle += 1
-        return self._forward_idle <= FORWARD_IDLE
+        return self._pausing or self._forward_idle <= FORWARD_IDLE
 
     def prepare(self) -> None:
         """Make the next tick's frame now, where nothing fresher can come until then."""
@@ -324,7 +347,7 @@ class Sender:
         if source is None:
             waits = self._quiet > QUIET_TICKS and not self._packer.held and self.out.wait()
             return None if waits else self._packer.silence()
-        if isinstance(source, PcmQueue):
+        if isinstance(source, PcmQueue | ComfortNoise):
             return self._packer.pcm(samples(source, self.gain, self._width))
         return self._packer.feed(source, self.gain)
 
@@ -335,7 +358,7 @@ class Sender:
         if self.feed is None:
             return self.player or (self._written if len(self._written) else None)
         if self._begun:
-            return None if self.direct else self.feed
+            return self._noise if self.direct else self.feed
         self._patience -= 1
         if self.direct:  # until the first packet comes
             if self._patience <= 0:
