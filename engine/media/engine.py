@@ -227,7 +227,7 @@ class MediaEngine:
         self._work.finish()
         if self._orders:
             self._take_orders(now, tick=True)
-        self._board.warming.tick(now)
+        self._work.guard_all(self._board.warming.tick, now)
         facts = self._board.facts
         self._lateness.add(time.monotonic_ns() - deadline_ns)
         sound = self._board.sound
@@ -237,7 +237,7 @@ class MediaEngine:
                 heard_here.append(stream)  # the microphone takes 0.3 ms, which the others need not wait for
             else:
                 self._work.guard(stream, stream.send_tick, now, facts)
-        sound.begin_tick(now)
+        self._work.guard_all(sound.begin_tick, now)
         for stream in heard_here:
             self._work.guard(stream, stream.send_tick, now, facts)
         self._work.begin(now)

@@ -73,9 +73,7 @@ class Work:
         except StopIteration:
             pass
         except Exception:
-            if not self._failed:
-                log.exception("media: a fault in a tick; later ones are not logged")
-            self._failed = True
+            self._fault()
         self._steps = None
         return False
 
@@ -85,6 +83,18 @@ class Work:
         while self.step():
             pass
         self._behind = False
+
+    def _fault(self) -> None:
+        if not self._failed:
+            log.exception("media: a fault in a tick; later ones are not logged")
+        self._failed = True
+
+    def guard_all(self, call: Callable[[float], Any], now: float) -> None:
+        """A fault of ours in what is no stream's must not end the thread; logged once."""
+        try:
+            call(now)
+        except Exception:
+            self._fault()
 
     def guard(self, stream: RtpStream, call: Callable[..., Any], *args: Any) -> None:
         """A fault of ours on one stream must not silence the others; logged once a stream."""
@@ -171,7 +181,10 @@ class Work:
     def _hear_keys(self, streams: list[RtpStream], now: float) -> None:
         """Never left out: it costs a few microseconds a stream, and a key missed can't be asked for again."""
         began = time.monotonic_ns()
+        streams = [stream for stream in streams if stream.hears_keys]  # an order since may say otherwise
         detectors = [stream.keys.detector for stream in streams if stream.keys is not None]
+        if not detectors:
+            return
         for which, press in feed_many(detectors, np.stack([stream.rx for stream in streams])):
             streams[which].heard_key(press, now, self._board.facts)
         self.budget.spend(time.monotonic_ns() - began)

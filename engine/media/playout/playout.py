@@ -2,7 +2,7 @@
 
 Packets are kept by timestamp, in samples at 8 kHz whatever the codec's clock, so reordering, packets of any
 length and wraps need no special care. How long a packet waits follows what the network does (arrivals.py),
-between two bounds: the delay grows and shrinks by whole pitch periods (timescale.py), so neither jitter that
+between two bounds: the delay grows and shrinks by whole pitch periods (adaptation.py), so neither jitter that
 changes nor a far end whose clock is wrong is heard. Missing audio is made up (conceal.py); a pause that the
 far end announced is filled with its noise (comfort.py). Everything kept is bounded.
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,9 +25,10 @@ from engine.media.codec import FRAME, Pcm
 from engine.media.coders import duration, scale
 from engine.media.comfort import ComfortNoise
 from engine.media.network.rtp import Packet
-from engine.media.playout import timescale
+from engine.media.playout.adaptation import WARM, Adaptation
 from engine.media.playout.arrivals import Arrivals
 from engine.media.playout.conceal import BEYOND, HISTORY, REACH, Concealment
+from engine.media.playout.figures import Bounds, PlayoutFigures
 from engine.media.playout.timeaxis import TimeAxis
 
 MAX_PACKETS = 100
@@ -36,30 +36,8 @@ IDLE = 1600
 """So many samples made up, with no packet there, end a talkspurt."""
 LATE_RUN = 5
 """So many packets in a row too late mean that the path has become longer."""
-_SLACK = 16
-"""The lead is never cut to less than what is needed and this, in samples."""
-_SPARE = 40
-"""So much waiting in `_ready` for nothing is taken out, `_STEADY` frames after something was put in."""
-_STEADY = 250
-_SETTLED = 100
-"""Frames after something was put in before anything is taken out, unless there is far too much."""
-_HYSTERESIS = 24
-_RESTED = 5
-"""Frames between two splices, unless there is far too much."""
-_FAR = 480
 _TOO_MUCH = 320
 """What is so far above the greatest depth is not squeezed but dropped."""
-_LOSSY = 80000
-"""Two losses within 10 s have 20 ms more waited, so that what follows a lost packet is there in time to
-conceal it from both sides.
-"""
-_LONG_AGO = -(1 << 40)
-_WARM = 100
-"""Packets after which what was measured is believed."""
-_PICKY, _MODEST = 0.85, 0.3
-"""How alike the ends of a splice must be: at first, and after a long search."""
-_PATIENT = 100
-"""So many frames silence is waited for before anything is taken out of speech."""
 _FADE = 40
 _LOUD = 300
 """A talkspurt that begins with more than this is faded in."""
@@ -68,37 +46,13 @@ _NOTHING: Pcm = np.zeros(0, np.int16)
 _FALLING = 1 - (np.arange(_FADE, dtype=np.float32) + 0.5) / _FADE
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Of the depth, in ms: how long after the fastest packets of late would arrive audio is played."""
-
-    least: int = 20
-    first: int = 60
-    most: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class PlayoutFigures:
-    """What play-out did so far; see `Playout`."""
-
-    depth_ms: float
-    target_ms: float
-    late: int
-    lost: int
-    discarded: int
-    resets: int
-    concealed_ms: int
-    stretched_ms: int
-    squeezed_ms: int
-
-
 class Playout:
     """`put` packets as they come, `get` 20 ms of audio every 20 ms. Times are monotonic seconds.
 
     `decode(codec's name, payload)` makes audio of a payload; it is called in the order of playing. The counts
     are of packets: `late` came after they were needed, `lost` had not come when what follows them was played,
     `discarded` were given up since the buffer held too much; `resets` are breaks of the time axis.
-    `concealed`, `stretched` and `squeezed` are samples made up, put in and taken out.
+    `concealed` are samples made up.
     """
 
     def __init__(
@@ -106,8 +60,8 @@ class Playout:
     ) -> None:
         bounds = bounds or Bounds()
         self._decode = decode
-        self._least, self._most = bounds.least * 8, bounds.most * 8
-        self._start = max(self._least, bounds.first * 8 - FRAME)  # the grid of ticks adds to it
+        self._delay = Adaptation(bounds)
+        self._most = bounds.most * 8
         self._arrivals = Arrivals()
         self._packets: dict[int, tuple[bytes, str]] = {}
         self._ready: Pcm = _NOTHING
@@ -119,15 +73,12 @@ class Playout:
         self._start_at = 0.0
         self._phases = FRAME  # `_ready` can be so many samples apart when packets are fetched
         self._late_run = 0
-        self._lost_at = (_LONG_AGO, _LONG_AGO)
         self._tick = 0.0
-        self._since_splice = self._since_growth = _SETTLED
-        self._searching = 0
         self._noise: ComfortNoise | None = None
         self._noise_from: tuple[int, bytes] | None = None
         self._paused = self._fresh = False
         self.late = self.lost = self.discarded = self.resets = 0
-        self.concealed = self.stretched = self.squeezed = 0
+        self.concealed = 0
 
     @property
     def playing(self) -> bool:
@@ -147,7 +98,7 @@ class Playout:
             depth = tick - self._next + len(self._ready) + FRAME - self._arrivals.fastest_at(tick)
         return PlayoutFigures(
             max(0.0, depth / 8), self._wanted() / 8, self.late, self.lost, self.discarded, self.resets,
-            self.concealed // 8, self.stretched // 8, self.squeezed // 8,
+            self.concealed // 8, self._delay.stretched // 8, self._delay.squeezed // 8,
         )
 
     def flush(self) -> None:
@@ -160,7 +111,7 @@ class Playout:
         self._axis = TimeAxis(self._most)
         self._next = None
         self._late_run = 0
-        self._lost_at = (_LONG_AGO, _LONG_AGO)
+        self._delay.forget_losses()
         self._paused = False
 
     # --- in -----------------------------------------------------------------------------------------
@@ -177,7 +128,7 @@ class Playout:
         self._arrivals.add(now * 8000 - at, now * 8000)
         if self._next is None:
             if not self._packets:
-                self._start_at = now * 8000 + self._start
+                self._start_at = now * 8000 + self._delay.start
         elif at + length <= self._next:
             self.late += 1
             self._late_run += 1
@@ -250,7 +201,7 @@ class Playout:
         if not self._packets:
             return
         first = min(self._packets)
-        if self._arrivals.count < _WARM:
+        if self._arrivals.count < WARM:
             if tick < self._start_at:
                 return
         elif tick - first - self._arrivals.fastest < self._wanted():
@@ -363,7 +314,7 @@ class Playout:
         assert self._next is not None
         payload, law = self._packets[first]
         self.lost += -(-(first - self._next) // duration(law, payload))
-        self._lost_at = (self._lost_at[1], first)
+        self._delay.lost(first)
         self._next = first
 
     def _begin_noise(self, payload: bytes) -> None:
@@ -372,65 +323,18 @@ class Playout:
 
     # --- delay --------------------------------------------------------------------------------------
 
-    def _needed(self) -> float:
-        """The lead, counted from the fastest packets' transit, that the network asks for, in samples."""
-        arrivals = self._arrivals
-        needed = arrivals.needed - arrivals.fastest + _SLACK
-        if self._next is not None and self._next - self._lost_at[0] < _LOSSY:
-            needed += FRAME
-        if arrivals.count < _WARM:
-            needed = max(needed, self._start)
-        return min(needed, self._most)
-
     def _wanted(self) -> float:
-        """The depth, likewise."""
-        return max(self._needed(), self._least)
+        """The depth that the network asks for, counted from the fastest packets' transit, in samples."""
+        return self._delay.wanted(self._arrivals, self._next)
 
     def _adapt(self, ready: Pcm, tick: float) -> Pcm:
         """Lengthen or shorten what is about to be played, where the delay should be another."""
         assert self._next is not None
         depth = tick - self._next + len(ready) - self._arrivals.fastest_at(tick)
-        spare = len(ready) % self._phases
-        lead = depth - spare - (FRAME - self._phases)
-        needed = self._needed()
-        self._since_splice += 1
-        self._since_growth += 1
-        if lead < needed or depth < self._least - _SPARE:
-            return self._grow(ready) if self._since_splice > 1 else ready
-        deeper = lead - self._phases >= needed + _HYSTERESIS
-        if deeper or (spare >= _SPARE and self._since_growth > _STEADY):
-            most = min(spare + self._phases if deeper else spare, int(depth - self._least))
-            far = depth > needed + _FAR
-            if most >= timescale.SHORTEST and (
-                far or (self._since_splice > _RESTED and self._since_growth > _SETTLED)
-            ):
-                return self._shrink(ready, most, far)
-        return ready
-
-    def _grow(self, ready: Pcm) -> Pcm:
-        alike = max(_MODEST, _PICKY - 0.05 * self._searching)
-        longer, _ = timescale.lengthen(self._played[-1], ready, alike)
-        grown = len(longer) - len(ready)
-        self._searching += 1
-        if grown:
-            self.stretched += grown
-            self._since_splice = self._since_growth = self._searching = 0
-        return longer
-
-    def _shrink(self, ready: Pcm, most: int, far: bool) -> Pcm:
-        ready = self._more(ready, timescale.NEEDED)
-        if len(ready) < timescale.NEEDED:
-            return ready
-        waited = self._searching - _PATIENT
-        alike = max(_MODEST, _PICKY - 0.02 * max(0, waited)) if far or waited > 0 else timescale.QUIET_ONLY
-        shorter, _ = timescale.shorten(ready, most, alike)
-        self._searching += 1
-        if len(shorter) < len(ready):
-            self.squeezed += len(ready) - len(shorter)
-            self._since_splice = self._searching = 0
-        if len(shorter) < FRAME:
-            return self._fetch(shorter)
-        return shorter
+        ready = self._delay.adapt(
+            ready, self._played[-1], depth, self._phases, self._arrivals, self._next, self._more
+        )
+        return self._fetch(ready) if len(ready) < FRAME else ready
 
     def _catch_up(self, tick: float) -> None:
         """Far too much is held (a path that stalled came back to life): go on where we should be."""

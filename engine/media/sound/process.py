@@ -20,6 +20,8 @@ OPEN_S = 15.0
 """Seconds that PortAudio may take to look for devices and open one."""
 RATES = "8000,0,48000,44100"
 """Rates that a device is asked for, in Hz, in order; 0 is its own default."""
+MAX_LINE = 1 << 20
+"""Octets of one line that are kept."""
 
 Side = Literal["input", "output"]
 
@@ -40,7 +42,7 @@ class Opened:
 
 def _spawn(args: list[str], *fds: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", str(Path(host.__file__)), *args]
-    ours = str(Path(__file__).parents[2])
+    ours = str(Path(__file__).parents[3])
     environment = {
         **os.environ, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), ours))),
@@ -67,20 +69,26 @@ class _Process:
         return self._child.stdout.fileno()
 
     def line(self, within: float) -> dict[str, Any] | None:
-        """The next thing it says; None if that takes longer than `within` seconds. Raises EOFError."""
+        """The next thing it says; None if that takes longer than `within` seconds. Raises EOFError.
+
+        A library of the sound system may write there too, which is passed over.
+        """
         end = time.monotonic() + within
         poll = select.poll()  # select() takes no descriptor above 1023
         poll.register(self.fileno(), select.POLLIN)
-        while b"\n" not in self._said:
-            if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
-                return None
-            data = os.read(self.fileno(), 65536)
-            if not data:
-                raise EOFError
-            self._said += data
-        line, _, self._said = self._said.partition(b"\n")
-        said: dict[str, Any] = json.loads(line)
-        return said
+        while True:
+            while b"\n" not in self._said:
+                if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+                    return None
+                data = os.read(self.fileno(), 65536)
+                if not data:
+                    raise EOFError
+                self._said = self._said[-MAX_LINE:] + data
+            line, _, self._said = self._said.partition(b"\n")
+            with contextlib.suppress(ValueError):
+                said = json.loads(line)
+                if isinstance(said, dict):
+                    return said
 
     def answer(self) -> dict[str, Any]:
         """The first line. Raises SoundError where it is an error or there is none."""
@@ -114,7 +122,10 @@ class SoundProcess(_Process):
 
     def __init__(self, side: Side, wanted: str) -> None:
         """Begin the process. Raises SoundError."""
-        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise SoundError(f"There is no sound: no socket for its process ({error.strerror}).") from None
         self.sock.setblocking(False)
         try:
             with theirs:

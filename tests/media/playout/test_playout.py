@@ -46,7 +46,7 @@ def test_a_steady_stream_plays_whole_across_both_wraps():
     buffer = fixed(60)
     out = play(buffer, {n: [packet(n)] for n in range(200)}, 203)
     assert out[3:203] == [n % 256 for n in range(200)]
-    assert (buffer.late, buffer.lost, buffer.resets, buffer.stretched) == (0, 0, 0, 0)
+    assert (buffer.late, buffer.lost, buffer.resets, buffer.figures().stretched_ms) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -47,6 +48,20 @@ def test_what_it_writes_to_standard_error_reaches_nobody(host, capfd):
     host('os.write(2, b"ALSA lib pcm.c: Unknown PCM\\n" * 1000); print(json.dumps({"devices": []}))')
     assert list_devices() == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_sound_library_writes_between_its_answers_is_passed_over(host):
+    host('print("jack server is not running\\n\\n[1]\\n7"); print(json.dumps({"devices": []}))')
+    assert list_devices() == []
+
+
+def test_a_machine_without_a_free_descriptor_is_one_sentence(monkeypatch):
+    def none(*args):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "socketpair", none)
+    with pytest.raises(SoundError, match=r"^There is no sound: [^.]*Too many open files\)\.$"):
+        SoundProcess("input", "default")
 
 
 def test_it_says_when_its_device_is_gone(host):

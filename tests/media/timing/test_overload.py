@@ -88,6 +88,7 @@ def test_every_stream_gets_its_turn_when_there_is_time_for_some(rig, slow, monke
         end.send(octets("PCMA", 1))
         rig.engine.order(Detect(name, country="cn"))
     rig.fact(Overload)
+    wait(lambda: len(fed) == len(heard))  # their detectors are made one after the other
     before = dict(fed)
     wait(lambda: sum(fed.values()) - sum(before.values()) > 80)
     gained = [fed[one] - before.get(one, 0) for one in fed]
