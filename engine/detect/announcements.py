@@ -14,6 +14,8 @@ KEPT = 225
 CANDIDATES = 5
 VOTES = 24
 """Landmarks that must agree on a sample and a place in it before they are looked at."""
+FRESH = 5
+"""And so many of them in the block just heard: what has ended, or differs by now, is not looked at again."""
 SHARE = 0.2
 """Of the likeliest's landmarks, that another must have."""
 FEW, MANY = 30.0, 100.0
@@ -56,6 +58,9 @@ class Match:
     """Frames from the sample's beginning to where the stream began."""
     left: int
     """Frames until the sample ends."""
+
+
+_ONE = np.int16(1)
 
 
 def needed(frames: int) -> float:
@@ -154,10 +159,10 @@ class Announcements:
         Counts lie in a table of fixed size, by a hash of sample and offset: other samples' only add noise.
         """
         cells = np.concatenate([_cell(numbers, (offsets + near) >> 1) for near in (0, 1)])
-        np.add.at(self._votes, cells, 1)
+        np.add.at(self._votes, cells, _ONE)
         self._blocks.append(cells)
         if len(self._blocks) > KEPT // BLOCK:
-            np.subtract.at(self._votes, self._blocks.pop(0), 1)
+            np.subtract.at(self._votes, self._blocks.pop(0), _ONE)
 
     def _candidates(self, numbers: Ints, offsets: Ints) -> tuple[list[int], list[int], list[int]]:
         """Numbers, offsets and votes of the likeliest, one a sample, among those that just got votes."""
@@ -167,6 +172,9 @@ class Announcements:
         for i in strong[np.argsort(votes[strong])[::-1]].tolist():
             number = int(numbers[i])
             if number not in chosen:
+                fresh = np.count_nonzero((numbers == number) & (abs(offsets - offsets[i]) <= 2))
+                if fresh < FRESH:
+                    continue
                 chosen[number] = (int(offsets[i]), int(votes[i]))
                 if len(chosen) >= CANDIDATES:
                     break
@@ -190,11 +198,12 @@ class Announcements:
         centre = float(places.mean())
         grid = centre + (places - centre) * SPEEDS[:, None, None] + SHIFTS[None, :, None]
         index = np.clip(np.rint(grid).astype(np.intp), 0, len(sample) - 1).reshape(-1, len(places))
-        scores = _correlate(heard, sample[index], weight)
-        best = int(scores.argmax())
+        # Neighbouring frames overlap by two thirds: every other one tells which shift and speed fit.
+        best = int(_correlate(heard[::2], sample[index[:, ::2]], weight[::2]).argmax())
+        score = float(_correlate(heard, sample[None, index[best]], weight)[0])
         voice = self._same_voice(number, self._fine[inside], index[best], loud[index[best]])
         return Match(
-            number, float(scores[best]), sound / 50, votes, voice, int(frames[0]), offset,
+            number, score, sound / 50, votes, voice, int(frames[0]), offset,
             len(sample) - int(places[-1]),
         )  # fmt: skip
 

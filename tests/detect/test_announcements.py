@@ -131,3 +131,26 @@ def test_an_empty_library_hears_nothing() -> None:
 def test_what_a_sample_says_travels_with_it(library: Library) -> None:
     [(_, _, match)] = heard(library, speech_like(2))
     assert library.samples[match.number] == replace(Sample("s2"), category=4)
+
+
+@pytest.mark.slow
+def test_ten_thousand_samples_slow_no_verdict(library: Library) -> None:
+    """The others' landmarks are as frequent as those of speech, in a course that is nobody's."""
+    rng = np.random.default_rng(1)
+    known = [fingerprint(speech_like(n)) for n in range(20)]
+    pool = np.concatenate([p.hashes for p in known])
+    others = []
+    for n in range(10_000 - len(known)):
+        like = known[n % len(known)]
+        frames = rng.integers(0, len(like.bands), len(like.hashes)).astype(np.uint16)
+        mixed = replace(
+            like, hashes=rng.choice(pool, len(frames)), frames=frames, bands=rng.permutation(like.bands)
+        )
+        others.append((Sample(f"other{n}"), mixed))
+    large = Library([*((Sample(f"s{n}"), p) for n, p in enumerate(known)), *others])
+    for n in (3, 8, 13):
+        [(_, alone, _)] = heard(library, speech_like(n))
+        [(name, among, _)] = heard(large, speech_like(n))
+        assert name == f"s{n}"
+        assert among <= 1.1 * alone
+    assert names(large, speech_like(NOT_TAKEN)) == []
