@@ -100,12 +100,27 @@ def _check_detection(config: Config, add: Add) -> None:
             add(f"detection.codes.{key}", "no category", "a category from 2 to 20 is allowed")
         elif code and not 300 <= code <= 699:
             add(f"detection.codes.{key}", shown(code), "from 300 to 699 is allowed, or 0: none is sent")
+    if config.dialer.machine == "message":
+        _check_message(config.dialer.machine_message, add)
     known = [f.name for f in dataclasses.fields(AmdSettings)]
     for key, value in config.detection.amd.items():
         if key not in known:
             add(f"detection.amd.{key}", "an unknown key", f"allowed: {', '.join(known)}")
         elif not 0 <= value <= 60_000:
             add(f"detection.amd.{key}", shown(value), "from 0 to 60000 is allowed, in ms but for counts")
+
+
+def _check_message(path: str, add: Add) -> None:
+    from engine.media.clip import SourceError, load
+    from engine.media.orders import WavSource
+
+    if not path:
+        add("dialer.machine_message", None, 'dialer.machine = "message" needs a WAV file to be said')
+        return
+    try:
+        load(WavSource(str(Path(path).expanduser())))
+    except SourceError as error:
+        add("dialer.machine_message", shown(path), f"a WAV file is needed: {error}")
 
 
 MAX_ANNOUNCEMENT = 30.0

@@ -117,7 +117,7 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 
 FILES = {
-    "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone",),
+    "trunk": ("tls_ca", "password_file"), "sip": ("trace_file",), "dialer": ("wait_tone", "machine_message"),
     "operator": ("whisper",), "call": ("hold_music",), "recording": ("folder", "announcement"),
     "detection": ("samples",), "compliance": ("do_not_call", "message"), "log": ("file",),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from engine.config import Config
 from engine.detect.outcome import Outcome
+from engine.dialer.answered_by import BEEP_PATIENCE, MESSAGE, AnsweredBy
 from engine.dialer.dispositions import after_answer, before_answer, of_category, of_outcome
 from engine.dialer.ports import (
     AttemptRecord,
@@ -105,6 +106,7 @@ class Attempt:
         """Set once no announcement is, or is still to be, played."""
         self._labelled = asyncio.Event()
         self._outcome: Outcome | None = None
+        self._by = AnsweredBy(config, entry.manual)
         self._early = "operator" if entry.manual else config.dialer.early_media
 
     @property
@@ -234,6 +236,8 @@ class Attempt:
             self._enter("connecting", None, keep_deadline=True)
         while True:
             message = await self._next()
+            if self._by.machine and (ended := await self._with_machine(leg, message)):
+                return ended
             if message is None and self._connected:
                 message = PlaybackEnded(ANNOUNCEMENT, "it did not end in time")
             if message is None:
@@ -274,6 +278,26 @@ class Attempt:
                 cause = self._cause(message)
                 return after_answer(cause, bridged=False), _reason(cause)
 
+    async def _with_machine(self, leg: Leg, message: _Message | None) -> tuple[str, str] | None:
+        """A machine answered: hang up, or leave a message after its beep."""
+        if not self._by.leaves_message:
+            await self._hang_up("normal")
+            return "machine", "an answering machine answered"
+        if message is None:
+            await self._hang_up("normal")
+            return "machine", "an answering machine answered, and no beep came"
+        if isinstance(message, Heard) and message.tone in ("machine", "beep"):
+            self.deadline = self._loop.time() + BEEP_PATIENCE
+            if message.tone == "beep":
+                leg.play(self._config.dialer.machine_message, MESSAGE)
+        if isinstance(message, PlaybackEnded) and message.tag == MESSAGE:
+            if message.error:
+                self._tell(LogLine("error", f"dialer.machine_message: {message.error}", leg.id))
+            await self._hang_up("normal")
+            left = "could not be played" if message.error else "was left"
+            return "machine", f"an answering machine answered; the message {left}"
+        return None
+
     async def _until_ended(self, leg: Leg) -> tuple[str, str]:
         agent = self.seat.leg
         if self.seat.asks:
@@ -310,6 +334,8 @@ class Attempt:
                     self._seen_answer(leg, event)
             elif isinstance(event, Heard):
                 self._note(event)
+                if self._answered:
+                    self._by.hear(event.tone)
             elif isinstance(event, Listened):
                 self._outcome = self._outcome or event.outcome
             elif isinstance(event, Digit) and len(self.record.digits) < MAX_DIGITS:
@@ -369,6 +395,7 @@ class Attempt:
         return False
 
     async def _connect(self, leg: Leg) -> None:
+        await self._by.person()
         try:
             await self.seat.connect(leg, manual=self.entry.manual)
             if self._config.operator.whisper and not self.entry.manual:
@@ -391,7 +418,8 @@ class Attempt:
         """Say who is calling to someone who has waited too long; the bridge still cuts it short."""
         await asyncio.sleep(self._config.compliance.message_after)
         await self._may_talk.wait()
-        if not self._connected and "bridged" not in self.record.states and not self._hung_up:
+        waits = not self._connected and "bridged" not in self.record.states
+        if waits and not self._hung_up and not self._by.machine:
             leg.play(self._config.compliance.message, IDENTIFY)
 
     async def _watch_seat(self) -> None:

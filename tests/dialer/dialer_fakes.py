@@ -156,6 +156,9 @@ class FakeLeg:
     def announcement_ends(self, error: str = "") -> None:
         self.events.put_nowait(PlaybackEnded("announcement", error))
 
+    def message_ends(self, error: str = "") -> None:
+        self.events.put_nowait(PlaybackEnded("machine", error))
+
     def playback_fails(self, error: str) -> None:
         self.events.put_nowait(PlaybackEnded("wait_tone", error))
 
