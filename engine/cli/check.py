@@ -10,8 +10,9 @@ from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, guarded, load_config, 
 from engine.cli.console import check_keys
 from engine.cli.recordings import check_recordings
 from engine.cli.register import exit_status, until_settled
-from engine.config import Config, SetupError, trunk_path, warnings_of
+from engine.config import Config, SetupError, samples_folder, trunk_path, warnings_of
 from engine.dialer.compliance import exemptions
+from engine.samples.folder import FolderError, examine
 from engine.sip.phone import Phone
 from engine.sip.registration import Registration, RegistrationState
 from engine.station import Station
@@ -35,6 +36,7 @@ def run_check(path: Path | None, overrides: list[str], *, sound: bool = False) -
         for warning in warnings_of(config):
             print(f"  warning: {warning}")
         good = _recordings(config)
+        good = check_announcements(config) and good
         good = check_devices(config.audio, print) and good
         if sound:
             good = try_devices(config.audio, print) and good
@@ -50,6 +52,25 @@ def _recordings(config: Config) -> bool:
     for line in lines[1:]:
         print(f"  {line}")
     return good
+
+
+def check_announcements(config: Config) -> bool:
+    """Whether the known announcements can be read; says how many there are, or what is wrong."""
+    folder = samples_folder(config)
+    if not config.detection.samples and not folder.is_dir():
+        print("announcements: none are known; `offhook samples starter` adds some")
+        return True
+    try:
+        entries, wrong = examine(folder)
+    except FolderError as error:
+        print(f"announcements: NOT OK: {error}")
+        return False
+    print(f"announcements: {'NOT OK' if wrong else 'OK'}: {len(entries)} known, in {folder}")
+    for sentence in wrong[:3]:
+        print(f"  {sentence}")
+    if len(wrong) > 3:
+        print(f"  and {len(wrong) - 3} more; `offhook samples list` names them")
+    return not wrong
 
 
 async def _trunk(config: Config) -> int:
