@@ -20,7 +20,7 @@ SHARE = 0.2
 """Of the likeliest's landmarks, that another must have."""
 FEW, MANY = 30.0, 100.0
 """Landmarks a second: another voice that says the same has few of a sample's."""
-LONG_S = 1.6
+LONG_S = 2.4
 """A match with less than many of them must be so long."""
 REST = 250
 """Frames after a match in which no other is looked for, or fewer where the sample ends sooner."""
@@ -68,11 +68,12 @@ def needed(frames: int) -> float:
     return float(np.interp(frames, (40, 75, 150), (0.72, 0.58, 0.44)))
 
 
-def voice_needed(score: float, rate: float) -> float:
-    """How alike the voices must be: the more, the less the line has taken from the bands' course; a little
-    less where many landmarks a second agree, more where few do."""
-    relief = np.interp(rate, (60, 120, 250, 480), (-0.07, 0, 0, 0.15))
-    return float(np.interp(score, (0.55, 0.85), (0.6, 0.87)) - relief)
+def voice_needed(score: float, seconds: float, rate: float) -> float:
+    """How alike the voices must be: the more, the less the line has taken from the bands' course; less where
+    many landmarks a second agree, and over a time for which two speakers hardly stay together."""
+    relief = np.interp(rate, (250, 480), (0, 0.15))
+    most = np.interp(seconds, (1.5, 2.2), (0.87, 0.76))
+    return float(np.interp(score, (0.55, 0.85), (0.6, most)) - relief)
 
 
 def _is_good(match: Match) -> bool:
@@ -80,7 +81,9 @@ def _is_good(match: Match) -> bool:
     rate = match.votes / match.seconds
     if rate < FEW or (rate < MANY and match.seconds < LONG_S):
         return False
-    return match.score >= needed(round(match.seconds * 50)) and match.voice >= voice_needed(match.score, rate)
+    if match.voice < voice_needed(match.score, match.seconds, rate):
+        return False
+    return match.score >= needed(round(match.seconds * 50))
 
 
 def _cell(numbers: Ints, places: Ints) -> Ints:
