@@ -15,7 +15,7 @@ CANDIDATES = 5
 VOTES = 24
 """Landmarks that must agree on a sample and a place in it before they are looked at."""
 FRESH = 5
-"""And so many of them in the block just heard: what has ended, or differs by now, is not looked at again."""
+"""And so many of them in the block just heard: what got fewer is only looked at as another's rival."""
 SHARE = 0.2
 """Of the likeliest's landmarks, that another must have."""
 FEW, MANY = 30.0, 100.0
@@ -61,6 +61,8 @@ class Match:
 
 
 _ONE = np.int16(1)
+Place = tuple[int, int, int]
+"""A sample's number, frames from its beginning to the stream's, and the votes for it."""
 
 
 def needed(frames: int) -> float:
@@ -145,11 +147,13 @@ class Announcements:
         return match.number == last.number and abs(match.offset - last.offset) < SAME_FRAMES
 
     def _judge(self, numbers: Ints, offsets: Ints) -> Match | None:
-        found = [m for m in map(self._lay, *self._candidates(numbers, offsets)) if m is not None]
+        fresh, stale = self._candidates(numbers, offsets)
+        found = [m for m in (self._lay(*each) for each in fresh) if m is not None]
         good = [m for m in found if _is_good(m)]
         if not good:
             return None
         best = max(good, key=lambda m: m.score)
+        found += [m for m in (self._lay(*each) for each in stale) if m is not None]
         for other in found:
             near = other.score > max(best.score - 0.15, 0.3) and other.voice > best.voice - OTHER_VOICE
             if other.number != best.number and near:
@@ -167,21 +171,24 @@ class Announcements:
         if len(self._blocks) > KEPT // BLOCK:
             np.subtract.at(self._votes, self._blocks.pop(0), _ONE)
 
-    def _candidates(self, numbers: Ints, offsets: Ints) -> tuple[list[int], list[int], list[int]]:
-        """Numbers, offsets and votes of the likeliest, one a sample, among those that just got votes."""
+    def _candidates(self, numbers: Ints, offsets: Ints) -> tuple[list[Place], list[Place]]:
+        """The likeliest, one a sample: those that just got enough votes, and those that got few."""
         votes = self._votes[_cell(numbers, (offsets + 1) >> 1)]
         strong = np.flatnonzero(votes >= max(VOTES, SHARE * votes.max(initial=0)))
-        chosen: dict[int, tuple[int, int]] = {}
+        seen: set[int] = set()
+        fresh: list[Place] = []
+        stale: list[Place] = []
         for i in strong[np.argsort(votes[strong])[::-1]].tolist():
             number = int(numbers[i])
-            if number not in chosen:
-                fresh = np.count_nonzero((numbers == number) & (abs(offsets - offsets[i]) <= 2))
-                if fresh < FRESH:
-                    continue
-                chosen[number] = (int(offsets[i]), int(votes[i]))
-                if len(chosen) >= CANDIDATES:
-                    break
-        return list(chosen), [o for o, _ in chosen.values()], [v for _, v in chosen.values()]
+            if number in seen:
+                continue
+            seen.add(number)
+            offset = int(offsets[i])
+            got = np.count_nonzero((numbers == number) & (abs(offsets - offset) <= 2))
+            (fresh if got >= FRESH else stale).append((number, offset, int(votes[i])))
+            if len(seen) >= CANDIDATES:
+                break
+        return fresh, stale
 
     def _lay(self, number: int, offset: int, votes: int) -> Match | None:
         """The sample laid over what was heard, a little shifted and at a little different speeds."""
