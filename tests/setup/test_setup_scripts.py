@@ -235,7 +235,7 @@ def test_only_missing_packages_are_asked_of_apt(clone):
     line = re.search(r"installing system packages: (.*)", result.stderr)[1]
     assert set(line.split()) == {"portaudio19-dev", "pulseaudio", "pulseaudio-utils", "libasound2-plugins",
                                  "sip-tester", "kamailio", "kamailio-tls-modules", "baresip-core", "tshark",
-                                 "python3.12-venv", "python3.12-dev"}
+                                 "espeak-ng", "python3.12-venv", "python3.12-dev"}
 
 
 def test_the_demo_needs_none_of_the_tests_packages(clone):

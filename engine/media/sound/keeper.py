@@ -59,6 +59,8 @@ class Keeper:
         """Whether the process is that of the wanted device."""
         self._told: SideState | None = None
         self._stopping = False
+        self._ended = False
+        self._lock = threading.Lock()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name=f"sound-{what}", daemon=True)
         self._thread.start()
@@ -66,8 +68,9 @@ class Keeper:
     def stop(self) -> None:
         """Have it close its device; returns at once."""
         self._stopping = True
-        with contextlib.suppress(OSError):
-            os.eventfd_write(self._wake, 1)
+        with self._lock, contextlib.suppress(OSError):
+            if not self._ended:
+                os.eventfd_write(self._wake, 1)
         opening = self._opening
         if opening is not None:
             opening.kill()
@@ -87,7 +90,9 @@ class Keeper:
         finally:
             self._drop()
             self._told = None
-            os.close(self._wake)
+            with self._lock:  # its number may be another file's at once
+                self._ended = True
+                os.close(self._wake)
 
     def _keep(self) -> None:
         looking = _Looking()
