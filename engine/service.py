@@ -47,6 +47,10 @@ SOUND_WAIT = 5.0
 """Seconds to wait for the sound card's first word before the dialer starts."""
 
 
+SAMPLES_WAIT = 20.0
+"""Seconds to wait for the known announcements before the dialer starts."""
+
+
 class Engine:
     """A running engine. `on_event(event)` gets every event that consoles get.
 
@@ -118,6 +122,7 @@ class Engine:
         self.desk.voice.start()
         await self._hang_up_leftovers()
         await self._sound_settled()
+        await self._samples_known()
         file = await self.dialer.start(queue, fresh=fresh)
         loop = asyncio.get_running_loop()
         self._meters = loop.create_task(self._tell_meters())
@@ -153,6 +158,12 @@ class Engine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SOUND_WAIT):
                 await self._sound_known.wait()
+
+    async def _samples_known(self) -> None:
+        """The first call is compared with the known announcements too, unless reading them takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAMPLES_WAIT):
+                await self.station.samples_known.wait()
 
     async def _hang_up_leftovers(self) -> None:
         """BYE or CANCEL to whoever was on the line when the last engine died."""

@@ -132,6 +132,8 @@ class Station:
         self.line = TrunkLine(self.phones, self.media, config)
         self.line.tell = self._tell
         self._closing = False
+        self.samples_known = asyncio.Event()
+        """Set once the known announcements are ready, or can't be."""
         self._opening: set[asyncio.Task[None]] = set()
 
     def _phone(self, name: str, host: str, port: int) -> Phone:
@@ -220,14 +222,13 @@ class Station:
     async def _know_samples(self) -> None:
         """Have the known announcements ready; calls that come before are not compared with them."""
         where = samples_folder(self.config)
-        if not where.is_dir() and not self.config.detection.samples:
-            return
         try:
-            library = await asyncio.to_thread(folder.load, where)
+            if where.is_dir() or self.config.detection.samples:
+                self.media.know(await asyncio.to_thread(folder.load, where))
         except folder.FolderError as error:
             log.warning("detection.samples: %s", error)
-        else:
-            self.media.know(library)
+        finally:
+            self.samples_known.set()
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)

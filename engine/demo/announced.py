@@ -53,7 +53,8 @@ def sit() -> Samples:
 @cache
 def single(country: str) -> Samples:
     """One burst of a country's busy tone, too long for any cadence."""
-    return _int16(_still(600), _sine(plan(country).busy.frequencies[0], 1900), _still(30000))
+    notes = [_sine(hz, 1900, -17.0) for hz in plan(country).busy.frequencies]
+    return _int16(_still(600), np.asarray(sum(notes)), _still(30000))
 
 
 @cache
