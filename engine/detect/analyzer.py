@@ -32,6 +32,8 @@ FRAME_MS = 20
 _CADENCES = (Tone.RINGBACK, Tone.BUSY, Tone.CONGESTION, Tone.DIAL)
 EXPLAINED_FRAMES = 40
 """A pure tone of so many frames is neither voice nor music."""
+QUIET_DBM0 = -60.0
+"""What is so weak holds no tone that counts."""
 KEY_MS = 1000.0
 """So long after a key what is heard is of keys."""
 BEEP_MS = 8000.0
@@ -57,6 +59,7 @@ class Analyzer:
         self._band = Band()
         self._tones = ProgressTones([plan(country)] if country else list(plans().values()))
         self._silence = SilenceTimer()
+        self._level_before = 0.0
         self._said_silence = False
         self._waiting: list[Detection] = []
         self._pure = PureTones()
@@ -109,11 +112,19 @@ class Analyzer:
         level = level_dbm0(x)
         self._silence.feed(level, self.now_ms)
         self.now_ms += FRAME_MS
-        self._band.feed(x)
-        self._pure.feed(x, self.now_ms)
+        loudest = max(level, self._level_before)
+        self._level_before = level
+        if loudest < QUIET_DBM0:
+            self._band.rest()
+            self._pure.rest(self.now_ms)
+        else:
+            self._band.feed(x)
+            self._pure.feed(x, self.now_ms)
         found = self._outside_music(self._tones.feed(self._band, level, self.now_ms))
         found += self._single_tones(level)
-        for press in self._heard_keys(frame):
+        for press in self._heard_keys(frame, loudest < SILENCE_DBM0):
+            if self._amid_music:
+                continue  # two notes of a chord
             self._key_ms = self.now_ms
             if not press.over:
                 heard = (press.begin_ms, self.now_ms, 0.95, press.why)
@@ -122,18 +133,23 @@ class Analyzer:
         found += self._still()
         return found
 
-    def _heard_keys(self, frame: npt.NDArray[np.int16]) -> list[KeyPress]:
+    def _heard_keys(self, frame: npt.NDArray[np.int16], quiet: bool) -> list[KeyPress]:
         if self.presses is None:
-            return self._dtmf.feed(frame)
+            return self._dtmf.feed(frame, quiet)
         told, self.presses = self.presses, []
         return told
 
+    @property
+    def _amid_music(self) -> bool:
+        return self._voices is not None and self._voices.state is Tone.COLORRINGBACK
+
     def _outside_music(self, found: list[Detection]) -> list[Detection]:
-        """Long notes sound like a network's tones: amid music those wait until the music has ended."""
-        music = self._voices is not None and self._voices.state is Tone.COLORRINGBACK
+        """Long notes sound like a network's tones: amid music those wait until the music has ended; a dial
+        tone does not last so long."""
+        music = self._amid_music
         waited = [] if music else [d for d in self._waiting if d.tone.label == self._tones.current]
         if music:
-            self._waiting += [d for d in found if d.tone in _CADENCES]
+            self._waiting += [d for d in found if d.tone in _CADENCES and d.tone is not Tone.DIAL]
             return [d for d in found if d.tone not in _CADENCES]
         self._waiting = []
         return waited + found
@@ -142,8 +158,7 @@ class Analyzer:
         now = self.now_ms
         if (heard := self._sit.look(self._pure)) is not None:
             yield Detection(Tone.SIT, round(heard[0]), now, 1.0, heard[1])
-        music = self._voices is not None and self._voices.state is Tone.COLORRINGBACK
-        if (heard := self._fax.look(self._pure, level, now)) is not None and not music:
+        if (heard := self._fax.look(self._pure, level, now)) is not None and not self._amid_music:
             yield Detection(Tone.FAX, round(heard[0]), now, 0.95, heard[1])
         if self._answered_ms is not None and now - self._spoke_ms < BEEP_MS:
             heard = self._beep.look(self._pure)
@@ -156,7 +171,10 @@ class Analyzer:
             return []
         tone = self._pure.open
         key = self.now_ms - self._key_ms < KEY_MS
-        explained = key or self._tones.explains or (tone is not None and tone.frames >= EXPLAINED_FRAMES)
+        explained = (
+            key or self._tones.explains or self._fax.waits(self._pure)
+            or (tone is not None and tone.frames >= EXPLAINED_FRAMES)
+        )
         found = voices.feed(
             x, level >= SILENCE_DBM0, explained, self._pure.share, self._pure.power, self.now_ms
         )

@@ -69,6 +69,13 @@ class Band:
         self._frames += 1
         self._window[:] = 0.0
 
+    def rest(self) -> None:
+        """A frame so quiet, after one as quiet, that no tone can be in it."""
+        self.skip()
+        self.values = np.zeros(VALUES, np.complex64)
+        self.power = np.zeros(VALUES, np.float32)
+        self.total = np.full(VALUES, _TINY, np.float32)
+
     def feed(self, frame: Floats) -> None:
         """One frame of 160 samples."""
         window = self._window

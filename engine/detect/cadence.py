@@ -125,9 +125,10 @@ def _fit_at(
                 if abs(interval.level_db - later[0].level_db - expected) > LEVEL_SLACK_DB:
                     break
             if not _close(interval.ms, burst.on_ms):
-                remainder = interval.cut and interval.ms < burst.on_ms and count == 0
-                if remainder:
-                    return Fit(cadence, 0, 0.0, False, interval.begin_ms, limit)
+                if interval.cut and interval.ms < burst.on_ms:  # the remainder of it
+                    if count == 0:
+                        return Fit(cadence, 0, 0.0, False, interval.begin_ms, limit)
+                    count += 1
                 break
             errors += abs(interval.ms - burst.on_ms) / burst.on_ms
             later = (interval, burst.level_db)

@@ -11,6 +11,8 @@ LASTS_MS = 2500.0
 """No burst of a cadence is longer: the longest is 2 s."""
 KNOWN = 0.6
 """Share of the band's power that must lie at those frequencies."""
+OTHER = 0.12
+"""No other frequency has such a share."""
 
 
 class DialTone:
@@ -26,6 +28,8 @@ class DialTone:
         lines = burst.spectrum.lines
         known = [x for x in lines if any(abs(x.hz - hz) <= SLACK_HZ for hz in HZ)]
         if sum(x.share for x in known) < KNOWN or not lines or lines[0] not in known:
+            return ""
+        if any(x.share >= OTHER for x in lines if x not in known):
             return ""
         self._told = burst.begin_ms
         return f"{burst.spectrum.describe()} without a pause for {burst.ms:.0f} ms"

@@ -103,9 +103,12 @@ class DtmfDetector:
         """How much has been fed."""
         return self._samples // (SAMPLE_RATE // 1000)
 
-    def feed(self, frame: npt.NDArray[np.int16]) -> list[KeyPress]:
-        """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
+    def feed(self, frame: npt.NDArray[np.int16], quiet: bool = False) -> list[KeyPress]:
+        """One frame of 160 samples (20 ms at 8 kHz); what became certain with it. `quiet`: this frame and the
+        one before are too weak for a key to begin, which saves looking."""
         recent = self._keep(frame)
+        if quiet and self._run is None and self._held is None:
+            return []
         squares = recent @ _PROJECTION
         squares *= squares
         powers = squares.reshape(2, 2, 8).sum(1)

@@ -30,6 +30,14 @@ class FaxTones:
         """When it began, in ms, and what it was; `level` is the frame's in dBm0."""
         return self._answering(tones) or self._calling(tones, level, now_ms)
 
+    def waits(self, tones: PureTones) -> bool:
+        """Whether what is heard may turn out to be a fax machine."""
+        tone = tones.open
+        if tone is None or tone.frames < 2:
+            return self._burst is not None
+        slack = min(abs(tone.hz - CNG_HZ) - CNG_SLACK_HZ, abs(tone.hz - CED_HZ) - CED_SLACK_HZ)
+        return slack <= 0 and tone.ms < CED_MS
+
     def _answering(self, tones: PureTones) -> tuple[float, str] | None:
         tone = tones.open
         if self._ced or tone is None or abs(tone.hz - CED_HZ) > CED_SLACK_HZ:

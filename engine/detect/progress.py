@@ -12,9 +12,9 @@ from engine.detect.plans import Cadence, Plan
 from engine.detect.silence import SILENCE_DBM0
 from engine.detect.types import Detection, Tone
 
-TOLERANCE_KNOWN_HZ = 9.0
-TOLERANCE_UNKNOWN_HZ = 6.0
-"""The plans' frequencies lie 10 Hz apart at least; in one country's plan they lie further apart."""
+TOLERANCES_HZ = (6.0, 13.0)
+"""The plans' frequencies lie 10 Hz apart at least, so the nearer ones come first; a line whose speed is 2 %
+off moves them further. In one country's plan they lie further apart."""
 SINGLE_MS = 400.0
 """A plan's tone this long is worth telling before it has become a cadence."""
 PURE_SINGLE = 0.9
@@ -36,7 +36,7 @@ class ProgressTones:
         self._cadences: list[Cadence] = list(self._countries)
         self._likely: frozenset[str] = frozenset()
         """Countries that have all that was heard so far; empty while nothing was."""
-        self._tolerance = TOLERANCE_KNOWN_HZ if len(plans) == 1 else TOLERANCE_UNKNOWN_HZ
+        self._tolerances = TOLERANCES_HZ[-1:] if len(plans) == 1 else TOLERANCES_HZ
         self._stages = stages(self._cadences)
         self._judged_at = -1
         self._segmenter = Segmenter()
@@ -116,7 +116,7 @@ class ProgressTones:
         del self._history[: max(0, len(self._history) - MAX_INTERVALS)]
 
     def _is(self, burst: Interval, cadence: Cadence) -> bool:
-        return burst.spectrum is not None and burst.spectrum.matches(cadence, self._tolerance)
+        return burst.spectrum is not None and burst.spectrum.matches(cadence, self._tolerances[-1])
 
     def _listen_on(self, now_ms: int) -> list[Detection]:
         """A burst goes on: is it a plan's tone, and has it outlasted every burst there is?"""
@@ -164,7 +164,10 @@ class ProgressTones:
         if stage == self._judged_at:
             return []
         self._judged_at = stage
-        self._fits = [f for c in self._cadences if (f := fit(c, self._history, gap, self._tolerance))]
+        for tolerance in self._tolerances:
+            self._fits = [f for c in self._cadences if (f := fit(c, self._history, gap, tolerance))]
+            if self._fits:
+                break
         if not self._fits:
             return self._unfit(gap)
         verdict = judge(self._fits, self._countries, self._likely)

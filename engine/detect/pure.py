@@ -80,6 +80,14 @@ class PureTones:
         else:
             self._hear(*line, now_ms - _CENTRE_MS)
 
+    def rest(self, now_ms: float) -> None:
+        """A frame so quiet, after one as quiet, that no tone can be in it."""
+        self._samples[:] = 0.0
+        self.power = np.zeros(SIZE // 2 + 1, np.float32)
+        self.share = 0.0
+        self.closed = None
+        self._miss(now_ms)
+
     def _line(self, power: Floats) -> tuple[float, float, float] | None:
         """Frequency, level and share of a spectrum's one tone, if it has one."""
         k = int(power[_FIRST : _LAST + 1].argmax()) + _FIRST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,6 +30,10 @@ class Spectrum:
 
     lines: tuple[Line, ...]
     width_hz: float
+    _known: dict[tuple[tuple[float, ...], float, float], bool] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """What `matches` has found: plans share their frequencies."""
 
     def describe(self) -> str:
         strong = sorted(line.hz for line in self.lines[:2] if line.share > 0.2)
@@ -37,6 +41,13 @@ class Spectrum:
 
     def matches(self, cadence: Cadence, tolerance_hz: float) -> bool:
         """Whether the burst is the cadence's tone: its frequencies, their modulation, and nothing else."""
+        key = cadence.frequencies, cadence.am_hz, tolerance_hz
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._matches(cadence, tolerance_hz)
+        return known
+
+    def _matches(self, cadence: Cadence, tolerance_hz: float) -> bool:
         expected = set(cadence.frequencies)
         sides = {f + s * cadence.am_hz for f in expected for s in (-1, 1)} if cadence.am_hz else set()
         slack = tolerance_hz + self.width_hz / 4

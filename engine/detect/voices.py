@@ -21,6 +21,9 @@ SPAN = 31
 """Chunks in a second."""
 REST_CHUNKS, WORK_CHUNKS = 47, 16
 """Once told, the model rests for 1.5 s and is then asked for half a second."""
+UNDECIDED_MS = 4000.0
+"""After so much sound that is neither, the model is asked every other `TURN` frames."""
+TURN = 32
 HANGOVER_MS = 500.0
 PAUSE_MS = 1000.0
 """The longest pause within an announcement."""
@@ -102,7 +105,8 @@ class Voices:
             if self._other_ms >= HANGOVER_MS and not self.always:
                 self.speech = False
                 return []
-        self._moves.feed(power)
+        if not explained:
+            self._moves.feed(power)
         if not self._asks():
             return []
         self._held = np.concatenate((self._held, frame))
@@ -123,8 +127,10 @@ class Voices:
         return self._begin_ms
 
     def _asks(self) -> bool:
-        if self.always or self.state is None:
+        if self.always:
             return True
+        if self.state is None:
+            return self._sound_ms < UNDECIDED_MS or int(self._sound_ms / 20) // TURN % 2 == 0
         self._chunks += 1
         turn = self._chunks % (REST_CHUNKS + WORK_CHUNKS)
         if turn == 0:

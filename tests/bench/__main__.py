@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, as it is quoted, the quick ones first. Takes about a quarter of an hour.
+"""`make bench`: every benchmark, as it is quoted, the quick ones first. Takes about twenty minutes.
 
 Each is a script of its own (`.venv/bin/python tests/bench/NAME.py --help`). The times are those of two cores.
 """
@@ -18,6 +18,7 @@ RUNS = (
     ("40 s", ["call_setup.py"]),
     ("1 minute", ["sip_flood.py"]),
     ("80 s", ["speech_quality.py"]),
+    ("3 minutes", ["hearing_score.py"]),
     ("3 minutes", ["rtp_timing.py", "--console", "--unprivileged"]),
     ("5 minutes", ["bridge_cost.py", "--console"]),
     ("5 minutes", ["long_call.py", "--seconds", "300"]),

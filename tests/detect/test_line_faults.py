@@ -1,0 +1,67 @@
+"""What lines do to tones: wrong speed, joining in the middle, noise around a fax machine's tone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from line_sounds import Pcm, named, silence, tone, with_noise
+
+from engine.detect.analyzer import Analyzer
+from engine.detect.plans import plan
+from engine.detect.synth import render_cycle
+
+
+class NoSpeech:
+    """A model to which nothing is speech."""
+
+    def probability(self, chunk: object) -> float:
+        return 0.0
+
+    def reset(self) -> None:
+        pass
+
+
+def faster(pcm: Pcm, by: float) -> Pcm:
+    at = np.arange(int(len(pcm) / by)) * by
+    return np.interp(at, np.arange(len(pcm)), pcm).astype(np.int16)
+
+
+def labels_of(pcm: Pcm) -> list[str]:
+    analyzer = Analyzer(None, NoSpeech())
+    return [d.tone.label for at in range(0, len(pcm) - 159, 160) for d in analyzer.feed(pcm[at : at + 160])]
+
+
+@pytest.mark.parametrize("speed", [0.975, 1.025])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("country", ["it", "cn", "us", "uk"])
+def test_ringback_of_a_line_whose_speed_is_off_is_ringback(country: str, known: bool, speed: float):
+    pcm = faster(np.concatenate((silence(300), tone(plan(country).ringback, 14000))), speed)
+    assert named(pcm, country if known else None) == ["ringback"]
+
+
+def test_the_rest_of_a_long_burst_that_was_joined_is_not_taken_for_a_short_one():
+    """Brazil's congestion, 250/250/750/250, heard from late in its long burst on, begins like its busy."""
+    congestion = plan("br").congestion
+    assert [b.on_ms for b in congestion.bursts] == [250, 750]
+    pcm = np.tile(render_cycle(congestion, -13), 8)[8 * (500 + 750 - 240) :]
+    assert named(pcm, "br") == ["congestion"]
+
+
+def test_a_calling_fax_machine_in_noise_is_no_music():
+    burst = (4000 * np.sin(2 * np.pi * 1100 * np.arange(4000) / 8000)).astype(np.int16)
+    pcm = np.tile(np.concatenate((burst, silence(3000))), 3)
+    assert "fax" in labels_of(with_noise(np.concatenate((silence(1200), pcm)), -32))
+    assert "colorringback" not in labels_of(with_noise(np.concatenate((silence(1200), pcm)), -32))
+
+
+def test_a_chord_that_holds_a_dial_tones_note_among_others_is_no_dial_tone():
+    t = np.arange(8 * 4000) / 8000
+    chord = (4000 * (np.sin(2 * np.pi * 440 * t) + np.sin(2 * np.pi * 523 * t))).astype(np.int16)
+    assert "dial" not in labels_of(chord)
+
+
+@pytest.mark.parametrize("level", [-62, -70])
+def test_what_is_too_weak_to_be_looked_at_changes_nothing_of_what_follows(level: int):
+    busy = tone(plan("cn").busy, 4000)
+    weak = named(np.concatenate([with_noise(silence(1000), level), busy] * 2), "cn")
+    assert weak == named(np.concatenate([silence(1000), busy] * 2), "cn") == ["busy", "busy"]
