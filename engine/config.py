@@ -150,6 +150,9 @@ FinishWord = Literal[
 ]  # fmt: skip
 
 
+CadenceRule = Annotated[str, Meta(max_length=200)]
+
+
 class Detection(Section, frozen=True):
     """How calls are listened to; `engine.hearing` makes the detector's settings of it."""
 
@@ -171,6 +174,11 @@ class Detection(Section, frozen=True):
     reason_header: Annotated[str, Meta(pattern=HEADER)] = ""
     codes: dict[str, int] = {}
     amd: dict[str, int] = {}
+    tone_busy_rule: CadenceRule = ""
+    tone_congestion_rule: CadenceRule = ""
+    tone_ringback_rule: CadenceRule = ""
+    tone_450hz_rule: CadenceRule = ""
+    ringback_whole_cadence: bool = False
 
 
 class Call(Section, frozen=True):

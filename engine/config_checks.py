@@ -94,6 +94,7 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
 def _check_detection(config: Config, add: Add) -> None:
     from engine.detect.answering import AmdSettings  # numpy: only where it is needed
     from engine.detect.categories import CATEGORIES
+    from engine.detect.rules import RuleError, parse
 
     for key, code in config.detection.codes.items():
         if not key.isdecimal() or int(key) not in CATEGORIES:
@@ -102,6 +103,12 @@ def _check_detection(config: Config, add: Add) -> None:
             add(f"detection.codes.{key}", shown(code), "from 300 to 699 is allowed, or 0: none is sent")
     if config.dialer.machine == "message":
         _check_message(config.dialer.machine_message, add)
+    for name in ("busy", "congestion", "ringback", "450hz"):
+        rule = getattr(config.detection, f"tone_{name}_rule")
+        try:
+            parse(rule)
+        except RuleError as error:
+            add(f"detection.tone_{name}_rule", shown(rule), str(error))
     known = [f.name for f in dataclasses.fields(AmdSettings)]
     for key, value in config.detection.amd.items():
         if key not in known:

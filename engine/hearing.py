@@ -12,6 +12,7 @@ from engine.config import Detection
 from engine.detect.answering import AmdSettings
 from engine.detect.categories import CATEGORIES
 from engine.detect.control import Settings
+from engine.detect.rules import RuleError, ToneRules, parse
 
 PREFIX = "da2_param_"
 SEED_NAMES = {
@@ -20,6 +21,8 @@ SEED_NAMES = {
     "answerautostop": "stop_at_answer", "maxdetecttime": "max_time", "maxanalysistime": "max_sound",
     "maxsilencetime": "max_silence", "answer_after_maxanalysistime": "max_after_answer",
     "ptd_maxanalysistime": "max_prompt", "wait_result_timeout": "wait_for_result_ms",
+    "tone_busy_rule": "tone_busy_rule", "tone_congestion_rule": "tone_congestion_rule",
+    "tone_ringback_rule": "tone_ringback_rule", "tone_450hz_rule": "tone_450hz_rule",
 }  # fmt: skip
 """mod_da2's parameters by the keys of [detection] that do the same."""
 PER_CALL = frozenset(SEED_NAMES.values())
@@ -61,10 +64,19 @@ def _value(key: str, text: str, hint: Any) -> Any:
     elif bare is bool:
         plain = _WORDS.get(plain.lower(), plain)
     try:
+        if key.endswith("_rule"):
+            parse(plain)
         return msgspec.convert(plain, hint, strict=bare is bool)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RuleError) as error:
         why = str(error)
         raise OptionError(f"{key} = {text.strip()[:60]!r}: {why[:1].lower()}{why[1:]}") from None
+
+
+def _rules(config: Detection) -> ToneRules:
+    return ToneRules(
+        parse(config.tone_busy_rule), parse(config.tone_congestion_rule), parse(config.tone_ringback_rule),
+        parse(config.tone_450hz_rule), config.ringback_whole_cadence,
+    )  # fmt: skip
 
 
 @lru_cache(64)
@@ -77,7 +89,7 @@ def _settings(encoded: bytes) -> Settings:
         stop_at_answer=config.stop_at_answer, max_time=config.max_time, max_sound=config.max_sound,
         max_silence=config.max_silence, max_after_answer=config.max_after_answer,
         max_prompt=config.max_prompt, wait_for_result=config.wait_for_result_ms / 1000,
-        max_calls=config.max_calls, amd=AmdSettings(**config.amd),
+        max_calls=config.max_calls, amd=AmdSettings(**config.amd), rules=_rules(config),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_the_example_is_valid() -> None:
 
 
 def uncommented_example() -> dict[str, dict[str, object]]:
-    text = re.sub(r"^# (?=[a-z_]+ = |\[(?:ui|trunks)\b)", "", EXAMPLE.read_text("utf-8"), flags=re.M)
+    text = re.sub(r"^# (?=[a-z_0-9]+ = |\[(?:ui|trunks)\b)", "", EXAMPLE.read_text("utf-8"), flags=re.M)
     return tomli.loads(text)
 
 

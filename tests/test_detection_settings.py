@@ -25,6 +25,7 @@ def test_every_key_reaches_the_detector() -> None:
         "detection.stop_at_answer=false", "detection.max_time=5", "detection.max_sound=6",
         "detection.max_silence=7", "detection.max_after_answer=8", "detection.max_prompt=9",
         "detection.wait_for_result_ms=250", "detection.max_calls=2", "detection.amd.greeting=1200",
+        "detection.tone_busy_rule=300-400|250-400", "detection.ringback_whole_cadence=true",
     ], {}).detection  # fmt: skip
     made = settings(config)
     assert made.stop_on == {"ringback", "unmatch"}
@@ -34,6 +35,7 @@ def test_every_key_reaches_the_detector() -> None:
     times = made.max_time, made.max_sound, made.max_silence, made.max_after_answer, made.max_prompt
     assert times == (5, 6, 7, 8, 9)
     assert (made.wait_for_result, made.max_calls, made.amd.greeting) == (0.25, 2, 1200)
+    assert (made.rules.busy[0].on_range, made.rules.ringback_whole) == ((300, 400), True)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_every_key_reaches_the_detector() -> None:
         ("detection.stop_on=busy,beeps", "busy"), ("detection.codes.1=404", "from 2 to 20"),
         ("detection.codes.3=200", "from 300 to 699"), ("detection.amd.greting=5", "greeting"),
         ("detection.amd.greeting=-5", "from 0 to"), ("detection.reason_header=X Reason", "X-Reason"),
-        ("detection.max_time=-1", "from 0 to"),
+        ("detection.max_time=-1", "from 0 to"), ("detection.tone_450hz_rule=500", "pairs"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_what_is_allowed(setting: str, words: str) -> None:

@@ -66,7 +66,8 @@ class Worker:
 
     def _listen(self, task: Task, pcm: Any, model: Any) -> list[dict[str, Any]]:
         began = time.process_time()
-        analyzer = Analyzer(task.country, model, self._library, self._settings.amd, self._settings.max_prompt)
+        s = self._settings
+        analyzer = Analyzer(task.country, model, self._library, s.amd, s.max_prompt, s.rules)
         listening = Listening(analyzer, self._settings)
         summary = Summary()
         lines: list[dict[str, Any]] = []

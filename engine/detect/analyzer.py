@@ -22,6 +22,7 @@ from engine.detect.library import Library
 from engine.detect.plans import plan, plans
 from engine.detect.progress import ProgressTones
 from engine.detect.pure import PureTones
+from engine.detect.rules import ToneRules
 from engine.detect.silence import SILENCE_DBM0, SILENCE_MS, SilenceTimer, level_dbm0
 from engine.detect.sit import SpecialInformation
 from engine.detect.types import Detection, Tone
@@ -43,7 +44,7 @@ BEEP_MS = 8000.0
 class Analyzer:
     """Listens to one stream. `country` picks the tone plan, None listens for all of them; `model` tells
     speech, and without one neither speech, music, people nor machines are told. Speech is laid against the
-    `library` for `compared_s` seconds.
+    `library` for `compared_s` seconds; `rules` replace the plans' cadences.
 
     Raises PlanError for a country without a plan. Times in detections count from the first frame.
     """
@@ -55,9 +56,10 @@ class Analyzer:
         library: Library | None = None,
         amd: AmdSettings | None = None,
         compared_s: float = 10.0,
+        rules: ToneRules | None = None,
     ) -> None:
         self._band = Band()
-        self._tones = ProgressTones([plan(country)] if country else list(plans().values()))
+        self._tones = ProgressTones([plan(country)] if country else list(plans().values()), rules)
         self._silence = SilenceTimer()
         self._level_before = 0.0
         self._said_silence = False

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.detect.bursts import Interval
-from engine.detect.plans import Cadence
+from engine.detect.plans import Burst, Cadence
 from engine.detect.types import Tone
 
 SLACK, SLACK_MS = 0.12, 18.0
 """How far a duration may be from the plan's: a share of it, and what 20 ms frames and jitter add."""
+EDGE_MS = 5.0
+"""How exactly an edge is measured: so much is added to a rule's bounds."""
 LEVEL_SLACK_DB = 5.0
 RINGBACK_GAP_MS = 800.0
 """A gap no busy tone has: after it a burst is taken for ringback."""
@@ -67,20 +69,28 @@ def distinct(cadences: Iterable[Cadence]) -> dict[Cadence, frozenset[str]]:
     return countries
 
 
-def _close(measured: float, planned: float) -> bool:
+def _close(measured: float, planned: float, bounds: tuple[int, int] | None) -> bool:
+    if bounds is not None:
+        return bounds[0] - EDGE_MS <= measured <= bounds[1] + EDGE_MS
     return abs(measured - planned) <= planned * SLACK + SLACK_MS
 
 
 def stages(cadences: Iterable[Cadence]) -> list[float]:
     """The lengths of a gap, in order, at which `fit` and `judge` may say something new."""
-    offs = {b.off_ms for c in cadences for b in c.bursts}
-    at = {RINGBACK_GAP_MS} | {READY_GAP * off for off in offs} | {_limit(off) for off in offs}
-    longest = max(_limit(off) for off in offs)
+    bursts = {b for c in cadences for b in c.bursts}
+    at = {RINGBACK_GAP_MS} | {_enough(b) for b in bursts} | {_limit(b) for b in bursts}
+    longest = max(_limit(b) for b in bursts)
     return sorted(at | {longest + 1000.0})
 
 
-def _limit(off: float) -> float:
-    return off * (1 + SLACK) + SLACK_MS
+def _limit(burst: Burst) -> float:
+    if burst.off_range is not None:
+        return burst.off_range[1] + EDGE_MS
+    return burst.off_ms * (1 + SLACK) + SLACK_MS
+
+
+def _enough(burst: Burst) -> float:
+    return READY_GAP * burst.off_ms if burst.off_range is None else float(burst.off_range[0])
 
 
 def fit(cadence: Cadence, history: list[Interval], gap_ms: float, tolerance_hz: float) -> Fit | None:
@@ -101,8 +111,7 @@ def _fit_at(
 ) -> Fit | None:
     """With the newest burst at `place` of the cycle."""
     bursts = cadence.bursts
-    off = bursts[place].off_ms
-    limit = _limit(off)
+    limit = _limit(bursts[place])
     if gap_ms > limit:
         return None
     count, errors, whole = 0, 0.0, 0
@@ -113,7 +122,7 @@ def _fit_at(
         interval = history[index]
         if interval.spectrum is None:
             at = (at - 1) % len(bursts)
-            if not _close(interval.ms, bursts[at].off_ms):
+            if not _close(interval.ms, bursts[at].off_ms, bursts[at].off_range):
                 break
             errors += abs(interval.ms - bursts[at].off_ms) / bursts[at].off_ms
         else:
@@ -124,7 +133,7 @@ def _fit_at(
                 expected = burst.level_db - later[1]
                 if abs(interval.level_db - later[0].level_db - expected) > LEVEL_SLACK_DB:
                     break
-            if not _close(interval.ms, burst.on_ms):
+            if not _close(interval.ms, burst.on_ms, burst.on_range):
                 if interval.cut and interval.ms < burst.on_ms:  # the remainder of it
                     if count == 0:
                         return Fit(cadence, 0, 0.0, False, interval.begin_ms, limit)
@@ -137,17 +146,19 @@ def _fit_at(
         count += 1
     if whole == 0:
         return None
-    return Fit(cadence, count, errors / count, _ready(cadence, whole, off, gap_ms), begin, limit)
+    return Fit(cadence, count, errors / count, _ready(cadence, whole, bursts[place], gap_ms), begin, limit)
 
 
-def _ready(cadence: Cadence, whole: int, off: float, gap_ms: float) -> bool:
+def _ready(cadence: Cadence, whole: int, last: Burst, gap_ms: float) -> bool:
     """Whether that much is enough to name it: a long gap for ringback, otherwise a whole cycle, and two."""
+    if cadence.whole:
+        return whole > len(cadence.bursts) or (whole == len(cadence.bursts) and gap_ms >= _enough(last))
     needed = max(2, len(cadence.bursts))
     if whole > needed:
         return True
     if cadence.tone is Tone.RINGBACK:
         return gap_ms >= RINGBACK_GAP_MS and whole >= min(len(cadence.bursts), 2)
-    return whole == needed and gap_ms >= READY_GAP * off
+    return whole == needed and gap_ms >= _enough(last)
 
 
 def judge(

@@ -12,6 +12,7 @@ from engine.detect.answering import AmdSettings
 from engine.detect.categories import corrected
 from engine.detect.dtmf import KeyPress
 from engine.detect.outcome import SEED_TONES, FinishCause, Outcome
+from engine.detect.rules import ToneRules
 from engine.detect.types import Detection, Tone
 
 STOP_TONES = (
@@ -53,6 +54,7 @@ class Settings:
     wait_for_result: float = 0.5  # wait_result_timeout
     max_calls: int = 0  # the concurrency that its licence allows; 0: no limit
     amd: AmdSettings = field(default_factory=AmdSettings)
+    rules: ToneRules = field(default_factory=ToneRules)  # tone_busy_rule and its like
 
 
 class Listening:

@@ -29,16 +29,20 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """One burst of a cadence and the gap after it, in ms; `level_db` against the first burst."""
+    """One burst of a cadence and the gap after it, in ms; `level_db` against the first burst. The ranges are
+    a rule's own bounds; without them the detector has its tolerance."""
 
     on_ms: int
     off_ms: int
     level_db: float = 0.0
+    on_range: tuple[int, int] | None = None
+    off_range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """One tone of a plan. `am_hz` is 0.0 without modulation; `dbm0` is the level it is usually sent at."""
+    """One tone of a plan. `am_hz` is 0.0 without modulation; `dbm0` is the level it is usually sent at.
+    `whole`: it is told after its whole cycle only."""
 
     country: str
     tone: Tone
@@ -46,6 +50,7 @@ class Cadence:
     bursts: tuple[Burst, ...]
     am_hz: float = 0.0
     dbm0: float = -13.0
+    whole: bool = False
 
     @property
     def period_ms(self) -> int:

@@ -6,9 +6,10 @@ import bisect
 
 from engine.detect.band import Band
 from engine.detect.bursts import Interval, Segmenter
-from engine.detect.cadence import MAX_INTERVALS, Fit, Verdict, distinct, fit, judge, stages
+from engine.detect.cadence import EDGE_MS, MAX_INTERVALS, Fit, Verdict, distinct, fit, judge, stages
 from engine.detect.dial import LASTS_MS, DialTone
 from engine.detect.plans import Cadence, Plan
+from engine.detect.rules import ToneRules
 from engine.detect.silence import SILENCE_DBM0
 from engine.detect.types import Detection, Tone
 
@@ -31,13 +32,17 @@ NOISE_RISE_DB = 0.05
 class ProgressTones:
     """Follows one stream's tones. `verdict` is the cadence going on now, if any."""
 
-    def __init__(self, plans: list[Plan]) -> None:
-        self._countries = distinct(c for p in plans for c in p.cadences)
+    def __init__(self, plans: list[Plan], rules: ToneRules | None = None) -> None:
+        rules = rules or ToneRules()
+        self._single_rule = rules.single
+        self._countries = distinct(c for p in plans for c in rules.apply(p).cadences)
         self._cadences: list[Cadence] = list(self._countries)
         self._likely: frozenset[str] = frozenset()
         """Countries that have all that was heard so far; empty while nothing was."""
         self._tolerances = TOLERANCES_HZ[-1:] if len(plans) == 1 else TOLERANCES_HZ
         self._stages = stages(self._cadences)
+        if self._single_rule:
+            self._stages = sorted({*self._stages, self._single_gap_ms})
         self._judged_at = -1
         self._segmenter = Segmenter()
         self._history: list[Interval] = []
@@ -46,10 +51,14 @@ class ProgressTones:
         self._noise = 0.0
         self._dial = DialTone()
         self._dialling = False
-        self._told_single = False
+        self._told_single = self._told_by_rule = False
         self._tone_open = False
         self._next_look = 0.0
         self.verdict: Verdict | None = None
+
+    @property
+    def _single_gap_ms(self) -> float:
+        return float((self._single_rule[0].off_range or (0, 0))[0])
 
     @property
     def current(self) -> str:
@@ -137,7 +146,7 @@ class ProgressTones:
             self._history.clear()
             self.verdict = None
             self._fits = []
-        return self._single(burst, now_ms)
+        return [] if self._single_rule else self._single(burst, now_ms)
 
     def _single(self, burst: Interval, now_ms: int) -> list[Detection]:
         if self._told_single or self.verdict is not None or burst.spectrum is None:
@@ -153,7 +162,7 @@ class ProgressTones:
         self._history.clear()
         self._fits = []
         self.verdict = None
-        self._told_single = False
+        self._told_single = self._told_by_rule = False
         self._foreign_ms = 0
 
     def _judge(self, now_ms: int) -> list[Detection]:
@@ -164,6 +173,21 @@ class ProgressTones:
         if stage == self._judged_at:
             return []
         self._judged_at = stage
+        return self._by_rule(gap, now_ms) + self._by_cadence(gap, now_ms)
+
+    def _by_rule(self, gap: float, now_ms: int) -> list[Detection]:
+        """A tone of its own rule, which is told before it is a cadence."""
+        last = self._history[-1]
+        if not self._single_rule or self._told_by_rule or gap < self._single_gap_ms or last.spectrum is None:
+            return []
+        low, high = self._single_rule[0].on_range or (0, 0)
+        if not low - EDGE_MS <= last.ms <= high + EDGE_MS:
+            return []
+        self._told_by_rule = self._told_single = True
+        why = f"{last.spectrum.describe()} for {last.ms:.0f} ms, then {gap:.0f} ms of quiet"
+        return [Detection(Tone.SINGLE, round(last.begin_ms), now_ms, 0.95, why)]
+
+    def _by_cadence(self, gap: float, now_ms: int) -> list[Detection]:
         for tolerance in self._tolerances:
             self._fits = [f for c in self._cadences if (f := fit(c, self._history, gap, tolerance))]
             if self._fits:

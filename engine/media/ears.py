@@ -64,7 +64,8 @@ class Ears:
 
     def _analyzer(self, order: Detect, model: VoiceModel) -> Analyzer:
         amd, compared = order.settings.amd, order.settings.max_prompt
+        rules = order.settings.rules
         try:
-            return Analyzer(order.country, model, self.library, amd, compared)
+            return Analyzer(order.country, model, self.library, amd, compared, rules)
         except PlanError:
-            return Analyzer(None, model, self.library, amd, compared)
+            return Analyzer(None, model, self.library, amd, compared, rules)
