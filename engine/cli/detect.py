@@ -20,7 +20,7 @@ from engine.cli.detect_report import page
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening, Settings
 from engine.detect.library import Library
-from engine.detect.plans import PlanError, plan
+from engine.detect.plans import PlanError, has_plan, plan
 from engine.detect.types import FRAME_SAMPLES, Detection
 from engine.detect.verdict import Summary
 from engine.detect.voice import VoiceModels
@@ -31,7 +31,8 @@ PARALLEL = 8
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One recording. `answer_at_s` is when the call in it was answered; null for never."""
+    """One recording. `answer_at_s` is when the call in it was answered; null for never. A `country` without a
+    tone plan is as good as none."""
 
     file: str
     country: Annotated[str, Meta(max_length=8)] | None = None
@@ -61,13 +62,14 @@ class Worker:
                 return self._listen(task, pcm, model)
             finally:
                 self._models.give_back(model)
-        except (audio.AudioError, PlanError) as error:
+        except audio.AudioError as error:
             return [{"type": "error", "file": task.file, "error": str(error)}]
 
     def _listen(self, task: Task, pcm: Any, model: Any) -> list[dict[str, Any]]:
         began = time.process_time()
         s = self._settings
-        analyzer = Analyzer(task.country, model, self._library, s.amd, s.max_prompt, s.rules)
+        country = task.country if task.country is not None and has_plan(task.country) else None
+        analyzer = Analyzer(country, model, self._library, s.amd, s.max_prompt, s.rules)
         listening = Listening(analyzer, self._settings)
         summary = Summary()
         lines: list[dict[str, Any]] = []

@@ -119,6 +119,12 @@ def plan(country: str) -> Plan:
         raise PlanError(f"no tone plan {country!r}; known: {known}") from None
 
 
+def has_plan(country: str) -> bool:
+    """Whether a country's plan is known."""
+    code = country.lower()
+    return ALIASES.get(code, code) in plans()
+
+
 def load(text: str) -> dict[str, Plan]:
     """Plans from TOML. Raises PlanError with the place of the mistake."""
     try:

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from engine.cli.common import Usage
-from engine.cli.detect import run_detect, tasks_of
+from engine.cli.detect import Task, listen_to, run_detect, tasks_of
 from engine.cli.detect_report import png, spectrogram
 from engine.detect.control import Settings
 from engine.detect.plans import plan
@@ -102,3 +102,9 @@ def test_the_picture_shows_a_tone_where_it_is() -> None:
     rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + 3 * width)
     bright = rows[:, 1 + 3 * 20 : 4 + 3 * 20].astype(int).sum(axis=1)
     assert int(bright.argmax()) == height - 1 - 32
+
+
+def test_a_country_without_a_tone_plan_is_listened_to_for_all_plans(busy: Path) -> None:
+    (told,) = listen_to([Task(str(busy), "zz")], None, Settings())
+    assert told[-1]["type"] == "result"
+    assert told[-1]["label"] == "busy"

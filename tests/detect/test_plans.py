@@ -8,8 +8,8 @@ from engine.detect.synth import render_cycle
 from engine.detect.types import Tone
 
 
-def test_there_are_twenty_plans_each_with_ringback_busy_and_congestion():
-    assert len(plans()) == 20
+def test_there_are_twenty_plans_and_more_each_with_ringback_busy_and_congestion():
+    assert len(plans()) >= 20
     for code, found in plans().items():
         assert found.country == code
         assert found.ringback.tone is Tone.RINGBACK
