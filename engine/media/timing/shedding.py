@@ -12,6 +12,8 @@ SHARE_NS = 12_000_000
 """Of 20 ms, for detection."""
 WAITING = 10
 """Frames of a stream that may wait for the detector."""
+WORTH_TELLING = 5
+"""Frames, 100 ms: fewer are what one late tick costs, and nobody needs to act on it."""
 CALM_S = 5.0
 """After so long without anything shed, the overload is over."""
 
@@ -46,7 +48,9 @@ class Budget:
         """A new tick; what there is to be told: that an overload began, or that it is over."""
         self._left_ns = min(SHARE_NS, self._left_ns + SHARE_NS)
         if self._since is None:
-            if self.frames_shed == self._told_frames:
+            if self.frames_shed - self._told_frames < WORTH_TELLING:
+                if now - self._last >= CALM_S:
+                    self._told_frames = self.frames_shed
                 return None
             self._since = now
             return Overload(now, True, self.frames_shed - self._told_frames)

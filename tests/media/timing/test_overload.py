@@ -14,7 +14,7 @@ from engine.media.hearing import Hearing
 from engine.media.orders import Detect, Overload, Play, ToneSource
 from engine.media.stream import RtpStream
 from engine.media.timing import shedding
-from engine.media.timing.shedding import CALM_S, SHARE_NS, WAITING, Budget
+from engine.media.timing.shedding import CALM_S, SHARE_NS, WAITING, WORTH_TELLING, Budget
 
 
 @pytest.fixture
@@ -118,15 +118,29 @@ def test_a_step_that_took_too_long_is_paid_back_in_the_ticks_to_come():
     assert allowed == [False, False, True, True]
 
 
+def shed(budget, count, now):
+    for _ in range(count):
+        budget.shed(now)
+
+
 def test_an_overload_is_told_when_it_begins_and_when_it_has_been_calm():
     budget = Budget()
     assert budget.tick(0.0) is None
-    budget.shed(0.01)
-    assert budget.tick(0.02) == Overload(0.02, True, 1)
+    shed(budget, WORTH_TELLING, 0.01)
+    assert budget.tick(0.02) == Overload(0.02, True, WORTH_TELLING)
     budget.shed(1.0)
     assert budget.tick(1.02) is None
     assert budget.tick(1.0 + CALM_S - 0.1) is None
-    assert budget.tick(1.0 + CALM_S) == Overload(1.0 + CALM_S, False, 2)
+    assert budget.tick(1.0 + CALM_S) == Overload(1.0 + CALM_S, False, WORTH_TELLING + 1)
     assert budget.tick(100.0) is None
-    budget.shed(101.0)
-    assert budget.tick(101.0) == Overload(101.0, True, 1)
+    shed(budget, WORTH_TELLING, 101.0)
+    assert budget.tick(101.0) == Overload(101.0, True, WORTH_TELLING)
+
+
+def test_a_frame_shed_now_and_then_is_not_worth_a_word():
+    budget = Budget()
+    for n in range(4 * WORTH_TELLING):
+        budget.shed(n * CALM_S)
+        assert budget.tick(n * CALM_S + 0.02) is None
+        assert budget.tick((n + 1) * CALM_S) is None
+    assert budget.frames_shed == 4 * WORTH_TELLING
