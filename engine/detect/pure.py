@@ -22,6 +22,8 @@ PURE = 0.48
 FLOOR_DBM0 = -52.0
 DRIFT_HZ = 14.0
 """Further from the tone's mean than this, it is another one."""
+KEPT = 16
+"""Tones remembered: noise and lost packets cut one into several."""
 DROPOUT = 2
 """Frames that may be missing inside one tone: a lost packet smears into two."""
 
@@ -130,6 +132,6 @@ class PureTones:
         if self.open is not None:
             self.closed = self.open
             self.ended.append(self.open)
-            del self.ended[:-8]
+            del self.ended[:-KEPT]
         self.open = None
         self._missing = 0

@@ -12,6 +12,8 @@ TONE_MS = (190.0, 460.0)
 GAP_MS = 80.0
 CUT_MS = 90.0
 """Between two pieces of one tone, a lost packet between them."""
+ONE_HZ = 45.0
+"""Pieces of one tone: a lost packet that is made up for turns its phase, which moves what is measured."""
 FIRST_MS = 80.0
 """A first tone that was joined in the middle may be as short as this."""
 THIRD_MS = 100.0
@@ -62,8 +64,10 @@ def _rows(tones: list[Steady]) -> list[Steady]:
         if tone.frames < 2:
             continue
         last = rows[-1] if rows else None
-        if last is not None and abs(last.hz - tone.hz) < 25 and tone.begin_ms - last.end_ms < CUT_MS:
-            rows[-1] = replace(last, end_ms=tone.end_ms, frames=last.frames + tone.frames)
+        if last is not None and abs(last.hz - tone.hz) < ONE_HZ and tone.begin_ms - last.end_ms < CUT_MS:
+            frames = last.frames + tone.frames
+            hz = (last.hz * last.frames + tone.hz * tone.frames) / frames
+            rows[-1] = replace(last, end_ms=tone.end_ms, frames=frames, hz=hz)
         else:
             rows.append(tone)
     return rows

@@ -54,6 +54,19 @@ def test_a_calling_fax_machine_in_noise_is_no_music():
     assert "colorringback" not in labels_of(with_noise(np.concatenate((silence(1200), pcm)), -32))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_special_information_tones_of_a_line_that_loses_packets_are_told(seed: int):
+    """A tenth of them, each made up for with the one before at half its level."""
+    sent = (914, 274), (1371, 274), (1777, 380)
+    parts = [np.sin(2 * np.pi * hz * np.arange(8 * ms) / 8000) for hz, ms in sent]
+    x = np.concatenate((np.zeros(1600), 4000 * np.concatenate(parts), np.zeros(3200)))
+    lost = np.random.default_rng(seed).random(len(x) // 160) < 0.1
+    for at in range(160, len(x) - 159, 160):
+        if lost[at // 160]:
+            x[at : at + 160] = x[at - 160 : at] / 2
+    assert "sit" in labels_of(x.astype(np.int16))
+
+
 def test_a_chord_that_holds_a_dial_tones_note_among_others_is_no_dial_tone():
     t = np.arange(8 * 4000) / 8000
     chord = (4000 * (np.sin(2 * np.pi * 440 * t) + np.sin(2 * np.pi * 523 * t))).astype(np.int16)
