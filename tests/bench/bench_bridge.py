@@ -12,6 +12,7 @@ import json
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -21,6 +22,12 @@ from bench_engine import work
 
 from engine.media.engine import MediaEngine
 from engine.media.orders import Bridge, Codec, Detect, OpenStream, Record, SetRemote
+
+
+def heard(engine: MediaEngine, stream: str) -> bool:
+    """Whether a stream's detector has been made."""
+    found = engine.stream(stream)
+    return found is not None and found.hearing is not None and found.hearing.ready
 
 
 def main() -> None:
@@ -38,6 +45,8 @@ def main() -> None:
         engine.order(SetRemote(port, "127.0.0.1", int(port), (Codec("PCMA", 8),)))
         if "detect" in wanted:
             engine.order(Detect(port, country="cn"))
+    while "detect" in wanted and not all(heard(engine, port) for port in far_ends):
+        time.sleep(0.05)  # a voice model takes 0.1 s to make: calls begin one by one, here all at once
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as folder:
         for a, b in zip(far_ends[::2], far_ends[1::2], strict=True):
             engine.order(Bridge(a, b))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from engine.media.orders import Overload
 
-SHARE_NS = 12_000_000
-"""Of 20 ms, for detection."""
+SHARE_NS = 9_000_000
+"""Of 20 ms, for detection. With the audio of a hundred legs it must stay well below 95 % of a core, where
+Linux takes the processor away from real-time threads for 50 ms (sched_rt_runtime_us)."""
 WAITING = 10
 """Frames of a stream that may wait for the detector."""
 WORTH_TELLING = 5
