@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.detect.announcements import Announcements
 from engine.detect.categories import by_word
-from engine.detect.library import Library
+from engine.detect.prints import Library
 from engine.detect.types import FRAME_SAMPLES
 from engine.media.engine import MediaEngine
 from engine.media.orders import Unmatched

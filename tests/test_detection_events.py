@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from engine import wire
-from engine.detect.library import Sample
 from engine.detect.outcome import FinishCause, Outcome
+from engine.detect.prints import Sample
 from engine.detect.types import Detection, Tone
 from engine.media import orders
 

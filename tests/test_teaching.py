@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.detect.library import Library
 from engine.detect.plans import plan
+from engine.detect.prints import Library
 from engine.detect.synth import render_cycle
 from engine.media.orders import Unmatched
 from engine.samples.folder import load
@@ -24,10 +24,10 @@ speaks = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng
 
 class Media:
     def __init__(self) -> None:
-        self.library: Library | None = None
+        self.known: Library | None = None
 
     def know(self, library: Library) -> None:
-        self.library = library
+        self.known = library
 
 
 class Lesson:
@@ -56,8 +56,8 @@ def test_the_latest_unknown_speech_becomes_a_sample_at_once(lesson: Lesson) -> N
     assert lesson.teach("does not exist") == ""
     (sample,) = load(lesson.folder).samples
     assert (sample.category, sample.alias, sample.number) == (3, "does not exist", "5550002")
-    assert lesson.media.library is not None
-    assert [each.uniqueid for each in lesson.media.library.samples] == [sample.uniqueid]
+    assert lesson.media.known is not None
+    assert [each.uniqueid for each in lesson.media.known.samples] == [sample.uniqueid]
     assert "5550002" in lesson.told[0]
 
 

@@ -19,8 +19,8 @@ from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, say
 from engine.cli.detect_report import page
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening, Settings
-from engine.detect.library import Library
 from engine.detect.plans import PlanError, has_plan, plan
+from engine.detect.prints import Library
 from engine.detect.types import FRAME_SAMPLES, Detection
 from engine.detect.verdict import Summary
 from engine.detect.voice import VoiceModels

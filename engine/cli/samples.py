@@ -60,7 +60,7 @@ def add(
 ) -> None:
     """Add a recording's announcement."""
     from engine.cli.samples_work import Where, run_add
-    from engine.detect.library import Sample
+    from engine.detect.prints import Sample
 
     said = Sample(uniqueid, name, alias, brief, detail, language, source, number, accuracy=accuracy)
     raise typer.Exit(run_add(Where(samples, config, override), file, category, said, begin, end))

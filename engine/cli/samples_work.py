@@ -16,7 +16,7 @@ from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, load_config, say
 from engine.config import samples_folder
 from engine.detect.announcements import Announcements
 from engine.detect.categories import CATEGORIES
-from engine.detect.library import Library, Sample
+from engine.detect.prints import Library, Sample
 from engine.detect.types import FRAME_SAMPLES
 from engine.samples import edit
 from engine.samples.audio import AudioError, read

@@ -18,8 +18,8 @@ from engine.detect.band import Band
 from engine.detect.beep import Beep
 from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.detect.fax import FaxTones
-from engine.detect.library import Library
 from engine.detect.plans import plan, plans
+from engine.detect.prints import Library
 from engine.detect.progress import ProgressTones
 from engine.detect.pure import PureTones
 from engine.detect.rules import ToneRules

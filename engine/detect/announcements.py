@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.detect.landmarks import BANDS, BLOCK, FINE, FIRST, Floats, Ints, Spectrogram, pairs
-from engine.detect.library import Library
+from engine.detect.prints import Library
 
 KEPT = 225
 """Frames looked back at: 4.5 s."""

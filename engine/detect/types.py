@@ -7,7 +7,7 @@ from enum import IntFlag
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.detect.library import Sample
+    from engine.detect.prints import Sample
 
 FRAME_SAMPLES = 160
 """Samples in a frame: 20 ms at 8 kHz."""

@@ -10,8 +10,8 @@ from functools import partial
 
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening
-from engine.detect.library import Library
 from engine.detect.plans import PlanError
+from engine.detect.prints import Library
 from engine.detect.voice import VoiceModel, VoiceModels
 from engine.media.orders import Detect
 
@@ -35,7 +35,7 @@ class Ears:
         self._post = post
         self._models = VoiceModels(0)
         self._thread: ThreadPoolExecutor | None = None
-        self.library: Library | None = None
+        self.known: Library | None = None
 
     def start(self) -> None:
         self._thread = ThreadPoolExecutor(1, "media-ears")
@@ -66,6 +66,6 @@ class Ears:
         amd, compared = order.settings.amd, order.settings.max_prompt
         rules = order.settings.rules
         try:
-            return Analyzer(order.country, model, self.library, amd, compared, rules)
+            return Analyzer(order.country, model, self.known, amd, compared, rules)
         except PlanError:
-            return Analyzer(None, model, self.library, amd, compared, rules)
+            return Analyzer(None, model, self.known, amd, compared, rules)

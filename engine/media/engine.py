@@ -16,8 +16,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from engine.detect.library import Library
 from engine.detect.plans import plans
+from engine.detect.prints import Library
 from engine.media import orders
 from engine.media.board import Adopt, Board, Item
 from engine.media.network import udp
@@ -142,7 +142,7 @@ class MediaEngine:
 
     def know(self, library: Library) -> None:
         """The announcements that whoever is listened to from now on is compared with."""
-        self._board.ears.library = library
+        self._board.ears.known = library
 
     def meters(self) -> dict[str, Meter]:
         """The latest levels of every open stream."""

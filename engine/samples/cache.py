@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from engine.detect import landmarks, library
+from engine.detect import landmarks, prints
 from engine.detect.landmarks import BANDS, FINE, HASHES
-from engine.detect.library import Print
+from engine.detect.prints import Print
 from engine.samples.entry import write_whole
 
 
@@ -43,7 +43,7 @@ def cache_file(folder: Path) -> Path:
 def _makers() -> str:
     """Of the code that makes fingerprints: what another version of it made is of no use."""
     digest = hashlib.sha256()
-    for module in (landmarks, library):
+    for module in (landmarks, prints):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.detect.library import MAX_SECONDS, Sample, fingerprint
+from engine.detect.prints import MAX_SECONDS, Sample, fingerprint
 from engine.samples.audio import RATE, AudioError, read, wav
 from engine.samples.entry import FolderError, category_of, dump, write_whole
 from engine.samples.folder import Entry, examine

@@ -12,7 +12,7 @@ from typing import Any
 import tomli
 
 from engine.detect.categories import CATEGORIES, Category, by_word
-from engine.detect.library import Sample
+from engine.detect.prints import Sample
 from engine.text import safe
 
 ACCURACIES = ("LOOSE", "INACCURACY", "ACCURACY")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.detect.library import Library, Print, Sample, fingerprint
+from engine.detect.prints import Library, Print, Sample, fingerprint
 from engine.samples import cache
 from engine.samples.audio import AUDIO as AUDIO
 from engine.samples.audio import AudioError, read

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from engine.detect.categories import CATEGORIES
-from engine.detect.library import Sample
+from engine.detect.prints import Sample
 from engine.samples.audio import AUDIO, AudioError, read
 from engine.samples.edit import Pcm, TooLittle, add_all, check_sound, slug
 from engine.samples.entry import FolderError, read_entry

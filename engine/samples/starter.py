@@ -19,7 +19,7 @@ import soxr
 import tomli
 
 from engine.detect.categories import CATEGORIES
-from engine.detect.library import Sample
+from engine.detect.prints import Sample
 from engine.samples.audio import RATE
 from engine.samples.edit import Pcm, add_all, check_sound
 from engine.samples.entry import FolderError

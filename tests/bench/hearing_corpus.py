@@ -88,7 +88,7 @@ class Maker:
         self.held_out = held_out
         self.channels = HELD_OUT if held_out else TUNING
         self.languages = [x for x in texts.VOICES if held_out or x not in texts.HELD_OUT_LANGUAGES]
-        self.library = self._library()
+        self.known = self._library()
 
     def pick(self, options: tuple | list) -> object:  # type: ignore[type-arg]
         return options[int(self.rng.integers(len(options)))]
@@ -161,7 +161,7 @@ class Maker:
         return Item("sit", known_at_s=(len(lead) + len(x)) / RATE, sound=np.concatenate(parts))
 
     def announcement(self) -> Item:
-        known = self.library[int(self.rng.integers(len(self.library)))]
+        known = self.known[int(self.rng.integers(len(self.known)))]
         x = known.sound
         told = known.told_s
         way = self.rng.random()
@@ -183,7 +183,7 @@ class Maker:
         language = str(self.pick(self.languages))
         said = [self.say(language, str(self.pick(texts.STRANGE[language]))), self.pause(0.3, 0.8)]
         if self.rng.random() < 0.3:
-            known = self.library[int(self.rng.integers(len(self.library)))]
+            known = self.known[int(self.rng.integers(len(self.known)))]
             said = [self.say(known.language, known.text, but=known.voice), *said]
         lead = self.pause(0.0, 1.0)
         return Item("speech", known_at_s=len(lead) / RATE, sound=np.concatenate((lead, *said)))
@@ -293,7 +293,7 @@ def write(folder: Path, seed: int, count: int, held_out: bool) -> int:
     maker = Maker(seed, held_out)
     library = folder / "library"
     library.mkdir(parents=True, exist_ok=True)
-    for known in maker.library:
+    for known in maker.known:
         soundfile.write(library / f"{known.uniqueid}.wav", known.sound, RATE, subtype="PCM_16")
         meta = {
             "uniqueid": known.uniqueid,

@@ -29,7 +29,7 @@ import hearing_corpus
 from engine.cli.detect import Task, Worker, listen_to
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Settings
-from engine.detect.library import Library
+from engine.detect.prints import Library
 from engine.detect.voice import VoiceModels
 from engine.samples import folder as samples
 

@@ -12,8 +12,8 @@ from engine.demo import announced, directory, sounds
 from engine.detect.analyzer import Analyzer
 from engine.detect.categories import CATEGORIES
 from engine.detect.control import Listening, Settings
-from engine.detect.library import Library, fingerprint
 from engine.detect.outcome import Outcome
+from engine.detect.prints import Library, fingerprint
 from engine.detect.voice import VoiceModels
 from engine.dialer.dispositions import of_outcome
 from engine.samples.starter import say, spoken

@@ -11,7 +11,7 @@ import soxr
 from speech_like import speech_like
 
 from engine.detect.announcements import Announcements, Match
-from engine.detect.library import Library, Sample, fingerprint
+from engine.detect.prints import Library, Sample, fingerprint
 
 Pcm = npt.NDArray[np.int16]
 NOT_TAKEN = 100

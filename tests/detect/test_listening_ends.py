@@ -5,8 +5,8 @@ import pytest
 
 from engine.detect.categories import CATEGORIES, by_word, corrected
 from engine.detect.control import Listening, Settings
-from engine.detect.library import Sample
 from engine.detect.outcome import FinishCause, Outcome
+from engine.detect.prints import Sample
 from engine.detect.types import Detection, Tone
 
 SILENT = np.zeros(160, np.int16)

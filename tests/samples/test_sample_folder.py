@@ -12,7 +12,7 @@ import soundfile
 from speech_like import speech_like
 
 from engine.detect.categories import CATEGORIES
-from engine.detect.library import Sample
+from engine.detect.prints import Sample
 from engine.samples import audio, cache, edit, folder
 from engine.samples.entry import FolderError, dump, read_entry
 from engine.samples.meanings import meaning_of
