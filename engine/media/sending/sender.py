@@ -74,6 +74,7 @@ class Sender:
         self._forward_idle = FORWARD_IDLE
         self._relay = EventRelay(self.out)
         self._pauses: Pauses | None = None
+        self._faded = False  # this tick's frame is a seam, whose level is nobody's
         self._noise: ComfortNoise | None = None  # of a bridged stream's pause, made here
         self._noise_told = b""
         self._pausing = False  # the far end was told of a bridged stream's pause
@@ -302,7 +303,7 @@ class Sender:
         """Whether a frame is a pause of somebody's speech, which is described from time to time."""
         pauses = self._pauses
         speech = self._seam.was is not None and self._seam.was == self.feed
-        if pauses is None or not speech or not self._packer.stateless or self._seam.pending:
+        if pauses is None or not speech or not self._packer.stateless or self._faded:
             return False
         heard = frame.heard
         pcm = codec.decode(self.out.law, heard) if isinstance(heard, bytes) else heard
@@ -335,12 +336,13 @@ class Sender:
             self._quiet += 1
         else:
             self._quiet = 0
-        ready, self._ready = self._ready, None
+        ready, self._ready, self._faded = self._ready, None, False
         if ready is not None and (ready[0] == source or not self._packer.stateless):
             return ready[1]  # an encoder that remembers what it made would be out of step with the far end's
         if source != self._seam.was:
             self._seam.change(source)
-        if self._seam.pending:
+        self._faded = self._seam.pending
+        if self._faded:
             return self._packer.pcm(self._seam.apply(samples(source, self.gain, self._width)))
         if isinstance(source, Player):
             return self._packer.player(source)
