@@ -19,7 +19,8 @@ case "${1:-demo}" in
     demo) ;;
     test) packages+=(pulseaudio pulseaudio-utils libasound2-plugins tmux sip-tester espeak-ng
                      kamailio kamailio-tls-modules baresip-core tshark) ;;
-    bench) packages+=(baresip-core sip-tester libspandsp2 multimon-ng asterisk-moh-opsound-wav
+    bench) packages+=(baresip-core sip-tester libspandsp2 multimon-ng asterisk-moh-opsound-wav flite
+                      espeak-ng frozen-bubble-data neverball-data
                       asterisk-core-sounds-{en,es,fr,it,ru}-wav) ;;
     *) die "scripts/setup.sh takes demo, test or bench, not '$1'." ;;
 esac
@@ -87,10 +88,10 @@ same_python() { # An explicit PYTHON= decides the version; otherwise a .venv tha
 pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@" >&2
 }
-# What only the benchmarks need: PESQ, which is built here with Cython and numpy. They do without, and say so.
+# What only the benchmarks need: PESQ, which is built here with Cython and numpy, and PicoTTS. They do without, and say so.
 target=${1:-demo}
 bench_packages() {
-    [ "$target" = bench ] && ! "$venv/bin/python" -c 'import pesq' 2>/dev/null || return 0
+    [ "$target" = bench ] && ! "$venv/bin/python" -c 'import pesq, py_nanotts' 2>/dev/null || return 0
     say "installing the benchmarks' Python packages"
     grep -v '^ *#' requirements-bench.lock | sed '/^pesq/,$d' >"$venv/.bench-requirements"
     { pip install -qq --no-deps --require-hashes -r "$venv/.bench-requirements" &&

@@ -3,8 +3,9 @@
     python tests/bench/hearing_corpus.py FOLDER [--seed N] [--count N] [--held-out]
 
 In FOLDER: the recordings, `tasks.jsonl` (a line each: file, country or null, answer_at_s or null, and the
-truth: label, known_at_s, category, sample, digits, beep_at_s, condition) and `library/`, the announcements
-that can be known. With --held-out the conditions, languages and sounds are those that nobody tunes on.
+truth: label, known_at_s, category, sample, digits, beep_at_s, condition, kind) and `library/`, the
+announcements that can be known. With --held-out the conditions, languages, talkers and sounds are those that
+nobody tunes on.
 """
 
 from __future__ import annotations
@@ -13,24 +14,26 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import hearing_music as music
+import hearing_people as people
 import hearing_sounds as sounds
+import hearing_talkers as talkers
 import hearing_texts as texts
-from hearing_channel import HELD_OUT, RATE, TUNING, Channel, Floats
+from hearing_channel import RATE, Channel, Floats, at_level, hum
+from hearing_draw import Draw, Item
 
 from engine.detect.plans import plans
 
-MUSIC_ON_HOLD = Path("/usr/share/asterisk/moh")
 LABELS = (
     "busy",
     "congestion",
@@ -50,23 +53,6 @@ SHARED_OPENINGS = 4
 """How many announcements of a library begin with the words of another."""
 
 
-@dataclass
-class Item:
-    """One recording and what is true of it. `known_at_s` is when it can be told at the earliest."""
-
-    label: str
-    country: str | None = None
-    answer_at_s: float | None = None
-    known_at_s: float = 0.0
-    category: int | None = None
-    sample: str | None = None
-    digits: str = ""
-    beep_at_s: float | None = None
-    condition: str = ""
-    file: str = ""
-    sound: Floats = field(default_factory=lambda: np.zeros(0), repr=False)
-
-
 @dataclass(frozen=True)
 class Known:
     """An announcement of the library. `told_s`: from when it differs from every other of the library."""
@@ -80,29 +66,12 @@ class Known:
     told_s: float = 0.0
 
 
-class Maker:
+class Maker(Draw):
     """Draws items. Everything comes from one seed."""
 
     def __init__(self, seed: int, held_out: bool) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.held_out = held_out
-        self.channels = HELD_OUT if held_out else TUNING
-        self.languages = [x for x in texts.VOICES if held_out or x not in texts.HELD_OUT_LANGUAGES]
+        super().__init__(seed, held_out)
         self.known = self._library()
-
-    def pick(self, options: tuple | list) -> object:  # type: ignore[type-arg]
-        return options[int(self.rng.integers(len(options)))]
-
-    def say(self, language: str, text: str, but: str = "") -> Floats:
-        """In any voice of the language but one."""
-        voice = self.pick([v for v in texts.VOICES[language] if v != but])
-        return self.say_as(str(voice), text)
-
-    def say_as(self, voice: str, text: str) -> Floats:
-        return sounds.say(text, voice, int(self.rng.integers(140, 190)), int(self.rng.integers(35, 65)))
-
-    def pause(self, low: float, high: float) -> Floats:
-        return sounds.silence(self.rng.uniform(low, high))
 
     # --- the library ---------------------------------------------------------------------------
 
@@ -156,8 +125,7 @@ class Maker:
     def sit(self) -> Item:
         x = sounds.sit(str(self.pick(tuple(sounds.SIT))), self.rng.uniform(-28, -14))
         lead = self.pause(0.1, 1.0)
-        language = str(self.pick(self.languages))
-        parts = [lead, x, self.pause(0.1, 0.4), self.say(language, str(self.pick(texts.STRANGE[language])))]
+        parts = [lead, x, self.pause(0.1, 0.4), self.phrase(texts.STRANGE)]
         return Item("sit", known_at_s=(len(lead) + len(x)) / RATE, sound=np.concatenate(parts))
 
     def announcement(self) -> Item:
@@ -180,31 +148,32 @@ class Maker:
         )
 
     def speech(self) -> Item:
-        language = str(self.pick(self.languages))
-        said = [self.say(language, str(self.pick(texts.STRANGE[language]))), self.pause(0.3, 0.8)]
-        if self.rng.random() < 0.3:
-            known = self.known[int(self.rng.integers(len(self.known)))]
-            said = [self.say(known.language, known.text, but=known.voice), *said]
-        lead = self.pause(0.0, 1.0)
-        return Item("speech", known_at_s=len(lead) / RATE, sound=np.concatenate((lead, *said)))
+        known = self.known[int(self.rng.integers(len(self.known)))] if self.chance(0.3) else None
+        of_it = (known.text, known.language, known.voice) if known is not None else None
+        return people.speech(self, of_it, music.played(self.rng.uniform(3, 5), self.rng))
 
     def music(self) -> Item:
-        files = sorted(MUSIC_ON_HOLD.glob("*.wav")) if self.held_out else []
-        seconds = self.rng.uniform(8, 14)
-        if files and self.rng.random() < 0.6:
-            with soundfile.SoundFile(str(self.pick(files))) as file:
-                start = int(self.rng.integers(max(1, file.frames - round(seconds * file.samplerate))))
-                file.seek(start)
-                x = file.read(round(seconds * file.samplerate), dtype="float64", always_2d=True).mean(axis=1)
-                x = soxr.resample(x, file.samplerate, RATE)
-        else:
-            x = sounds.music(seconds, self.rng)
-        lead = self.pause(0.0, 0.5)
-        return Item("music", known_at_s=len(lead) / RATE, sound=np.concatenate((lead, x)))
+        return music.music(self)
+
+    def human(self) -> Item:
+        return people.human(self)
+
+    def machine(self) -> Item:
+        return people.machine(self)
 
     def silence(self) -> Item:
-        x = self.rng.normal(0, 10 ** (-self.rng.uniform(62, 80) / 20), round(self.rng.uniform(6, 12) * RATE))
-        return Item("silence", known_at_s=0.0, sound=x)
+        """Nothing, or a line's noise or hum: all that is too faint to be called a sound."""
+        count = round(self.rng.uniform(6, 12) * RATE)
+        kind = str(self.pick(("digital", "noise", "comfort noise", "room", "hum")))
+        if kind == "digital":
+            x = np.zeros(count)
+        elif kind == "noise":
+            x = self.rng.normal(0, 10 ** (-self.rng.uniform(62, 80) / 20), count)
+        elif kind == "hum":
+            x = at_level(hum(count, 0.01, self.rng), self.rng.uniform(-60, -47))
+        else:
+            x = people.pink(count, self.rng.uniform(-60, -48 if kind == "comfort noise" else -36), self.rng)
+        return Item("silence", known_at_s=0.0, kind=kind, sound=x)
 
     def dialtone(self) -> Item:
         hz = [(350, 440), (425,), (450,), (400,), (440,), (425, 25)][int(self.rng.integers(5))]
@@ -228,45 +197,6 @@ class Maker:
             known_at_s=len(lead) / RATE + 0.04,
             digits=digits,
             sound=np.concatenate((lead, x, self.pause(1.5, 2.5))),
-        )
-
-    def _answered(self) -> Floats:
-        """What is heard before the answer: nothing, or ringback."""
-        if self.rng.random() < 0.5:
-            return self.pause(0.5, 1.5)
-        cadence = plans()[str(self.pick(list(plans())))].ringback
-        return sounds.cadence(cadence, self.rng.uniform(3, 8), self.rng, join=False, dbm0=-16)
-
-    def human(self) -> Item:
-        before = self._answered()
-        language = str(self.pick(self.languages))
-        hello = self.say(language, str(self.pick(texts.HELLOS[language])))
-        hello = hello[: round(1.4 * RATE)]
-        lead = self.pause(0.2, 1.6)
-        parts = [before, lead, hello, self.pause(1.6, 3.0)]
-        if self.rng.random() < 0.5:
-            parts += [
-                self.say(language, str(self.pick(texts.HELLOS[language])))[: round(1.4 * RATE)],
-                self.pause(1.5, 2.0),
-            ]
-        end = (len(before) + len(lead) + len(hello)) / RATE
-        return Item("human", answer_at_s=len(before) / RATE, known_at_s=end, sound=np.concatenate(parts))
-
-    def machine(self) -> Item:
-        before = self._answered()
-        language = str(self.pick(self.languages))
-        lead = self.pause(0.2, 1.2)
-        greeting = self.say(language, str(self.pick(texts.GREETINGS[language])))
-        parts = [before, lead, greeting, self.pause(0.1, 1.0)]
-        beep = sounds.beep(self.rng, self.rng.uniform(-24, -8))
-        at = sum(map(len, parts)) / RATE
-        parts += [beep, self.pause(2.5, 4.0)]
-        return Item(
-            "machine",
-            answer_at_s=len(before) / RATE,
-            known_at_s=(len(before) + len(lead)) / RATE + 1.6,
-            beep_at_s=round(at + len(beep) / RATE, 3),
-            sound=np.concatenate(parts),
         )
 
     def items(self, count: int) -> Iterator[tuple[Item, npt.NDArray[np.int16]]]:
@@ -325,6 +255,8 @@ def main() -> None:
         "--held-out", action="store_true", help="conditions, languages and music of no tuning"
     )
     options = parser.parse_args()
+    for sentence in talkers.missing() + music.missing():
+        print(sentence, file=sys.stderr)
     made = write(options.folder, options.seed, options.count, options.held_out)
     print(f"{made} recordings in {options.folder}")
 

@@ -53,6 +53,8 @@ class Score:
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     conditions: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    missed_kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     missed_in: Counter[str] = field(default_factory=Counter)
     wrong: list[tuple[str, str, str, str]] = field(default_factory=list)
     premature: list[str] = field(default_factory=list)
@@ -71,6 +73,8 @@ class Score:
         wanted, heard = truth["label"], result["label"]
         self.confusion[wanted, heard] += 1
         self.conditions[truth["condition"]] += 1
+        kind = wanted, truth.get("kind", "")
+        self.kinds[kind] += 1
         self.cpu_s += result["cpu_s"]
         if heard == wanted:
             if result["verdict_at_s"] is not None:
@@ -78,7 +82,8 @@ class Score:
                 self.times[wanted].append(late)
         else:
             self.missed_in[truth["condition"]] += 1
-            self.wrong.append((wanted, heard, truth["condition"], truth["file"]))
+            self.missed_kinds[kind] += 1
+            self.wrong.append((wanted, heard, f"{truth['condition']}, {kind[1]}", truth["file"]))
         told_s = result["verdict_at_s"]
         early = told_s is not None and told_s < truth["known_at_s"] - EARLY_S
         if early and heard in PREMATURE and heard != wanted:
@@ -195,6 +200,9 @@ def page(done: Score, title: str, tick: tuple[float, float] | None) -> str:
     worst = sorted(done.conditions, key=lambda c: -done.missed_in[c] / done.conditions[c])
     out += ["| condition | recordings | misheard |", "|---|---|---|"]
     out += [f"| {c} | {done.conditions[c]} | {done.missed_in[c]} |" for c in worst]
+    out += ["", "## Kinds", "", "| label | kind | recordings | misheard |", "|---|---|---|---|"]
+    out += [f"| {label} | {kind} | {n} | {done.missed_kinds[label, kind]} |"
+            for (label, kind), n in sorted(done.kinds.items()) if kind]
     return "\n".join(out) + "\n"
 
 

@@ -1,19 +1,12 @@
-"""Sounds that lines carry, made here: tones, speech by espeak-ng, music, fax, DTMF, beeps.
+"""Sounds that lines carry, made here: tones, fax, DTMF, beeps.
 
 All are float64 at 8 kHz, 1.0 being full scale; what is random comes from the generator given.
 """
 
 from __future__ import annotations
 
-import functools
-import io
-import subprocess
-from collections.abc import Sequence
-
 import numpy as np
-import soundfile
-import soxr
-from hearing_channel import MILLIWATT_RMS, RATE, Floats, at_level
+from hearing_channel import MILLIWATT_RMS, RATE, Floats
 
 from engine.detect.plans import Cadence
 
@@ -101,74 +94,15 @@ def ced(dbm0: float, rng: np.random.Generator) -> Floats:
     return edges(x)
 
 
-def beep(rng: np.random.Generator, dbm0: float) -> Floats:
-    """The end of a greeting: one tone of 400 to 2400 Hz, sometimes two together."""
-    seconds = float(rng.uniform(0.15, 1.0))
+def beep(rng: np.random.Generator, dbm0: float, kind: str = "") -> Floats:
+    """The end of a greeting: a tone of 400 to 2400 Hz; `kind` makes it short, decaying or of two tones."""
+    seconds = float(rng.uniform(0.1, 0.2) if kind == "short beep" else rng.uniform(0.15, 1.0))
     hz = float(rng.choice([440, 800, 1000, 1400])) if rng.random() < 0.5 else float(rng.uniform(400, 2400))
-    return edges(sine(hz, seconds, dbm0), 5)
-
-
-@functools.lru_cache(maxsize=4096)
-def say(text: str, voice: str, speed: int = 160, pitch: int = 50) -> Floats:
-    """Speech by espeak-ng through a telephone's band."""
-    command = ["espeak-ng", "--stdout", "-v", voice, "-s", str(speed), "-p", str(pitch), "--", text]
-    wav = subprocess.run(command, capture_output=True, check=True).stdout
-    x, rate = soundfile.read(io.BytesIO(wav), dtype="float64")
-    return at_level(band(np.asarray(soxr.resample(x, rate, RATE))), -18.0)
-
-
-def band(x: Floats) -> Floats:
-    """A telephone's 300 to 3400 Hz, roughly: the skirts of a set's microphone and filters."""
-    spectrum = np.fft.rfft(x)
-    hz = np.fft.rfftfreq(len(x), 1 / RATE)
-    gain = 1 / np.sqrt(1 + (220 / np.maximum(hz, 1)) ** 8) / np.sqrt(1 + (hz / 3500) ** 16)
-    return np.asarray(np.fft.irfft(spectrum * gain, len(x)))
-
-
-def _note(
-    hz: float, seconds: float, timbre: Sequence[float], attack: float, rng: np.random.Generator
-) -> Floats:
-    t = np.arange(round(seconds * RATE)) / RATE
-    vibrato = 1 + 0.004 * np.sin(2 * np.pi * rng.uniform(4, 7) * t)
-    phase = 2 * np.pi * np.cumsum(hz * vibrato) / RATE
-    x = sum(a * np.sin((k + 1) * phase) for k, a in enumerate(timbre) if hz * (k + 1) < 3800)
-    shape = np.minimum(t / attack, 1) * np.exp(-t * rng.uniform(0.3, 3.0))
-    return np.asarray(x * shape)
-
-
-def music(seconds: float, rng: np.random.Generator) -> Floats:
-    """Chords, a melody, a bass and drums in a key and tempo of their own."""
-    out = np.zeros(round((seconds + 3) * RATE))
-    beat = 60 / rng.uniform(70, 150)
-    root = 110 * 2 ** (rng.integers(12) / 12)
-    scale = (0, 2, 4, 5, 7, 9, 11) if rng.random() < 0.6 else (0, 2, 3, 5, 7, 8, 10)
-    timbres = [
-        [1 / (k + 1) ** rng.uniform(0.7, 2.0) * rng.uniform(0.3, 1) for k in range(8)] for _ in range(3)
-    ]
-    drums, bass, lead = rng.random() < 0.6, rng.random() < 0.7, rng.random() < 0.85
-    at, bar = 0.0, 0
-
-    def put(x: Floats, when: float, gain: float) -> None:
-        start = round(when * RATE)
-        end = min(len(out), start + len(x))
-        out[start:end] += gain * x[: end - start]
-
-    def hz(degree: int, octave: int) -> float:
-        return float(root * 2 ** (octave + degree // 7 + scale[degree % 7] / 12))
-
-    while at < seconds:
-        chord = int(rng.choice([0, 3, 4, 5])) if bar else 0
-        for third in (0, 2, 4):
-            put(_note(hz(chord + third, 1), beat * 4, timbres[0], 0.03, rng), at, 0.25)
-        for step in range(8):
-            when = at + step * beat / 2
-            if bass and step % 2 == 0:
-                put(_note(hz(chord, 0), beat / 2, timbres[1], 0.01, rng), when, 0.5)
-            if lead and rng.random() < 0.7:
-                length = beat / 2 * float(rng.choice([1, 2]))
-                put(_note(hz(chord + int(rng.integers(-2, 7)), 2), length, timbres[2], 0.02, rng), when, 0.45)
-            if drums:
-                hit = rng.normal(0, 1, round(0.08 * RATE)) * np.exp(-np.arange(round(0.08 * RATE)) / 90)
-                put(hit, when, 0.25 if step % 2 else 0.1)
-        at, bar = at + beat * 4, bar + 1
-    return at_level(band(out[: round(seconds * RATE)]), -18.0)
+    x = sine(hz, seconds, dbm0)
+    if kind == "decaying beep":
+        x *= np.exp(-np.arange(len(x)) / RATE * rng.uniform(2, 8))
+    elif kind == "two-tone beep":
+        x = edges(x, 5) if rng.random() < 0.5 else x[: len(x) // 2]
+        second = sine(hz * float(rng.choice([1.25, 1.5, 0.8])), max(0.12, len(x) / RATE), dbm0)
+        x = np.concatenate((x, second[: max(len(x), round(0.12 * RATE))]))
+    return edges(x, 5)
