@@ -187,7 +187,7 @@ class Call(Section, frozen=True):
 
 
 class Recording(Section, frozen=True):
-    what: Literal["off", "callee", "agent", "both"] = "off"
+    what: Literal["off", "callee", "agent", "both", "analysed"] = "off"
     begin: Literal["answer", "early"] = "answer"
     format: Literal["wav", "wav_alaw", "wav_ulaw", "flac"] = "wav"
     layout: Literal["stereo", "mixed"] = "stereo"
@@ -196,6 +196,13 @@ class Recording(Section, frozen=True):
     keep_days: Annotated[int, Meta(ge=0, le=36500)] = 0
     min_free_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
     announcement: str = ""
+
+
+class Campaign(Section, frozen=True, kw_only=False):
+    """What counts for the calls of one queue file: the configuration's sections with its own keys in them."""
+
+    detection: Detection = Detection()
+    recording: Recording = Recording()
 
 
 class Compliance(Section, frozen=True):
@@ -237,6 +244,7 @@ class Config(Section, frozen=True):
     detection: Detection = Detection()
     call: Call = Call()
     recording: Recording = Recording()
+    campaigns: dict[str, Campaign] = {}
     compliance: Compliance = Compliance()
     store: Store = Store()
     control: Control = Control()
@@ -247,6 +255,13 @@ class Config(Section, frozen=True):
     def all_trunks(self) -> dict[str, Trunk]:
         """Every trunk by its name, in order; `[trunk]` comes first and is called FIRST_TRUNK."""
         return {FIRST_TRUNK: self.trunk, **self.trunks}
+
+    def of_campaign(self, queue: str) -> Config:
+        """What counts for the calls of a queue: `campaigns` has it by its file's name, without the suffix."""
+        own = self.campaigns.get(Path(queue).stem)
+        if own is None:
+            return self
+        return msgspec.structs.replace(self, detection=own.detection, recording=own.recording)
 
     @property
     def is_loopback(self) -> bool:
@@ -324,10 +339,9 @@ def runtime_dir() -> Path:
         return Path(platformdirs.user_runtime_dir("offhook"))
 
 
-def recordings_folder(config: Config) -> Path:
+def recordings_folder(config: Recording) -> Path:
     """Where recordings go; by default a folder in the state directory."""
-    folder = config.recording.folder
-    return Path(folder).expanduser().absolute() if folder else state_dir() / "recordings"
+    return Path(config.folder).expanduser().absolute() if config.folder else state_dir() / "recordings"
 
 
 def samples_folder(config: Config) -> Path:

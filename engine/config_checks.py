@@ -9,7 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.config import BEEP, RINGBACK, Config, Trunk, port_range, split_host_port, split_proxy, trunk_path
+from engine.config import (
+    BEEP,
+    RINGBACK,
+    Campaign,
+    Config,
+    Detection,
+    Recording,
+    Trunk,
+    port_range,
+    split_host_port,
+    split_proxy,
+    trunk_path,
+)
 from engine.dial_rules import RuleError, compiled
 from engine.recording_names import PatternError
 from engine.recording_names import check as check_name
@@ -77,8 +89,11 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
                 shown(config.compliance.calling_hours),
                 "the first time must be before the second",
             )
-    _check_recording(config, add)
-    _check_detection(config, add)
+    if config.dialer.machine == "message":
+        _check_message(config.dialer.machine_message, add)
+    check_sections("", config.detection, config.recording, add)
+    for name, own in config.campaigns.items():
+        _check_campaign(name, own, config, add)
     for section, key, word in (
         ("dialer", "wait_tone", RINGBACK),
         ("compliance", "do_not_call", ""),
@@ -91,26 +106,52 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
             add(f"{section}.{key}", shown(value), "the file does not exist; a readable file is needed")
 
 
-def _check_detection(config: Config, add: Add) -> None:
+def _check_campaign(name: str, own: Campaign, config: Config, add: Add) -> None:
+    """What a campaign has of its own; what is wrong everywhere is not told again."""
+    told: set[str] = set()
+    path = f"campaigns.{name}."
+    check_sections("", config.detection, config.recording, lambda key, found, allowed: told.add(key))
+
+    def add_own(key: str, found: str | None, allowed: str) -> None:
+        if key.removeprefix(path) not in told:
+            add(key, found, allowed)
+
+    check_sections(path, own.detection, own.recording, add_own)
+    if not name.isprintable() or "/" in name:
+        add(f"campaigns.{name}", "a name that no file has", "a queue file's name is allowed, without suffix")
+    if own.detection.samples != config.detection.samples:
+        add(f"{path}detection.samples", shown(own.detection.samples), "detection.samples is for all calls")
+    if own.recording.keep_days != config.recording.keep_days:
+        add(f"{path}recording.keep_days", shown(own.recording.keep_days), "it counts for all recordings")
+
+
+def check_sections(path: str, detection: Detection, recording: Recording, add: Add) -> None:
+    """Tell `add` of values that can't be, with `path` before their keys."""
+    def below(key: str, found: str | None, allowed: str) -> None:
+        add(f"{path}{key}", found, allowed)
+
+    _check_recording(recording, below)
+    _check_detection(detection, below)
+
+
+def _check_detection(detection: Detection, add: Add) -> None:
     from engine.detect.answering import AmdSettings  # numpy: only where it is needed
     from engine.detect.categories import CATEGORIES
     from engine.detect.rules import RuleError, parse
 
-    for key, code in config.detection.codes.items():
+    for key, code in detection.codes.items():
         if not key.isdecimal() or int(key) not in CATEGORIES:
             add(f"detection.codes.{key}", "no category", "a category from 2 to 20 is allowed")
         elif code and not 300 <= code <= 699:
             add(f"detection.codes.{key}", shown(code), "from 300 to 699 is allowed, or 0: none is sent")
-    if config.dialer.machine == "message":
-        _check_message(config.dialer.machine_message, add)
     for name in ("busy", "congestion", "ringback", "450hz"):
-        rule = getattr(config.detection, f"tone_{name}_rule")
+        rule = getattr(detection, f"tone_{name}_rule")
         try:
             parse(rule)
         except RuleError as error:
             add(f"detection.tone_{name}_rule", shown(rule), str(error))
     known = [f.name for f in dataclasses.fields(AmdSettings)]
-    for key, value in config.detection.amd.items():
+    for key, value in detection.amd.items():
         if key not in known:
             add(f"detection.amd.{key}", "an unknown key", f"allowed: {', '.join(known)}")
         elif not 0 <= value <= 60_000:
@@ -134,12 +175,12 @@ MAX_ANNOUNCEMENT = 30.0
 """Seconds that a callee may have to listen to recording.announcement."""
 
 
-def _check_recording(config: Config, add: Add) -> None:
+def _check_recording(recording: Recording, add: Add) -> None:
     try:
-        check_name(config.recording.name)
+        check_name(recording.name)
     except PatternError as error:
-        add("recording.name", shown(config.recording.name), str(error))
-    announcement = config.recording.announcement
+        add("recording.name", shown(recording.name), str(error))
+    announcement = recording.announcement
     if not announcement:
         return
     from engine.media.clip import SourceError, load  # numpy and soxr: only where they are needed

@@ -1,4 +1,4 @@
-"""How a call is listened to: the configuration's [detection], and what a queue entry has otherwise."""
+"""How a call is listened to and recorded: [detection], [recording], and what a queue entry has otherwise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from engine.config import Detection
+from engine.config import Detection, Recording
+from engine.config_checks import check_sections
 from engine.detect.answering import AmdSettings
 from engine.detect.categories import CATEGORIES
 from engine.detect.control import Settings
-from engine.detect.rules import RuleError, ToneRules, parse
+from engine.detect.rules import ToneRules, parse
 
 PREFIX = "da2_param_"
 SEED_NAMES = {
@@ -25,8 +26,14 @@ SEED_NAMES = {
     "tone_ringback_rule": "tone_ringback_rule", "tone_450hz_rule": "tone_450hz_rule",
 }  # fmt: skip
 """mod_da2's parameters by the keys of [detection] that do the same."""
-PER_CALL = frozenset(SEED_NAMES.values())
-"""Keys that a queue entry may have for itself."""
+ENGINE_WIDE = frozenset({"samples"})
+"""Keys that a queue entry can't have for itself."""
+PER_CALL = frozenset(field.name for field in msgspec.structs.fields(Detection)) - ENGINE_WIDE
+NAMED_IN_FULL = frozenset({"codes", "amd"})
+"""Their names alone may stand for something else in a queue: detection.codes, da2_param_codes."""
+RECORDED = frozenset({"what", "begin", "format", "layout", "folder", "name"})
+"""Keys of [recording] that a queue entry may have for itself, as recording.KEY."""
+SEED_RECORDED = {"recordpath": "recording.folder", "recordformat": "recording.name"}
 _WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
@@ -35,41 +42,93 @@ class OptionError(Exception):
 
 
 def option_name(column: str) -> str:
-    """The key that a queue's column is for: a key of [detection] itself, or mod_da2's channel variable, with
-    or without da2_param_; empty for any other column."""
+    """The key that a queue's column is for: one of [detection], with or without `detection.`; one of
+    [recording] with `recording.`; mod_da2's channel variable, with or without da2_param_. Empty for any other
+    column."""
     word = column.strip().lower().replace(" ", "_")
-    if word.startswith(PREFIX):
-        word = word.removeprefix(PREFIX)
-        word = "answerautostop" if word == "answerautosotp" else word  # as its manual has it
-        return SEED_NAMES.get(word, word if word in PER_CALL else "")
-    return word if word in PER_CALL else SEED_NAMES.get(word, "")
+    word = {"da2_param_answerautosotp": "da2_param_answerautostop"}.get(word, word)  # as its manual has it
+    full = word.removeprefix(PREFIX).removeprefix("detection.")
+    if full in PER_CALL and (full is not word or full not in NAMED_IN_FULL):
+        return full
+    if word.startswith("recording."):
+        return word if word.removeprefix("recording.") in RECORDED else ""
+    seed = word.removeprefix(PREFIX)
+    return SEED_NAMES.get(seed, "") or SEED_RECORDED.get(seed, "")
 
 
 def with_options(config: Detection, options: Mapping[str, str]) -> Detection:
     """[detection] with an entry's own values; keys of other things are passed over. Raises OptionError."""
-    hints = get_type_hints(Detection, include_extras=True)
-    found: dict[str, Any] = {}
-    for key, text in options.items():
-        if key in PER_CALL:
-            found[key] = _value(key, text, hints[key])
-    return msgspec.structs.replace(config, **found) if found else config
+    own = tuple((key, text) for key, text in options.items() if key in PER_CALL)
+    return msgspec.structs.replace(config, **_own_detection(own)) if own else config
+
+
+def recorded_with(config: Recording, options: Mapping[str, str]) -> Recording:
+    """[recording] with an entry's own values. A folder alone has what is analysed recorded there, as
+    mod_da2's recordpath does. Raises OptionError."""
+    own = tuple((key, text) for key, text in options.items() if key.startswith("recording."))
+    if not own:
+        return config
+    found = _own_recording(own)
+    if "folder" in found and "what" not in found and config.what == "off":
+        found = {**found, "what": "analysed"}
+    return msgspec.structs.replace(config, **found)
+
+
+@lru_cache(256)
+def _own_detection(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    hints = _hints(Detection)
+    found = {key: _value(key, text, hints[key]) for key, text in options}
+    _check(dict(options), Detection(**found), Recording())
+    return found
+
+
+@lru_cache(256)
+def _own_recording(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    hints = _hints(Recording)
+    found = {}
+    for key, text in options:
+        name = key.removeprefix("recording.")
+        if name in RECORDED:
+            found[name] = _value(key, text, hints[name])
+    _check(dict(options), Detection(), Recording(**found))
+    return found
+
+
+@lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _value(key: str, text: str, hint: Any) -> Any:
     plain: Any = text.strip()
     bare = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
-    if getattr(bare, "__origin__", None) is list:
+    kind = getattr(bare, "__origin__", None)
+    if kind is list:
         parts = plain.split(",") if "," in plain or key == "ignore" else plain.split()
         plain = [part.strip().lower() for part in parts if part.strip()]
+    elif kind is dict:
+        pairs = (part.partition("=") for part in plain.replace(",", " ").split())
+        plain = {name: value for name, _, value in pairs}
     elif bare is bool:
         plain = _WORDS.get(plain.lower(), plain)
     try:
-        if key.endswith("_rule"):
-            parse(plain)
         return msgspec.convert(plain, hint, strict=bare is bool)
-    except (msgspec.ValidationError, RuleError) as error:
-        why = str(error)
-        raise OptionError(f"{key} = {text.strip()[:60]!r}: {why[:1].lower()}{why[1:]}") from None
+    except msgspec.ValidationError as error:
+        raise _refused(key, text, str(error)) from None
+
+
+def _check(options: Mapping[str, str], detection: Detection, recording: Recording) -> None:
+    """What the configuration's keys are checked for beyond their types."""
+    wrong: list[tuple[str, str]] = []
+    check_sections("", detection, recording, lambda key, found, allowed: wrong.append((key, allowed)))
+    for path, allowed in wrong:
+        for key, text in options.items():
+            if path.startswith((f"detection.{key}", key)):
+                raise _refused(key, text, allowed)
+
+
+def _refused(key: str, text: str, why: str) -> OptionError:
+    return OptionError(f"{key} = {text.strip()[:60]!r}: {why[:1].lower()}{why[1:]}")
 
 
 def _rules(config: Detection) -> ToneRules:

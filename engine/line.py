@@ -76,9 +76,10 @@ class TrunkLine:
 
     def dial(
         self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None, campaign: str = "",
     ) -> TrunkLeg | UnplacedLeg:
-        """Place a call at the trunk that the dial plan gives; where that can't take it, at the next.
+        """Place a call at the trunk that the dial plan gives; where that can't take it, at the next. It is
+        listened to by an entry's own `options` before what the configuration has for its `campaign`.
 
         One that can't be placed has ended already, with cause `failed`.
         """
@@ -89,7 +90,7 @@ class TrunkLine:
             return UnplacedLeg(number, str(error))
         leg = TrunkLeg(call, self, role, number)
         leg.entry = entry
-        leg.detection = self._detection(options or {})
+        leg.detection = self._detection(options or {}, campaign)
         leg.detour = Detour(ways[1:], caller_id)
         self.media.preload(leg.wait_source(self.config.dialer.wait_tone))  # ready by the time of the answer
         self.legs[leg.id] = leg
@@ -98,12 +99,13 @@ class TrunkLine:
         leg.detour.watch(leg, self)
         return leg
 
-    def _detection(self, options: Mapping[str, str]) -> Detection:
+    def _detection(self, options: Mapping[str, str], campaign: str) -> Detection:
         """How a call is listened to; options that make no sense were told when the queue was read."""
+        general = self.config.of_campaign(campaign).detection
         try:
-            return with_options(self.config.detection, options)
+            return with_options(general, options)
         except OptionError:
-            return self.config.detection
+            return general
 
     @property
     def registered(self) -> bool:

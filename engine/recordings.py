@@ -106,17 +106,18 @@ class Recordings:
             if by_hand:  # what was paused by hand goes on by hand alone
                 self.pause(leg.id, False)
             return
-        config = self._config.recording
+        config = leg.facts.recording or self._config.recording
         began = (leg.facts.began or datetime.now()).astimezone()
         name = "" if path else fill(config.name, _facts(leg), began) + SUFFIX[config.format]
         kind = config.format if not path else _format_of(path, config.format)
-        wanted = path or str(recordings_folder(self._config) / finish(name, UNFINISHED))
+        wanted = path or str(recordings_folder(config) / finish(name, UNFINISHED))
         self._count += 1
         tag = f"{leg.id}-{self._count}"
         take = Take(tag, leg.id, leg.stream, name, wanted, leg.facts.attempt, began, by_hand)
         self._takes[take.tag] = self._current[leg.id] = take
         self._order(orders.Record(
-            leg.stream, wanted, kind, config.layout == "mixed", config.min_free_mb * 1_000_000, take.tag
+            leg.stream, wanted, kind, config.layout == "mixed", config.min_free_mb * 1_000_000, take.tag,
+            analysed=config.what == "analysed" and not (path or by_hand),
         ))
 
     def pause(self, leg: str, paused: bool) -> None:

@@ -66,7 +66,7 @@ class UnplacedLeg:
 
     def listen(self, on: bool) -> None: ...
 
-    async def listened(self, limit: float) -> Outcome | None:
+    async def listened(self) -> Outcome | None:
         return None
 
     def record(self) -> None: ...
@@ -211,10 +211,10 @@ class TrunkLeg:
             self.outcome = outcome
             self.put(Listened(outcome, hang_up))
 
-    async def listened(self, limit: float) -> Outcome | None:
+    async def listened(self) -> Outcome | None:
         if self.listening and self.outcome is None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout(self.detection.wait_for_result_ms / 1000):
                     await self._heard_out.wait()
         return self.outcome
 

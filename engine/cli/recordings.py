@@ -15,24 +15,26 @@ _FORMATS = {"wav": "16-bit WAV", "wav_alaw": "A-law WAV", "wav_ulaw": "mu-law WA
 _WHAT = {
     "off": "only where the key r asks for it", "callee": "the callee's side of every call",
     "agent": "the agent's side of every call", "both": "both sides of every call, a file each",
+    "analysed": "what detection listens to of every call",
 }  # fmt: skip
 
 
 def check_recordings(config: Config, now: datetime) -> tuple[bool, list[str]]:
     """Whether recordings can be made where they are asked for, and the lines that say how."""
     recording = config.recording
-    folder = recordings_folder(config)
+    folder = recordings_folder(recording)
     facts = {
         "number": "+15550100", "name": "Ann Example", "id": "0a1b2c3d", "attempt": "17", "leg": "callee",
         "trunk": "trunk", "agent": "8001", "campaign": "queue",
     }  # fmt: skip
     example = finish(fill(recording.name, facts, now), "bridged") + SUFFIX[recording.format]
-    begin = "the answer" if recording.begin == "answer" else "early media"
+    begin = ", from the answer" if recording.begin == "answer" else ", from early media"
+    begin = "" if recording.what == "analysed" else begin
     lines = [
-        f"{_WHAT[recording.what]}, from {begin}, {recording.layout}, {_FORMATS[recording.format]}",
+        f"{_WHAT[recording.what]}{begin}, {recording.layout}, {_FORMATS[recording.format]}",
         f"for example {folder / example}",
     ]
-    if recording.announcement and recording.what != "off":
+    if recording.announcement and recording.what not in ("off", "analysed"):
         lines.append(f"after the announcement {recording.announcement}")
     if recording.keep_days:
         lines.append(f"deleted after {recording.keep_days} days")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.config import Config
+from engine.config import Config, Recording
 from engine.detect.outcome import Outcome
 from engine.dialer.answered_by import BEEP_PATIENCE, MESSAGE, AnsweredBy
 from engine.dialer.dispositions import after_answer, before_answer, of_category, of_outcome
@@ -34,6 +34,7 @@ from engine.dialer.ports import (
 )
 from engine.dialer.seats import Seat, SeatFailed
 from engine.dialer.tape import ANNOUNCEMENT, ANNOUNCEMENT_LIMIT, Tape
+from engine.hearing import OptionError, recorded_with
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ class Attempt:
         """When the present state times out, on the loop's clock."""
         self.record = AttemptRecord(0, entry.id, entry.number, wall(), {"queued": 0}, name=entry.name)
         self._line = line
-        self._config = config
+        self._campaign = entry.options.get("campaign", campaign)
+        self._config = config = config.of_campaign(self._campaign)
         self._changed = changed
         self._tell = tell
         self._loop = asyncio.get_running_loop()
@@ -99,7 +101,7 @@ class Attempt:
         self._hung_up = False
         self._given_away = False
         self._listening_in = False
-        self._tape = Tape(config.recording, self.record, campaign)
+        self._tape = Tape(_recorded(config, entry), self.record, self._campaign)
         self._connected = False
         self._announcing = False
         self._may_talk = asyncio.Event()
@@ -183,11 +185,13 @@ class Attempt:
         leg = self.leg = self._line.dial(
             self.entry.number, caller_id=self.entry.options.get("caller_id"),
             role="manual" if self.entry.manual else "callee", entry=self.entry.id,
-            options=self.entry.options,
+            options=self.entry.options, campaign=self._campaign,
         )
         self.record.leg = leg.id
         self._tape.follow(leg)
         leg.listen(self._early != "ignore")
+        if self._early != "ignore":
+            self._tape.listening(leg)
         self._spawn(self._pump(leg))
         if ended := await self._until_answered(leg, ring):
             return ended
@@ -337,7 +341,7 @@ class Attempt:
                 if self._answered:
                     self._by.hear(event.tone)
             elif isinstance(event, Listened):
-                self._outcome = self._outcome or event.outcome
+                self._heard_out(leg, event.outcome)
             elif isinstance(event, Digit) and len(self.record.digits) < MAX_DIGITS:
                 self.record.digits += event.digit
             self._inbox.put_nowait(event)
@@ -350,26 +354,33 @@ class Attempt:
 
     async def _listened(self, leg: Leg) -> Outcome | None:
         """What came of listening, once the leg is over: with what was still waiting to be heard."""
-        outcome = await leg.listened(self._config.detection.wait_for_result_ms / 1000)
+        outcome = await leg.listened()
         while not leg.events.empty():
             if isinstance(event := leg.events.get_nowait(), Heard):
                 self._note(event)
-        self._outcome = self._outcome or outcome
+        if outcome is not None:
+            self._heard_out(leg, outcome)
         return self._outcome
+
+    def _heard_out(self, leg: Leg, outcome: Outcome) -> None:
+        self._outcome = self._outcome or outcome
+        self._tape.heard(leg, outcome)
 
     def _seen_answer(self, leg: Leg, event: StateChanged) -> None:
         self._answered = True
         self.record.sip_code = event.sip_code or 200
-        if self._tape.announces:
+        self._tape.answered(leg)
+        if self._tape.announcement:
             self._announcing = True
             if self._listening_in:
                 leg.unbridge()
-            leg.play(self._config.recording.announcement, ANNOUNCEMENT)
+            leg.play(self._tape.announcement, ANNOUNCEMENT)
         else:
             self._may_talk.set()
             self._keep_company(leg)
         if self._early == "ignore":
             leg.listen(True)
+            self._tape.listening(leg, answered=True)
 
     def _keep_company(self, leg: Leg) -> None:
         """The wait tone, but for whom the operator dialled by hand: they hear each other at once."""
@@ -493,6 +504,14 @@ class Attempt:
         if not keep_deadline:
             self.deadline = None if seconds is None else now + seconds
         self._changed(self)
+
+
+def _recorded(config: Config, entry: QueueEntry) -> Recording:
+    """How a call is recorded; options that make no sense were told when the queue was read."""
+    try:
+        return recorded_with(config.recording, entry.options)
+    except OptionError:
+        return config.recording
 
 
 def _hearing(outcome: Outcome, answered: bool, call_s: float) -> dict[str, str | int]:

@@ -165,7 +165,7 @@ class Dialer(QueueWorker):
         """Add a CSV file's rows to the queue: the file as it was read, or why it could not be."""
         try:
             file = await asyncio.to_thread(read_queue_file, path, self.config.trunk.country)
-            added = await self._add(file)
+            added = await self._add(file, path)
         except (QueueError, StoreError) as error:
             return None, str(error)
         if file.rows:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from engine.config import Recording
 from engine.detect.outcome import Outcome
 from engine.legs import HangupCause as HangupCause
 from engine.legs import LegState as LegState
@@ -68,13 +69,15 @@ LegEvent = StateChanged | Heard | Listened | Digit | PlaybackEnded
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What a leg's recording may be named by. For a call beside the queue `attempt` is 0 and `began` None."""
+    """What a leg's recording may be named by, and how it is recorded: None for as the configuration says. For
+    a call beside the queue `attempt` is 0 and `began` None."""
 
     attempt: int = 0
     name: str = ""
     agent: str = ""
     campaign: str = ""
     began: datetime | None = None
+    recording: Recording | None = None
 
 
 class Leg(Protocol):
@@ -112,8 +115,8 @@ class Leg(Protocol):
     def listen(self, on: bool) -> None:
         """Switch detection on this leg on or off."""
 
-    async def listened(self, limit: float) -> Outcome | None:
-        """What came of listening; waits `limit` s for it at most. None where nobody listened."""
+    async def listened(self) -> Outcome | None:
+        """What came of listening; waits for it as long as its settings say. None where nobody listened."""
 
     def record(self) -> None:
         """Begin to record; one that has begun stays as it is."""
@@ -134,12 +137,13 @@ class Line(Protocol):
 
     def dial(
         self, number: str, *, caller_id: str | None = None, role: Role = "callee", entry: int | None = None,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None, campaign: str = "",
     ) -> Leg:
         """Place a call; returns at once with a leg in state DIALING.
 
         A call that can't be placed ends with cause `failed`; nothing is raised. `entry` is the
-        queue entry that the call is for, `options` what it has otherwise than the configuration.
+        queue entry that the call is for, `options` what it has otherwise than the configuration, `campaign`
+        the path or name of its queue.
         """
 
     @property

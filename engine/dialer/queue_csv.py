@@ -2,8 +2,8 @@
 
 Columns are `number` and, optionally, `name` and `note`, named in a header in any order and case; without
 a header the first column is the number, the second the name, the third the note. Further columns with a name
-of [detection], or mod_da2's for the same, hold the row's own settings; an empty cell leaves the
-configuration's.
+of [detection], mod_da2's for the same, or `recording.` and a key of that section hold the row's own settings;
+an empty cell leaves the configuration's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from engine.config import Detection
+from engine.config import Detection, Recording
 from engine.dialer.numbers import NumberError, clean, key_of
 from engine.dialer.ports import NewRow
-from engine.hearing import PER_CALL, OptionError, option_name, with_options
+from engine.hearing import OptionError, option_name, recorded_with, with_options
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ROWS = 1_000_000
@@ -29,7 +29,6 @@ MAX_FIELD = 1000
 MAX_REPORTS = 1000
 """Problems and duplicates listed one by one; the rest are counted."""
 
-_DEFAULTS = Detection()
 _NAMES = {
     "number": ("number", "phone", "phone number", "phonenumber", "telephone", "tel", "mobile", "msisdn",
                "号码", "电话", "手机", "手机号", "电话号码"),
@@ -85,12 +84,14 @@ class QueueFile:
     unlisted_problems: int = 0
     """Problems beyond the first MAX_REPORTS."""
 
-    def new_rows(self, *, skip_duplicates: bool = True) -> list[NewRow]:
-        """The rows for the store, with or without those that repeat a number."""
+    def new_rows(self, *, skip_duplicates: bool = True, campaign: str = "") -> list[NewRow]:
+        """The rows for the store, with or without those that repeat a number; of another campaign than the
+        queue's where one is given."""
+        own = {"campaign": campaign} if campaign else {}
         rows: Sequence[QueueRow] = self.rows
         if not skip_duplicates:
             rows = sorted([*rows, *(d.row for d in self.duplicates)], key=lambda row: row.line)
-        return [NewRow(row.number, row.name, row.note, row.key, row.options) for row in rows]
+        return [NewRow(row.number, row.name, row.note, row.key, {**row.options, **own}) for row in rows]
 
     def _problem(self, line: int, reason: str) -> None:
         if len(self.problems) < MAX_REPORTS:
@@ -144,8 +145,9 @@ def _take(
     try:
         number = clean(cell("number"))
         key = key_of(number, country)
-        options = {name: cell(name) for name in columns if name in PER_CALL and cell(name)}
-        with_options(_DEFAULTS, options)
+        options = {name: cell(name) for name in columns if name not in _NAMES and cell(name)}
+        with_options(Detection(), options)
+        recorded_with(Recording(), options)
     except (NumberError, OptionError) as error:
         file._problem(line, str(error))
         return

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import chain
 from typing import Literal
 
 from engine.config import Recording
+from engine.detect.outcome import Outcome
 from engine.dialer.ports import AttemptRecord, CallFacts, Leg
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,11 @@ ANNOUNCEMENT_LIMIT = 40.0
 
 
 class Tape:
-    """An attempt's recordings. `told` is whether the callee knows of them, or need not be told."""
+    """An attempt's recordings. `told` is whether the callee knows of them, or need not be told.
+
+    Of what is analysed a recording begins and ends with the listening, whose result it is named by; the
+    announcement is not played for it, so with one it ends at the answer.
+    """
 
     def __init__(self, config: Recording, record: AttemptRecord, campaign: str) -> None:
         self.told = not config.announcement
@@ -26,17 +32,37 @@ class Tape:
         self._record = record
         self._campaign = campaign
         self._legs: list[Leg] = []
+        self._analysed: asyncio.Task[str] | None = None
+        self._outcome: Outcome | None = None
 
     @property
-    def announces(self) -> bool:
-        """Whether an announcement is to be played at the answer."""
-        return self._config.what != "off" and bool(self._config.announcement)
+    def announcement(self) -> str:
+        """What is to be played at the answer; empty for nothing."""
+        return self._config.announcement if self._config.what in ("callee", "agent", "both") else ""
 
     def follow(self, leg: Leg, agent: str = "") -> None:
         """Have a leg's recording, of whomever it is asked for, named by this attempt."""
         record = self._record
-        leg.facts = CallFacts(record.attempt_id, record.name, agent, self._campaign, record.started_at)
+        leg.facts = CallFacts(record.attempt_id, record.name, agent, self._campaign, record.started_at,
+                               self._config)
         self._legs.append(leg)
+
+    def listening(self, leg: Leg, answered: bool = False) -> None:
+        """Listening to a leg begins."""
+        if self._config.what == "analysed" and (self.told or not answered):
+            leg.record()
+
+    def answered(self, leg: Leg) -> None:
+        if self._config.what == "analysed" and not self.told:
+            leg.pause_recording()
+
+    def heard(self, leg: Leg, outcome: Outcome) -> None:
+        """What came of listening, which is over."""
+        if self._outcome is None:
+            self._outcome = outcome
+            if self._config.what == "analysed":
+                loop = asyncio.get_running_loop()
+                self._analysed = loop.create_task(leg.end_recording(outcome.result))
 
     def early(self, leg: Leg) -> None:
         """Early media came."""
@@ -61,9 +87,10 @@ class Tape:
         cancelled, what is known of it.
         """
         found = ""
-        for leg in self._legs:
+        ended = [self._analysed] if self._analysed is not None else []
+        for work in chain(ended, (leg.end_recording(result) for leg in self._legs)):
             try:
-                path = await leg.end_recording(result)
+                path = await work
                 found = found or path
             except asyncio.CancelledError:
                 return found

@@ -201,13 +201,15 @@ class QueueWorker:
             self.tell(LogLine("info", "the operator's end changes when the calls that are up have ended"))
         self.wake()
 
-    async def _add(self, file: QueueFile) -> int:
+    async def _add(self, file: QueueFile, path: str = "") -> int:
+        """Add a file's rows. Those of another file than the campaign's keep what is set for that one."""
         assert self.campaign is not None
         for problem in file.problems:
             self.tell(LogLine("warning", f"queue file, {problem}"))
         for duplicate in file.duplicates:
             self.tell(LogLine("warning", f"queue file, {duplicate}"))
-        rows = file.new_rows(skip_duplicates=self.config.dialer.skip_duplicates)
+        own = Path(path).stem if path and Path(path).stem in self.config.campaigns else ""
+        rows = file.new_rows(skip_duplicates=self.config.dialer.skip_duplicates, campaign=own)
         added = await self.store.add_rows(self.campaign.id, rows)
         if added:
             self._worked.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -308,7 +309,8 @@ class Board:
         self._end_recording(stream)
         if order.path is not None:
             stream.recording = Recording(order)
-            self.writer.start(stream.recording)
+            if not order.analysed:
+                self.writer.start(stream.recording)
 
     def _pause_recording(self, order: orders.PauseRecording, now: float) -> None:
         stream = self.streams.get(order.stream)
@@ -317,8 +319,13 @@ class Board:
 
     def _end_recording(self, stream: RtpStream) -> None:
         recording, stream.recording = stream.recording, None
-        if recording is not None:
+        if recording is None:
+            return
+        if recording.begun:
             self.writer.finish(recording)
+        else:
+            now = time.monotonic()
+            self.facts.append(orders.RecordingEnded(stream.name, now, "", "", recording.order.tag))
 
     def _detect(self, order: orders.Detect, now: float) -> None:
         stream = self.streams.get(order.stream)

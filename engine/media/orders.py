@@ -237,7 +237,8 @@ class Record(msgspec.Struct, frozen=True):
     """Record both sides of a stream (left received, right sent; or mixed into one) to a new file; None stops.
 
     No file is overwritten: another name is found where `path` is taken. Below `min_free` octets on its disk
-    the recording ends. `tag` comes back in the facts.
+    the recording ends. `tag` comes back in the facts. `analysed`: only while the stream is listened to for
+    detection and audio has come; without any there is no file.
     """
 
     stream: str
@@ -246,6 +247,7 @@ class Record(msgspec.Struct, frozen=True):
     mixed: bool = False
     min_free: int = 0
     tag: str = ""
+    analysed: bool = False
 
 
 class PauseRecording(msgspec.Struct, frozen=True):

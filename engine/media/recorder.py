@@ -40,6 +40,8 @@ class Recording:
         self.paused = False
         self.failed = False
         """Written by the writer thread too: nothing more is to be added."""
+        self.begun = False
+        """Whether the writer has it."""
         self.file = _File(order)
         self._received: list[bytes] = []
         self._sent: list[bytes] = []
@@ -72,6 +74,7 @@ class RecordingWriter:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
             self._thread.start()
+        recording.begun = True
         self.write(recording, (b"", b""))
 
     def write(self, recording: Recording, chunk: Chunk) -> None:

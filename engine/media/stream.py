@@ -405,9 +405,14 @@ class RtpStream(AudioClient):
             return not peer.sender.direct or peer.recording is not None
         return peer is not None or self.room is not None
 
+    @property
+    def analysed(self) -> bool:
+        """Whether its audio has begun and is listened to for detection."""
+        return self.hearing is not None and self._started_fact
+
     def keep_for_detection(self) -> bool:
         """Have this tick's frame wait for the detector; False where an older one had to be shed for it."""
-        if self.hearing is None or not self._started_fact:
+        if self.hearing is None or not self.analysed:
             return True
         room = len(self.undetected) < WAITING
         ready = self.hearing.ready

@@ -190,6 +190,10 @@ class Work:
         self.budget.spend(time.monotonic_ns() - began)
 
     def _record(self, stream: RtpStream, recording: Recording) -> None:
+        if recording.order.analysed and not stream.analysed:
+            return
+        if not recording.begun:
+            self._board.writer.start(recording)
         chunk = recording.add(stream.rx, stream.sent())
         if chunk is not None:
             self._board.writer.write(recording, chunk)

@@ -51,6 +51,7 @@ class FakeLeg:
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self.facts = CallFacts()
         self.announced = False
+        self.campaign = ""
         self.outcome: Outcome | None = None
         self.did: list[tuple[float, str, Any]] = []
         self.began = asyncio.get_running_loop().time()
@@ -90,7 +91,7 @@ class FakeLeg:
     def listen(self, on: bool) -> None:
         self._did("listen", on)
 
-    async def listened(self, limit: float) -> Outcome | None:
+    async def listened(self) -> Outcome | None:
         return self.outcome
 
     def record(self) -> None:
@@ -213,10 +214,11 @@ class FakeLine:
 
     def dial(
         self, number: str, *, caller_id: str | None = None, role: str = "callee", entry: int | None = None,
-        options: dict[str, str] | None = None,
+        options: dict[str, str] | None = None, campaign: str = "",
     ) -> FakeLeg:
         leg = FakeLeg(f"L{len(self.legs) + 1}", number, role)
         leg.deaf = self.deaf
+        leg.campaign = campaign
         self.legs.append(leg)
         act = self.fates.get(number, TALKS)
         if isinstance(act, list):

@@ -14,6 +14,8 @@ from media_rig import PCMA, PCMU, FarEnd, Rig, sine
 from engine.media.orders import (
     Bridge,
     Conference,
+    Detect,
+    Listened,
     Member,
     PauseRecording,
     Play,
@@ -100,3 +102,30 @@ def test_a_pause_leaves_out_what_is_said_in_it(rig, tmp_path):
     hear(rig, far, 20)
     seconds = len(recorded(rig, name)) / 8000
     assert 0.6 < seconds < 1.4  # of two that went by
+
+
+def test_what_is_analysed_is_recorded_while_the_detector_listens(rig, tmp_path):
+    name, far = rig.open()
+    path = tmp_path / "heard.wav"
+    rig.engine.order(Record(name, str(path), analysed=True))
+    with talking((far, 700.0)):
+        rig.fact(RtpStarted)
+        assert not path.exists()
+        rig.engine.order(Detect(name))
+        hear(rig, far, 40)
+        rig.engine.order(Detect(name, on=False))
+        rig.fact(Listened)
+        hear(rig, far, 40)
+        samples = recorded(rig, name)
+    assert 0.5 * 8000 < len(samples) < 1.2 * 8000
+    assert has(samples[:, 0], 700)
+
+
+def test_where_nothing_was_analysed_there_is_no_file(rig, tmp_path):
+    name, _ = rig.open()
+    rig.engine.order(Record(name, str(tmp_path / "none.wav"), tag="t", analysed=True))
+    rig.engine.order(Detect(name))
+    rig.engine.order(Record(name, None))
+    ended = rig.fact(RecordingEnded)
+    assert (ended.path, ended.error, ended.tag) == ("", "", "t")
+    assert list(tmp_path.iterdir()) == []
