@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from engine.config import (
     BEEP,
@@ -23,19 +20,7 @@ from engine.config import (
     trunk_path,
 )
 from engine.dial_rules import RuleError, compiled
-from engine.recording_names import PatternError
-from engine.recording_names import check as check_name
-
-Add = Callable[[str, str | None, str], None]
-"""Called with a key, what was found there (None: nothing) and what is allowed."""
-
-
-def shown(value: Any) -> str:
-    """A value as a report of mistakes shows it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = repr(str(value)) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+from engine.hearing_checks import Add, check_hearing, shown
 
 
 def check(config: Config, need_trunk: bool, add: Add) -> None:
@@ -91,7 +76,7 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
             )
     if config.dialer.machine == "message":
         _check_message(config.dialer.machine_message, add)
-    check_sections("", config.detection, config.recording, add)
+    _check_sections("", config.detection, config.recording, add)
     for name, own in config.campaigns.items():
         _check_campaign(name, own, config, add)
     for section, key, word in (
@@ -110,13 +95,13 @@ def _check_campaign(name: str, own: Campaign, config: Config, add: Add) -> None:
     """What a campaign has of its own; what is wrong everywhere is not told again."""
     told: set[str] = set()
     path = f"campaigns.{name}."
-    check_sections("", config.detection, config.recording, lambda key, found, allowed: told.add(key))
+    _check_sections("", config.detection, config.recording, lambda key, found, allowed: told.add(key))
 
     def add_own(key: str, found: str | None, allowed: str) -> None:
         if key.removeprefix(path) not in told:
             add(key, found, allowed)
 
-    check_sections(path, own.detection, own.recording, add_own)
+    _check_sections(path, own.detection, own.recording, add_own)
     if not name.isprintable() or "/" in name:
         add(f"campaigns.{name}", "a name that no file has", "a queue file's name is allowed, without suffix")
     if own.detection.samples != config.detection.samples:
@@ -125,37 +110,12 @@ def _check_campaign(name: str, own: Campaign, config: Config, add: Add) -> None:
         add(f"{path}recording.keep_days", shown(own.recording.keep_days), "it counts for all recordings")
 
 
-def check_sections(path: str, detection: Detection, recording: Recording, add: Add) -> None:
-    """Tell `add` of values that can't be, with `path` before their keys."""
+def _check_sections(path: str, detection: Detection, recording: Recording, add: Add) -> None:
     def below(key: str, found: str | None, allowed: str) -> None:
         add(f"{path}{key}", found, allowed)
 
-    _check_recording(recording, below)
-    _check_detection(detection, below)
-
-
-def _check_detection(detection: Detection, add: Add) -> None:
-    from engine.detect.answering import AmdSettings  # numpy: only where it is needed
-    from engine.detect.categories import CATEGORIES
-    from engine.detect.rules import RuleError, parse
-
-    for key, code in detection.codes.items():
-        if not key.isdecimal() or int(key) not in CATEGORIES:
-            add(f"detection.codes.{key}", "no category", "a category from 2 to 20 is allowed")
-        elif code and not 300 <= code <= 699:
-            add(f"detection.codes.{key}", shown(code), "from 300 to 699 is allowed, or 0: none is sent")
-    for name in ("busy", "congestion", "ringback", "450hz"):
-        rule = getattr(detection, f"tone_{name}_rule")
-        try:
-            parse(rule)
-        except RuleError as error:
-            add(f"detection.tone_{name}_rule", shown(rule), str(error))
-    known = [f.name for f in dataclasses.fields(AmdSettings)]
-    for key, value in detection.amd.items():
-        if key not in known:
-            add(f"detection.amd.{key}", "an unknown key", f"allowed: {', '.join(known)}")
-        elif not 0 <= value <= 60_000:
-            add(f"detection.amd.{key}", shown(value), "from 0 to 60000 is allowed, in ms but for counts")
+    check_hearing(detection, recording, below)
+    _check_announcement(recording.announcement, below)
 
 
 def _check_message(path: str, add: Add) -> None:
@@ -175,12 +135,7 @@ MAX_ANNOUNCEMENT = 30.0
 """Seconds that a callee may have to listen to recording.announcement."""
 
 
-def _check_recording(recording: Recording, add: Add) -> None:
-    try:
-        check_name(recording.name)
-    except PatternError as error:
-        add("recording.name", shown(recording.name), str(error))
-    announcement = recording.announcement
+def _check_announcement(announcement: str, add: Add) -> None:
     if not announcement:
         return
     from engine.media.clip import SourceError, load  # numpy and soxr: only where they are needed

@@ -27,9 +27,10 @@ from engine.config import (
     Trunk,
     trunk_path,
 )
-from engine.config_checks import check, shown
+from engine.config_checks import check
 from engine.config_lines import line_of
 from engine.config_values import Problem, Text, did_you_mean, section
+from engine.hearing_checks import shown
 
 
 class ConfigError(Exception):

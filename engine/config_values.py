@@ -11,7 +11,7 @@ import msgspec
 import tomli
 
 from engine.config import HEADER, HOURS, Config, Rule
-from engine.config_checks import shown
+from engine.hearing_checks import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 import msgspec
 
 from engine.config import Detection, Recording
-from engine.config_checks import check_sections
 from engine.detect.answering import AmdSettings
 from engine.detect.categories import CATEGORIES
 from engine.detect.control import Settings
 from engine.detect.rules import ToneRules, parse
+from engine.hearing_checks import check_hearing
 
 PREFIX = "da2_param_"
 SEED_NAMES = {
@@ -120,7 +120,7 @@ def _value(key: str, text: str, hint: Any) -> Any:
 def _check(options: Mapping[str, str], detection: Detection, recording: Recording) -> None:
     """What the configuration's keys are checked for beyond their types."""
     wrong: list[tuple[str, str]] = []
-    check_sections("", detection, recording, lambda key, found, allowed: wrong.append((key, allowed)))
+    check_hearing(detection, recording, lambda key, found, allowed: wrong.append((key, allowed)))
     for path, allowed in wrong:
         for key, text in options.items():
             if path.startswith((f"detection.{key}", key)):
