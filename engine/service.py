@@ -24,6 +24,7 @@ from engine.dialer.dialer import Dialer
 from engine.dialer.queue_csv import QueueFile
 from engine.dialer.seats import HeadsetPrompt
 from engine.legs import LegState
+from engine.looking import Looking
 from engine.media import orders
 from engine.retention import keep, recover
 from engine.ringer import Ringer
@@ -80,6 +81,7 @@ class Engine:
         )
         self.desk = Desk(self)
         self.server = ControlServer(self.socket, self.desk, version=VERSION) if serve else None
+        self._looking = Looking(self.line, self.station.media, self._to_lookers)
         self.log: deque[messages.LogLine] = deque(maxlen=LOG_LINES)
         self._on_event = on_event
         self._watch = TrunkWatch(self.tell)
@@ -202,6 +204,10 @@ class Engine:
         if self.server is not None:
             self.server.publish(event)
 
+    def _to_lookers(self, event: messages.Spectrum) -> None:
+        if self.server is not None:
+            self.server.publish(event)
+
     def tell(self, level: str, text: str, leg: str = "") -> None:
         line = ports.LogLine(level, text, leg)  # type: ignore[arg-type]
         self.publish(projection.log_line(line))
@@ -310,6 +316,8 @@ class Engine:
         rounds = 0
         while True:
             await asyncio.sleep(METER_PERIOD)
+            if self.server is not None:
+                self._looking.tick(self.server.looked_at)
             if self.server is None or not self.server.clients or not self.line.legs:
                 continue
             levels = {

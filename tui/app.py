@@ -113,6 +113,7 @@ class OffhookApp(App[None]):
         if self._gone is not None:
             self._gone.dismiss(None)
             self._gone = None
+        self.console_screen.looking = ""
         self.state.apply(hello)
         self.console_screen.say(f"Connected to engine {hello.version}, process {hello.pid}.", "dim")
         if self._notice:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from tui.text import clean, clip, width
 
+ON = " on "
+"""Between two roles: the first one's ink on the second one's colour."""
+
 Piece = tuple[str, str]
 Row = list[Piece]
 
@@ -51,6 +54,12 @@ ROLES = (
     "span-tone",
     "span-quiet",
     "span-flow",
+    "heat-1",
+    "heat-2",
+    "heat-3",
+    "heat-4",
+    "heat-5",
+    "heat-6",
     "digit",
     "sip-sent",
     "sip-received",

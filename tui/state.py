@@ -12,13 +12,15 @@ from enum import Flag, auto
 from engine.control import messages as wire
 from tui.calls import Call, attempt_key, call_of_attempt, call_of_leg, rank
 from tui.text import span
-from tui.tracks import Track
+from tui.tracks import Spectra, Track
 
 MAX_CALLS = 64
 MAX_LEGS = 256
 MAX_TRUNKS = 64
 MAX_LOG = 1000
 ENDED_LEGS_SHOWN = 4
+SPECTRA_KEPT = 4
+"""Calls whose spectrum is kept, of those looked at last."""
 UNMATCHED = "unmatch"
 NO_CADENCE = "450hz"
 """A tone that is not yet told apart; the timeline shows it, the log waits for the verdict."""
@@ -81,6 +83,7 @@ class ConsoleState:
             wire.Sip: self._sip,
             wire.AttemptDone: self._done,
             wire.Meters: self._meters,
+            wire.Spectrum: self._spectrum,
             wire.Qualities: self._quality,
             wire.Bye: self._bye,
         }
@@ -302,6 +305,17 @@ class ConsoleState:
             if (track := self.tracks.get(name)) is not None:
                 track.meter(event.at, meter)
         return Change.METERS
+
+    def _spectrum(self, event: wire.Spectrum) -> Change:
+        if (track := self.tracks.get(event.leg)) is None:
+            return Change.NONE
+        if not track.spectra.times:
+            others = [other for other in self.tracks.values() if other.spectra.times]
+            others.sort(key=lambda other: other.spectra.times[-1])
+            for other in others[: max(0, len(others) + 1 - SPECTRA_KEPT)]:
+                other.spectra = Spectra()
+        track.spectra.add(event)
+        return Change.TIMELINE
 
     def _quality(self, event: wire.Qualities) -> Change:
         self.quality = event.legs

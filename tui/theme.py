@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 import tomli
 from msgspec import Meta
+from textual.color import Color as Colour
 from textual.theme import Theme
 
 DEFAULT = "offhook"
@@ -65,6 +66,22 @@ class ThemeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     instrument: Instrument = Instrument()
 
 
+def heats(colors: Colors, instrument: Instrument) -> dict[str, str]:
+    """Six colours from the ground to the text's, by way of a tone's and a level's: ever brighter on a dark
+    ground, ever darker on a light one, so that their order shows in grey too."""
+    way = (
+        colors.background, instrument.tone_ring or colors.primary, instrument.level or colors.good,
+        colors.foreground,
+    )  # fmt: skip
+    stops = [Colour.parse(stop) for stop in way]
+    found = {}
+    for number in range(1, 7):
+        at = number / 2
+        before = min(int(at), len(stops) - 2)
+        found[f"heat-{number}"] = stops[before].blend(stops[before + 1], at - before).hex6
+    return found
+
+
 def variables(colors: Colors, instrument: Instrument) -> dict[str, str]:
     """The theme variables that the stylesheets use beyond Textual's own."""
     return {
@@ -80,6 +97,7 @@ def variables(colors: Colors, instrument: Instrument) -> dict[str, str]:
         "tone-bad": instrument.tone_bad or colors.error,
         "tone-other": instrument.tone_other or colors.warning,
         "flow": instrument.flow or colors.muted,
+        **heats(colors, instrument),
         "border": colors.faint,
         "scrollbar": colors.faint,
         "scrollbar-background": colors.background,

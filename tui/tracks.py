@@ -6,11 +6,14 @@ from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 
-from engine.control.messages import Detection, Digit, Meter, Sip
+from engine.control.messages import Detection, Digit, Meter, Sip, Spectrum
 
 SILENCE_DBM0 = -90.0
 MAX_SAMPLES = 6000
 """Ten minutes of levels at ten a second."""
+MAX_COLUMNS = 6000
+"""Ten minutes of spectrum at ten columns a second."""
+BANDS = 16
 MAX_MARKS = 400
 TONE_GAP_S = 0.4
 """Meter readings further apart than this do not belong to one stretch of tone."""
@@ -47,12 +50,50 @@ class Levels:
 
 
 @dataclass(slots=True)
+class Spectra:
+    """Columns of a spectrum by UNIX time, oldest first: a level from 0 to 15 for each of `BANDS`."""
+
+    times: list[float] = field(default_factory=list)
+    columns: list[bytes] = field(default_factory=list)
+
+    def add(self, event: Spectrum) -> None:
+        """Columns that make no sense, or come out of order, are left out."""
+        for place, digits in enumerate(event.columns[:MAX_COLUMNS]):
+            at = event.at + place * event.step_s
+            if len(digits) != BANDS or (self.times and at <= self.times[-1]):
+                continue
+            try:
+                column = bytes(int(digit, 16) for digit in digits)
+            except ValueError:
+                continue
+            self.times.append(at)
+            self.columns.append(column)
+        if len(self.times) > MAX_COLUMNS:
+            del self.times[: MAX_COLUMNS // 10], self.columns[: MAX_COLUMNS // 10]
+
+    def loudest(self, start: float, step: float, columns: int) -> list[list[int] | None]:
+        """Each band's highest level in each of `columns` stretches of `step` seconds; None where nothing was
+        heard."""
+        out: list[list[int] | None] = []
+        low = bisect_left(self.times, start)
+        for column in range(columns):
+            high = bisect_left(self.times, start + (column + 1) * step, low)
+            out.append([max(band) for band in zip(*self.columns[low:high], strict=True)] or None)
+            low = high
+        return out
+
+
+@dataclass(slots=True)
 class Stretch:
-    """Something that lasted: `label` from `start` to `end`, UNIX seconds."""
+    """Something that lasted: `label` from `start` to `end`, UNIX seconds. `said` is what an announcement
+    means; `begin_ms` and `end_ms` are the engine's own figures, of the call's audio."""
 
     start: float
     end: float
     label: str
+    said: str = ""
+    begin_ms: int = 0
+    end_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -61,6 +102,7 @@ class Track:
 
     received: Levels = field(default_factory=Levels)
     sent: Levels = field(default_factory=Levels)
+    spectra: Spectra = field(default_factory=Spectra)
     tones: deque[Stretch] = field(default_factory=lambda: deque(maxlen=MAX_MARKS))
     heard: deque[Stretch] = field(default_factory=lambda: deque(maxlen=MAX_MARKS))
     digits: deque[Digit] = field(default_factory=lambda: deque(maxlen=MAX_MARKS))
@@ -82,7 +124,12 @@ class Track:
         length = max(0, detection.end_ms - detection.begin_ms) / 1000
         start = detection.at - length
         last = self.heard[-1] if self.heard else None
-        if last is not None and last.label == detection.tone and start - last.end < TONE_GAP_S:
+        sample = detection.sample
+        said = "" if sample is None else sample.alias or sample.uniqueid
+        same = last is not None and (last.label, last.said) == (detection.tone, said)
+        if last is not None and same and start - last.end < TONE_GAP_S:
             last.start, last.end = min(last.start, start), max(last.end, detection.at)
+            last.end_ms = max(last.end_ms, detection.end_ms)
         else:
-            self.heard.append(Stretch(start, detection.at, detection.tone))
+            ms = detection.begin_ms, detection.end_ms
+            self.heard.append(Stretch(start, detection.at, detection.tone, said, *ms))

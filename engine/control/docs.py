@@ -33,7 +33,8 @@ message types in `engine/control/messages.py`. The wire's version is **{WIRE_VER
   gets a `reply` too, with its `id` where that could be read and `null` where not.
 - A field with a default may be left out. Unknown fields in a request are errors. A reader of events ignores
   fields and events that it doesn't know: they may be added without a new version.
-- A client that reads too slowly gets no `meters`, and is disconnected with a `bye` when much is left unread.
+- A client that reads too slowly gets no `meters` and no `spectrum`, and is disconnected with a `bye` when
+  much is left unread.
 - Times named `at` are UNIX seconds (UTC); fields ending in `_ms` are milliseconds, in `_s` seconds.
 
 With nothing but a shell:

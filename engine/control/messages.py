@@ -253,6 +253,12 @@ class Subscribe(Struct, frozen=True, tag="subscribe"):
     meters: bool
 
 
+class Look(Struct, frozen=True, tag="look"):
+    """Have this connection get the `Spectrum` messages of one leg; empty: of none (so at first)."""
+
+    leg: str = ""
+
+
 class Shutdown(Struct, frozen=True, tag="shutdown"):
     """End the engine: hang up every call, deregister, exit."""
 
@@ -261,7 +267,7 @@ Command = (
     Dial | Next | Pause | Resume | Skip | Redial | LoadQueue | Accept | Hangup | StopAll | Hold | Mute
     | SendDigits | Answer | Refuse | Consult | Conference | Supervise | Gain | Talk | Transfer | TransferToLeg
     | DoNotDisturb | SetOperator | Record | Teach | SetDisposition | QueuePage | Trace | GetSnapshot
-    | Subscribe | Shutdown
+    | Subscribe | Look | Shutdown
 )
 
 
@@ -665,6 +671,19 @@ class Meters(Up, frozen=True, tag="meters"):
     legs: dict[str, Meter]
 
 
+class Spectrum(Up, frozen=True, tag="spectrum"):
+    """What is received from a leg, for a spectrogram: a column for each `step_s`, the first beginning `at`.
+
+    A column has a hexadecimal digit for each of 16 bands of 250 Hz, the lowest first: 0 is below -66 dBm0,
+    each step more 4 dB. Sent to connections that `look` at the leg, ten columns a second at most.
+    """
+
+    at: float
+    leg: str
+    step_s: float
+    columns: list[str]
+
+
 class Qualities(Up, frozen=True, tag="quality"):
     """How every leg sounds now, of its last seconds; once a second while anything is heard."""
 
@@ -680,5 +699,6 @@ class Bye(Up, frozen=True, tag="bye"):
 
 Event = (
     Hello | Snapshot | Reply | Trunk | Sound | Flow | Counts | Entry | QueueChanged | Leg | Attempt
-    | LogLine | Detection | Listened | Digit | Sip | AttemptDone | CallResult | Meters | Qualities | Bye
+    | LogLine | Detection | Listened | Digit | Sip | AttemptDone | CallResult | Meters | Spectrum | Qualities
+    | Bye
 )

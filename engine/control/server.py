@@ -2,7 +2,7 @@
 
 Each connection gets `Hello` and `Snapshot`, then a `Reply` for each request and every event. Requests
 of a connection start in order and run side by side, so that a long one delays nobody's `StopAll`.
-A client that reads too slowly loses `Meters` first, then its connection.
+A client that reads too slowly loses `Meters` and `Spectrum` first, then its connection.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from engine.control.messages import (
     Event,
     GetSnapshot,
     Hello,
+    Look,
     Meters,
     QueueRows,
     Reply,
     Request,
     Snapshot,
+    Spectrum,
     Subscribe,
     Traced,
 )
@@ -39,7 +41,7 @@ from engine.control.messages import (
 log = logging.getLogger(__name__)
 
 SOFT_LIMIT = 256 * 1024
-"""Bytes waiting for a client above which it gets no Meters and its requests wait."""
+"""Bytes waiting for a client above which it gets no Meters and no Spectrum, and its requests wait."""
 
 HARD_LIMIT = 4 * MAX_LINE
 """Bytes waiting for a client above which it is disconnected."""
@@ -69,7 +71,7 @@ class Handler(Protocol):
     """The engine, as the control server sees it."""
 
     async def handle(self, command: Command) -> Outcome:
-        """Carry out a command; `GetSnapshot` and `Subscribe` never come here."""
+        """Carry out a command; `GetSnapshot`, `Subscribe` and `Look` never come here."""
 
     def snapshot(self) -> Snapshot: ...
 
@@ -94,6 +96,11 @@ class ControlServer:
         """Connections that are up."""
         return len(self._clients)
 
+    @property
+    def looked_at(self) -> set[str]:
+        """The legs whose `Spectrum` somebody wants."""
+        return {client.looks_at for client in self._clients if client.looks_at}
+
     async def start(self) -> None:
         """Take the endpoint and listen. Raises EngineRunning, or EndpointError with one sentence."""
         endpoint = Endpoint(self.path)
@@ -104,16 +111,18 @@ class ControlServer:
         )
 
     def publish(self, event: Event) -> None:
-        """Send an event to every client. Never blocks; `Meters` are dropped where they don't fit."""
+        """Send an event to every client, `Spectrum` to those that look. Never blocks; `Meters` and `Spectrum`
+        are dropped where they don't fit."""
         if not self._clients:
             return
         line = encode(event)
         if len(line) > MAX_LINE:
             log.error("an event of %d bytes is too long for the wire and was dropped", len(line))
             return
-        meters = isinstance(event, Meters)
+        spare = isinstance(event, Meters | Spectrum)
         for client in list(self._clients):
-            client.send(line, meters=meters)
+            if client.wants(event):
+                client.send(line, spare=spare)
 
     async def close(self, reason: str = "the engine is ending") -> None:
         """Say `Bye` to every client, close all connections, remove the socket."""
@@ -155,7 +164,8 @@ class _Client(asyncio.Protocol):
         self._lines = Lines()
         self._backlog: list[Request] = []
         self._running: set[asyncio.Task[None]] = set()
-        self._meters = True
+        self.meters = True
+        self.looks_at = ""
         self._slow = False
         self._closing = False
         self._transport: asyncio.Transport
@@ -205,9 +215,15 @@ class _Client(asyncio.Protocol):
         self._slow = False
         self._run_backlog()
 
-    def send(self, line: bytes, *, meters: bool = False) -> None:
-        """Queue a line. Past SOFT_LIMIT meters are dropped, past HARD_LIMIT the client is."""
-        if self._closing or (meters and (self._slow or not self._meters)):
+    def wants(self, event: Event) -> bool:
+        """Whether an event is for this client."""
+        if isinstance(event, Spectrum):
+            return event.leg == self.looks_at
+        return self.meters or not isinstance(event, Meters)
+
+    def send(self, line: bytes, *, spare: bool = False) -> None:
+        """Queue a line. Past SOFT_LIMIT what can be spared is dropped, past HARD_LIMIT the client is."""
+        if self._closing or (spare and self._slow):
             return
         if self._transport.get_write_buffer_size() + len(line) > HARD_LIMIT:
             self._server.disconnected += 1
@@ -266,7 +282,10 @@ class _Client(asyncio.Protocol):
     async def _run(self, request: Request) -> None:
         command = request.command
         if isinstance(command, Subscribe):
-            self._meters = command.meters
+            self.meters = command.meters
+            outcome = Outcome()
+        elif isinstance(command, Look):
+            self.looks_at = command.leg
             outcome = Outcome()
         elif isinstance(command, GetSnapshot):
             outcome = Outcome() if self._send_snapshot() else Outcome(error=f"{_NO_SNAPSHOT}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.detect.outcome import FinishCause
-from engine.media import orders
+from engine.media import orders, strip
 from engine.media.clip import Player
 from engine.media.dtmf import EVENTS
 from engine.media.ears import Ears, Ready
@@ -93,7 +93,7 @@ class Board:
             orders.SendDigits: self._send_digits, orders.Mute: self._mute, orders.Record: self._record,
             orders.PauseRecording: self._pause_recording,
             orders.Detect: self._detect, orders.Answered: self._answered,
-            orders.SetRtpTimeout: self._set_rtp_timeout,
+            orders.Look: self._look, orders.SetRtpTimeout: self._set_rtp_timeout,
             orders.OpenSound: self._open_sound, orders.CloseSound: self._close_sound,
             Loaded: self._loaded, Ready: self._ready, Adopt: self._adopted, Tell: self._tell,
         }
@@ -352,6 +352,10 @@ class Board:
         stream = self.streams.get(order.stream)
         if stream is not None and stream.hearing is not None:
             stream.hearing.answered(now, self.facts)
+
+    def _look(self, order: orders.Look, now: float) -> None:
+        if (stream := self.streams.get(order.stream)) is not None:
+            stream.view = strip.view() if order.on else None
 
     def _set_rtp_timeout(self, order: orders.SetRtpTimeout, now: float) -> None:
         if (stream := self.streams.get(order.stream)) is not None:

@@ -24,6 +24,7 @@ from engine.media.network import udp
 from engine.media.orders import Fact, Meter, Order
 from engine.media.playout import Bounds
 from engine.media.stream import RtpStream
+from engine.media.strip import Seen
 from engine.media.timing.clock import PERIOD_NS, Lateness, Waiter
 from engine.media.timing.neighbours import Neighbours
 from engine.media.timing.priority import raise_priority
@@ -151,6 +152,12 @@ class MediaEngine:
     def quality(self, stream: str) -> orders.Quality | None:
         """How a stream sounds, measured once a second; its last one for some time after its end."""
         return self._board.quality.get(stream)
+
+    def looked_at(self, stream: str) -> list[Seen]:
+        """The frames that a stream has received since the last time, where an order `Look` asks for them."""
+        found = self._board.named.get(stream)
+        view = found.view if found is not None else None
+        return [view.popleft() for _ in range(len(view))] if view is not None else []
 
     def late_us(self, percent: float = 99.0) -> int:
         """How late ticks of the last minute began, in microseconds, at a percentile."""

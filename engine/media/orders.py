@@ -276,6 +276,13 @@ class Answered(msgspec.Struct, frozen=True):
     stream: str
 
 
+class Look(msgspec.Struct, frozen=True):
+    """Keep the last frames received, for `MediaEngine.looked_at`, or no longer."""
+
+    stream: str
+    on: bool
+
+
 class SetRtpTimeout(msgspec.Struct, frozen=True):
     """Report `RtpTimeout` once nothing valid came for `seconds`; None switches it off (hold)."""
 
@@ -304,7 +311,8 @@ class CloseSound(msgspec.Struct, frozen=True):
 
 Order = (
     OpenStream | SetRemote | CloseStream | Play | StopPlay | Bridge | Unbridge | Conference | Gain | Hold
-    | SendDigits | Mute | Record | PauseRecording | Detect | Answered | SetRtpTimeout | OpenSound | CloseSound
+    | SendDigits | Mute | Record | PauseRecording | Detect | Answered | Look | SetRtpTimeout | OpenSound
+    | CloseSound
 )
 
 

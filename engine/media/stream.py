@@ -49,6 +49,7 @@ from engine.media.orders import (
 from engine.media.playout import Bounds
 from engine.media.recorder import Recording
 from engine.media.sending.sender import Sender
+from engine.media.strip import Seen
 from engine.media.timing.shedding import WAITING
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class RtpStream(AudioClient):
         self.hearing: Hearing | None = None
         self.undetected: deque[Pcm] = deque()  # frames that the detector has had no time for
         self.keys: HeardKeys | None = None
+        self.view: deque[Seen] | None = None  # of whoever looks at its spectrum
         self.timeout_s: float | None = None
         self.timeout_from = 0.0
         self._timed_out = False
@@ -394,10 +396,13 @@ class RtpStream(AudioClient):
             self._check_timeout(now, facts)
         if self.listening.active and self._started_fact:
             self.listening.tick(now, self.sample_width)
+            if self.view is not None:
+                self.view.append((now, self.rx))
 
     def _listened_to(self) -> bool:
         """Whether anybody here hears what comes: a bridged stream whose packets pass untouched does not."""
         wanted = self.wanted or self.recording is not None or self.hearing is not None
+        wanted = wanted or self.view is not None
         if wanted or self.keys is not None or self.listening.reader is not None:
             return True
         peer = self.peer

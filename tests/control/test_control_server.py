@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from engine.control import server as server_module
 from engine.control.endpoint import Endpoint, EndpointError, EngineRunning
 from engine.control.framing import TOO_LONG, BadRequest, Lines, decode_request
-from engine.control.messages import MAX_LINE, Command, LogLine, Meter, Meters, Pause, StopAll
+from engine.control.messages import MAX_LINE, Command, LogLine, Meter, Meters, Pause, Spectrum, StopAll
 from engine.control.server import ControlServer, Outcome
 
 
@@ -142,6 +142,34 @@ async def test_meters_can_be_switched_off_for_a_connection(raw, server):
     server.publish(Meters(at=1.0, legs={"a": Meter(received=-20, sent=-90)}))
     server.publish(LogLine(at=2.0, level="info", text="after"))
     assert (await raw.read())["type"] == "log"
+
+
+async def test_a_spectrum_goes_only_to_who_looks_at_its_leg(raw, server):
+    def spectrum(leg: str) -> Spectrum:
+        return Spectrum(at=1.0, leg=leg, step_s=0.1, columns=["0" * 16])
+
+    server.publish(spectrum("a"))
+    assert server.looked_at == set()
+    raw.write(line(1, type="look", leg="a"))
+    assert (await raw.read())["ok"] is True
+    assert server.looked_at == {"a"}
+    server.publish(spectrum("b"))
+    server.publish(spectrum("a"))
+    assert (await raw.read())["leg"] == "a"
+    raw.write(line(2, type="look"))
+    await raw.read()
+    assert server.looked_at == set()
+
+
+async def test_who_is_gone_looks_at_nothing(server):
+    reader, writer = await asyncio.open_unix_connection(str(server.path))
+    writer.write(line(1, type="look", leg="a"))
+    while server.looked_at != {"a"}:
+        await reader.readline()
+    writer.close()
+    while server.clients:
+        await asyncio.sleep(0)
+    assert server.looked_at == set()
 
 
 async def test_a_new_snapshot_comes_before_the_reply_that_was_asked_for(raw):

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from engine.control import messages as wire
+from engine.control.framing import encode
 from engine.control.server import ControlServer, Outcome
 
 START = 1_750_000_000.0
@@ -210,6 +211,30 @@ class Script:
         for step in range(round(start * 10), round(end * 10)):
             self.meter(step / 10, sound(step / 10))
 
+    def spectra(self, start: float, end: float) -> None:
+        """Ten columns a second to every console, before it can ask."""
+        for step in range(round(start * 10), round(end * 10)):
+            event = wire.Spectrum(
+                at=self.began + step / 10, leg=self.leg.id, step_s=0.1, columns=[self.column(step / 10)]
+            )
+            for client in self.engine.server._clients:
+                client.send(encode(event))
+
+    def column(self, after: float) -> str:
+        """The spectrum at a time of the call: 450 Hz while it rings, then harmonics that come and go."""
+        meter = self.sound(after)
+        level = max(0, round((meter.received + 66) / 4))
+        if meter.tone == "450hz":
+            return f"0{level:x}" + "0" * 14
+        if meter.received < -80:
+            return "0" * 16
+        vowel = 3 + 3 * math.sin(after * 4.1)
+        digits = [
+            level - abs(band - vowel) * 1.1 - band * 0.35 + 3 * math.cos(band * 2 + after * 7)
+            for band in range(16)
+        ]
+        return "".join(f"{min(15, max(0, round(digit))):x}" for digit in digits)
+
     def meter(self, after: float, meter: wire.Meter) -> None:
         self.tell(wire.Meters(at=self.began + after, legs={self.leg.id: meter}))
 
@@ -286,9 +311,11 @@ class Script:
             if after > end:
                 break
             self.levels(told, after, self.sound)
+            self.spectra(told, after)
             told = max(told, after)
             act()
         self.levels(told, end, self.sound)
+        self.spectra(told, end)
 
     async def play(self, hold: float) -> None:
         """Tell it in its own time."""
@@ -297,6 +324,7 @@ class Script:
             while waiting and waiting[0][0] <= after:
                 waiting.pop(0)[1]()
             self.meter(after, self.sound(after))
+            self.spectra(after, after + 0.1)
             await asyncio.sleep(0.1)
 
     def end(self, after: float) -> None:

@@ -109,7 +109,7 @@ class TestSizes:
                     "Wrap",
                     "Bridge 0:00",
                     "heard",
-                    "DTMF",
+                    "4 kHz",
                     "SIP",
                     "LINES",
                     "LOG",

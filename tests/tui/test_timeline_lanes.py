@@ -7,7 +7,8 @@ import pytest
 from engine.control import messages as wire
 from tui.calls import Call, Step, call_of_attempt
 from tui.draw import Row, row_width
-from tui.tracks import Stretch, Track
+from tui.tracks import MAX_COLUMNS, Stretch, Track
+from tui.widgets.spectrogram import cell, draw_spectrum, scale
 from tui.widgets.steps import draw_present, draw_steps
 from tui.widgets.timeline import (
     draw_axis,
@@ -17,6 +18,7 @@ from tui.widgets.timeline import (
     draw_levels,
     draw_sip,
     draw_timeline,
+    last_heard,
     window,
 )
 
@@ -122,6 +124,69 @@ class TestLanes:
         assert len(drawn) <= rows
         assert {row_width(row) for row in drawn} <= {59, 60}
         assert "╵0s" in text(drawn[-1])
+
+
+def heard_band(track: Track, band: int, *places: int, level: str = "d") -> Track:
+    """One band's sound in the columns of 100 ms at `places`, silence before and between them."""
+    for place in range(max(places) + 1):
+        digits = "0" * band + (level if place in places else "0") + "0" * (15 - band)
+        track.spectra.add(wire.Spectrum(at=AT + place / 10, leg="l", step_s=0.1, columns=[digits]))
+    return track
+
+
+class TestTheSpectrogram:
+    def test_a_tone_stands_at_its_time_and_frequency(self, call: Call) -> None:
+        track = heard_band(Track(), 3, 5, 6)  # 750 to 1000 Hz
+        view = window(call, AT + 3.5, 40)
+        rows = [text(row) for row in draw_spectrum(track.spectra, view.start, view.step, 40, 8)]
+        assert [row.rstrip() for row in rows] == ["", "", "", "", "", "", "     ▀▀", ""]
+        low = [text(row) for row in draw_spectrum(track.spectra, view.start, view.step, 40, 4)]
+        assert [row.rstrip() for row in low] == ["", "", "", "     ▀▀"]
+
+    def test_it_shares_the_scale_of_what_was_heard(self, call: Call) -> None:
+        track = heard_band(Track(), 1, *range(10, 20))
+        track.heard.append(Stretch(AT + 1, AT + 1.9, "busy"))
+        rows = [text(row) for row in draw_timeline(call, track, AT + 3, 60, 12)]
+        strip = next(row for row in rows if "▀" in row)
+        heard = next(row for row in rows if "busy" in row)
+        assert strip.index("▀") == heard.index("▎busy")
+        assert len(rows) == 12
+        assert rows[0].startswith(" 4 kHz ")
+
+    def test_the_louder_half_is_the_ink_so_that_it_can_be_read_without_colours(self) -> None:
+        assert cell(0, 0)[0] == " "
+        assert cell(5, 2) == ("▀", "heat-5 on heat-2")
+        assert cell(2, 5) == ("▄", "heat-5 on heat-2")
+        assert cell(4, 4) == ("█", "heat-4")
+        assert cell(3, 0) == ("▀", "heat-3")
+
+    def test_the_loudest_counts_where_a_column_is_longer(self) -> None:
+        track = heard_band(Track(), 0, 7)
+        assert [bands[0] for bands in track.spectra.loudest(AT, 0.5, 2) if bands] == [0, 13]
+
+    def test_its_scale_says_where_whole_kilohertz_are(self) -> None:
+        assert scale(8) == ["4 kHz", "", "3", "", "2", "", "1", ""]
+        assert scale(4) == ["4 kHz", "3", "2", "1"]
+        assert scale(3) == ["4 kHz", "", ""]
+
+    def test_columns_that_make_no_sense_are_left_out_and_memory_is_bounded(self) -> None:
+        track = Track()
+        for columns in (["00"], ["x" * 16], ["0" * 17], []):
+            track.spectra.add(wire.Spectrum(at=AT, leg="l", step_s=0.1, columns=columns))
+        assert not track.spectra.times
+        for turn in range(2 * MAX_COLUMNS):
+            track.spectra.add(wire.Spectrum(at=AT + turn, leg="l", step_s=0.1, columns=["f" * 16]))
+        assert len(track.spectra.times) == len(track.spectra.columns) <= MAX_COLUMNS
+
+    def test_an_announcement_is_named_by_what_it_means(self, call: Call) -> None:
+        track = Track()
+        known = wire.Sample(uniqueid="x", alias="power off")
+        told = wire.Detection(
+            at=AT + 3, leg="l", tone="sample", begin_ms=1000, end_ms=2600, confidence=1, why="", sample=known
+        )
+        track.detection(told)
+        assert "▎power off" in text(draw_heard(track, window(call, AT + 3.5, 40)))
+        assert last_heard(track) == "sample: power off 1.00-2.60 s"
 
 
 class TestSteps:

@@ -61,6 +61,8 @@ class MainScreen(MainDialogs, Screen[None]):
         self.clock = clock
         self.keys = keys
         self.pending = Change.ALL
+        self.looking = ""
+        """The leg whose spectrum was asked for."""
         self._second = 0
         self._fetching = False
         self.talker = Talker(self)
@@ -134,6 +136,8 @@ class MainScreen(MainDialogs, Screen[None]):
             return
         if change & (Change.ROWS | Change.QUEUE):
             self._take_rows(change)
+        if change & Change.CALLS:
+            self._look()
         self._redraw(change & Change.STATUS, StatusLine)
         self._redraw(change & (Change.CALLS | Change.METERS), CallPanel)
         self._redraw(change & (Change.CALLS | Change.METERS | Change.TIMELINE), Timeline)
@@ -142,6 +146,20 @@ class MainScreen(MainDialogs, Screen[None]):
         self._redraw(change & Change.STATUS, Heading)
         if change & Change.LOG:
             self.query_one(LogView).redraw()
+
+    def _look(self) -> None:
+        """Have the engine send the spectrum of the call on show."""
+        call = self.state.call
+        leg = call.leg if call is not None and call.up and self.connection.up else ""
+        if leg != self.looking:
+            self.looking = leg
+            self.look(leg)
+
+    @work(group="looking", exclusive=True)
+    async def look(self, leg: str) -> None:
+        reply = await self.connection.send(wire.Look(leg=leg))
+        if not reply.ok:
+            self.looking = ""
 
     def _redraw(self, wanted: Change, kind: type[Pane]) -> None:
         if wanted:

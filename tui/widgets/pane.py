@@ -10,7 +10,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.draw import ROLES, Row, crop
+from tui.draw import ON, ROLES, Row, crop
 from tui.text import clean, width
 
 
@@ -37,11 +37,15 @@ class Painter(Widget):
         self._styles = {}
 
     def style_of(self, role: str) -> Style:
-        """The role's style on this pane's own ground."""
+        """The role's style on this pane's own ground, or on another role's colour."""
         style = self._styles.get(role)
         if style is None:
             palette = self.screen.query_one(Palette)
-            style = self.rich_style + palette.get_component_rich_style(f"pane--{role}", partial=True)
+            ink, _, ground = role.partition(ON)
+            style = self.rich_style + palette.get_component_rich_style(f"pane--{ink}", partial=True)
+            if ground:
+                other = palette.get_component_rich_style(f"pane--{ground}", partial=True)
+                style += Style(bgcolor=other.color)
             self._styles[role] = style
         return style
 

@@ -1,4 +1,4 @@
-"""The call on one time axis: received level, what was heard, DTMF, SIP messages, the flow's steps."""
+"""The call on one time axis: its spectrogram, what was heard, DTMF, SIP messages, the flow's steps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from tui.text import clean, clip, count, duration, width
 from tui.tracks import Track
 from tui.widgets.meter import HIGH, LOW, zone
 from tui.widgets.pane import Pane, heading
+from tui.widgets.spectrogram import draw_spectrum
+from tui.widgets.spectrogram import scale as frequencies
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds a column."""
 AUTO_LIMIT = 0.5
 LABEL = 7
+STRIP_ROWS = 8
+"""The spectrogram's rows, where there is room."""
 BARS = "▁▂▃▄▅▆▇█"
 MAX_SHIFT = 30
 """Columns that a SIP message may stand to the right of its time."""
@@ -87,19 +91,28 @@ def put_span(canvas: Canvas, column: int, size: int, label: str, role: str) -> N
 
 def draw_heard(track: Track, view: Window) -> Row:
     """Verdicts where there are any, elsewhere what the meters named from moment to moment."""
-    labels: list[str] = [""] * view.columns
+    labels: list[tuple[str, str]] = [("", "")] * view.columns
     for stretch in (*track.tones, *track.heard):
         first, last = view.column(stretch.start), view.column(stretch.end)
         for column in range(max(first, 0), min(last, view.columns - 1) + 1):
-            labels[column] = stretch.label
+            labels[column] = stretch.label, stretch.said
     canvas = Canvas(view.columns)
     column = 0
-    for label, run in groupby(labels):
+    for (label, said), run in groupby(labels):
         size = len(list(run))
         if label:
-            put_span(canvas, column, size, label, TONE_ROLES.get(label, "span-tone"))
+            put_span(canvas, column, size, said or label, TONE_ROLES.get(label, "span-tone"))
         column += size
     return canvas.row()
+
+
+def last_heard(track: Track) -> str:
+    """The last verdict with its begin and end in the call's audio; empty while there is none."""
+    if not track.heard:
+        return ""
+    last = track.heard[-1]
+    what = f"{last.label}: {last.said}" if last.said else last.label
+    return f"{clip(what, 32)} {last.begin_ms / 1000:.2f}-{last.end_ms / 1000:.2f} s"
 
 
 def draw_digits(track: Track, view: Window) -> Row:
@@ -172,21 +185,25 @@ def draw_axis(view: Window) -> Row:
 def draw_timeline(call: Call, track: Track, now: float, cells: int, rows: int, zoom: int = 0) -> list[Row]:
     """The lanes that `rows` has room for, the axis last."""
     view = window(call, now, max(1, cells - LABEL - 1), zoom)
-    spare = rows - 5
-    levels = 1 + (spare >= 1) + (spare >= 4)
-    sip = 1 + (spare >= 2)
-    flow = spare >= 3
-    lanes: list[tuple[str, list[Row]]] = [("level", draw_levels(track, view, levels))]
-    lanes.append(("heard", [draw_heard(track, view)]))
-    lanes.append(("DTMF", [draw_digits(track, view)]))
-    lanes.append(("SIP", draw_sip(track, view, sip)))
-    if flow:
-        lanes.append(("flow", [draw_flow(call, view, now)]))
-    out: list[Row] = []
-    for name, drawn in lanes:
-        for index, row in enumerate(drawn):
-            named = index == len(drawn) - 1 if name == "level" else index == 0
-            out.append([(f" {name if named else '':<{LABEL - 2}} ", "dim"), *row])
+    events = 1 if rows < 8 else 2
+    strip = min(STRIP_ROWS, rows - 2 - events)
+    spare = rows - 2 - events - STRIP_ROWS
+    lanes: list[tuple[str, Row]] = []
+    if strip > 1:
+        drawn = draw_spectrum(track.spectra, view.start, view.step, view.columns, strip)
+        lanes += zip(frequencies(strip), drawn, strict=True)
+    lanes.append(("heard", draw_heard(track, view)))
+    if events == 2 or track.digits:
+        lanes.append(("DTMF", draw_digits(track, view)))
+    if events == 2 or not track.digits:
+        sip = draw_sip(track, view, 1 + (spare >= 2))
+        lanes += zip(("SIP", ""), sip, strict=False)
+    if spare >= 1:
+        lanes.append(("flow", draw_flow(call, view, now)))
+    if spare >= 3:
+        levels = draw_levels(track, view, min(3, spare - 2))
+        lanes += zip(("",) * (len(levels) - 1) + ("level",), levels, strict=True)
+    out: list[Row] = [[(f" {name:<{LABEL - 2}} ", "dim"), *row] for name, row in lanes]
     axis: Row = [(" " * LABEL, "dim"), *draw_axis(view)]
     return [*out[: max(0, rows - 1)], axis]
 
@@ -210,12 +227,14 @@ class Timeline(Pane):
         track = self.state.track_of(call)
         if call is None or track is None:
             quiet: Row = [
-                (" Nothing on the line. Levels, tones, digits and SIP messages appear here.", "dim")
+                (" Nothing on the line. Its sound, tones, digits and SIP messages appear here.", "dim")
             ]
             return [heading("TIMELINE", [], cells), quiet]
         scale = window(call, self.clock(), max(1, cells - LABEL - 1), self.zoom).step
         info: Row = [(f"{scale:g} s a column", "dim")]
-        if track.digits:
+        if (last := last_heard(track)) and len(last) < cells - 36:
+            info = [(last, "text"), (" · ", "faint"), *info]
+        elif track.digits:
             info = [(count(len(track.digits), "digit"), "dim"), (" · ", "faint"), *info]
         return [
             heading("TIMELINE", info, cells),
