@@ -28,6 +28,8 @@ from engine.samples import audio, folder
 
 PARALLEL = 8
 """More files than this are worked on by every core."""
+LOOKED_AT = 50
+"""Frames whose spectra and levels are worked out at once; what they mean is decided one by one."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -81,11 +83,13 @@ class Worker:
                 lines.append({"type": "detection", "file": task.file, "at_s": at, **_told(each)})
 
         answer = None if task.answer_at_s is None else task.answer_at_s * 1000
-        for at in range(0, len(pcm) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
-            if answer is not None and listening.now_ms >= answer:
-                listening.answered()
-                answer = None
-            take(listening.feed(pcm[at : at + FRAME_SAMPLES]))
+        frames = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+        for at in range(0, len(frames), LOOKED_AT):
+            for look in listening.look(frames[at : at + LOOKED_AT]):
+                if answer is not None and listening.now_ms >= answer:
+                    listening.answered()
+                    answer = None
+                take(listening.hear(look))
         take(listening.end())
         summary.end(listening.now_ms / 1000)
         outcome, sample = listening.outcome, summary.first_sample

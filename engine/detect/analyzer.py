@@ -7,23 +7,24 @@ what was told is never taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.detect import front
 from engine.detect.announcements import Announcements
 from engine.detect.answering import AmdSettings, Answering
-from engine.detect.band import Band
 from engine.detect.beep import Beep
 from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.detect.fax import FaxTones
+from engine.detect.front import Front, Look
 from engine.detect.plans import plan, plans
 from engine.detect.prints import Library
 from engine.detect.progress import ProgressTones
 from engine.detect.pure import PureTones
 from engine.detect.rules import ToneRules
-from engine.detect.silence import SILENCE_DBM0, SILENCE_MS, SilenceTimer, level_dbm0
+from engine.detect.silence import SILENCE_DBM0, SILENCE_MS, SilenceTimer
 from engine.detect.sit import SpecialInformation
 from engine.detect.types import Detection, Tone
 from engine.detect.voice import VoiceModel
@@ -58,7 +59,7 @@ class Analyzer:
         compared_s: float = 10.0,
         rules: ToneRules | None = None,
     ) -> None:
-        self._band = Band()
+        self._front = Front()
         self._tones = ProgressTones([plan(country)] if country else list(plans().values()), rules)
         self._silence = SilenceTimer()
         self._level_before = 0.0
@@ -110,34 +111,40 @@ class Analyzer:
 
     def feed(self, frame: npt.NDArray[np.int16]) -> list[Detection]:
         """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
-        x = frame.astype(np.float32)
-        level = level_dbm0(x)
+        return self.hear(self.look(frame[None])[0])
+
+    def look(self, frames: npt.NDArray[np.int16]) -> list[Look]:
+        """The figures of the next frames, [frames, 160], which `hear` is to get one by one: many at once
+        cost less. They tell it nothing of the frames to come. See also `look_at_each`."""
+        return self._front.look(frames)
+
+    def hear(self, look: Look) -> list[Detection]:
+        """The next frame that was looked at; what became certain with it."""
+        level = look.level
         self._silence.feed(level, self.now_ms)
         self.now_ms += FRAME_MS
         loudest = max(level, self._level_before)
         self._level_before = level
         if loudest < QUIET_DBM0:
-            self._band.rest()
             self._pure.rest(self.now_ms)
         else:
-            self._band.feed(x)
-            self._pure.feed(x, self.now_ms)
-        found = self._outside_music(self._tones.feed(self._band, level, self.now_ms))
+            self._pure.feed(look.line, self.now_ms)
+        found = self._outside_music(self._tones.feed(look.band, level, self.now_ms))
         found += self._single_tones(level)
-        for press in self._heard_keys(frame, loudest < SILENCE_DBM0):
+        for press in self._heard_keys(look, loudest < SILENCE_DBM0):
             if self._amid_music:
                 continue  # two notes of a chord
             self._key_ms = self.now_ms
             if not press.over:
                 heard = (press.begin_ms, self.now_ms, 0.95, press.why)
                 found.append(Detection(Tone.DTMF, *heard, digit=press.digit))
-        found += self._speech(x, level)
+        found += self._speech(look.samples, level)
         found += self._still()
         return found
 
-    def _heard_keys(self, frame: npt.NDArray[np.int16], quiet: bool) -> list[KeyPress]:
+    def _heard_keys(self, look: Look, quiet: bool) -> list[KeyPress]:
         if self.presses is None:
-            return self._dtmf.feed(frame, quiet)
+            return self._dtmf.hear(look.samples, look.keys, quiet)
         told, self.presses = self.presses, []
         return told
 
@@ -233,7 +240,7 @@ class Analyzer:
         """A frame that nobody had the time to look at: time goes on, and what was heard goes on with it."""
         self._silence.skip()
         self.now_ms += FRAME_MS
-        self._band.skip()
+        self._front.skip()
         self._tones.skip()
 
     def _still(self) -> list[Detection]:
@@ -251,3 +258,8 @@ class Analyzer:
     def finish(self) -> list[Detection]:
         """The stream is over: what a burst that was still going on says."""
         return self._tones.finish(self.now_ms)
+
+
+def look_at_each(analyzers: Sequence[Analyzer], frames: Sequence[npt.NDArray[np.int16]]) -> list[Look]:
+    """The next frame's figures of many streams at once, each for its analyzer's `hear`."""
+    return front.look_at_each([a._front for a in analyzers], frames)

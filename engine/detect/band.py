@@ -1,4 +1,4 @@
-"""The front end: what of a frame lies in the band of call progress tones, and how much else there is.
+"""What of a frame lies in the band of call progress tones, and how much else there is.
 
 The band is brought down to 0 Hz as a complex signal of 400 values a second, which is all that cadences
 and frequencies need: edges to a few ms, frequencies to a few Hz, eight values a frame.
@@ -6,11 +6,14 @@ and frequencies need: edges to a few ms, frequencies to a few Hz, eight values a
 
 from __future__ import annotations
 
+import cmath
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.detect.silence import MILLIWATT_POWER
 from engine.detect.types import FRAME_SAMPLES, SAMPLE_RATE
 
 CENTRE_HZ = 505.0
@@ -23,6 +26,10 @@ RATE = SAMPLE_RATE / STEP
 """Values a second."""
 DELAY_MS = 1000 * TAPS / 2 / SAMPLE_RATE
 """How far the values lag behind the samples."""
+FLOOR_DBM0 = -47.0
+FLOOR = MILLIWATT_POWER * 10 ** (FLOOR_DBM0 / 10)
+PURE_ON = 0.5
+"""The band's share of all power at which a tone may begin."""
 
 Complex = npt.NDArray[np.complex64]
 Floats = npt.NDArray[np.float32]
@@ -46,45 +53,36 @@ def _matrices() -> tuple[Floats, Floats]:
     return band.astype(np.float32), everything.astype(np.float32)
 
 
-_BAND, _ALL = _matrices()
+BAND, ALL = _matrices()
 _TINY = np.float32(1e-3)
 _TURN = 2 * np.pi * CENTRE_HZ * FRAME_SAMPLES / SAMPLE_RATE
 
 
-class Band:
-    """Fed frame after frame; `values`, `power` and `total` are of the last one."""
+@dataclass(slots=True)
+class Places:
+    """The band at eight places of a frame, 2.5 ms apart."""
 
-    def __init__(self) -> None:
-        self._window = np.zeros(2 * FRAME_SAMPLES, np.float32)
-        self._frames = 0
-        self.values: Complex = np.zeros(VALUES, np.complex64)
-        """The band, at 0 Hz."""
-        self.power: Floats = np.zeros(VALUES, np.float32)
-        """Mean square within the band, for a steady tone."""
-        self.total: Floats = np.zeros(VALUES, np.float32)
-        """Mean square of everything."""
+    power: list[float]
+    """Mean square within the band, for a steady tone."""
+    total: list[float]
+    """Mean square of everything."""
+    starts: bool
+    """Whether a tone may begin at one of them."""
+    _parts: Floats
 
-    def skip(self) -> None:
-        """A frame that was not heard."""
-        self._frames += 1
-        self._window[:] = 0.0
+    def values(self, frame: int) -> Complex:
+        """The band, at 0 Hz; `frame` is the frame's number in the stream."""
+        angle = frame * _TURN % (2 * math.pi)
+        parts = self._parts
+        values: Complex = (parts[:VALUES] + 1j * parts[VALUES:]) * np.complex64(cmath.exp(-1j * angle))
+        return values
 
-    def rest(self) -> None:
-        """A frame so quiet, after one as quiet, that no tone can be in it."""
-        self.skip()
-        self.values = np.zeros(VALUES, np.complex64)
-        self.power = np.zeros(VALUES, np.float32)
-        self.total = np.full(VALUES, _TINY, np.float32)
 
-    def feed(self, frame: Floats) -> None:
-        """One frame of 160 samples."""
-        window = self._window
-        window[:FRAME_SAMPLES] = window[FRAME_SAMPLES:]
-        window[FRAME_SAMPLES:] = frame
-        both = window @ _BAND
-        angle = self._frames * _TURN % (2 * np.pi)
-        self._frames += 1
-        turn = np.complex64(complex(math.cos(angle), -math.sin(angle)))
-        self.values = (both[:VALUES] + 1j * both[VALUES:]) * turn
-        self.power = 2 * (both[:VALUES] ** 2 + both[VALUES:] ** 2)
-        self.total = np.add((window * window) @ _ALL, _TINY, dtype=np.float32)
+def places(parts: Floats, total: Floats) -> list[Places]:
+    """Of many frames: rows of their products with `BAND`, and of their squares' with `ALL`."""
+    squares = parts * parts
+    power = 2 * (squares[:, :VALUES] + squares[:, VALUES:])
+    total = total + _TINY
+    starts = np.any((power > FLOOR) & (power > PURE_ON * total), axis=1)
+    rows = zip(power.tolist(), total.tolist(), starts.tolist(), parts, strict=True)
+    return [Places(*row) for row in rows]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.detect.band import DELAY_MS, RATE, STEP_MS, VALUES, Band, Complex
+from engine.detect.band import DELAY_MS, FLOOR, PURE_ON, RATE, STEP_MS, VALUES, Complex, Places
 from engine.detect.spectrum import Spectrum, measure
 
-FLOOR_DBM0 = -47.0
-_FLOOR = (32768 / 2**0.5 / 10 ** (3.17 / 20)) ** 2 * 10 ** (FLOOR_DBM0 / 10)
-PURE_ON, PURE_OFF = 0.5, 0.3
-"""The band's share of all power at which a burst starts, and under which it is interrupted."""
+PURE_OFF = 0.3
+"""The band's share of all power under which a burst is interrupted."""
 BRIDGED_MS = 50.0
 """A shorter interruption is none: the nulls of a modulation, a lost packet."""
 SHORTEST_MS = 60.0
@@ -77,33 +76,31 @@ class Segmenter:
         """How long the open burst has lasted; 0 while there is none."""
         return 0.0 if self._burst is None else self._burst.last_on_ms + STEP_MS - self._burst.begin_ms
 
-    def feed(self, band: Band) -> Interval | None:
+    def feed(self, band: Places) -> Interval | None:
         """One frame; the burst that turned out to be over in it, if one did."""
         whole, self._skipped = not self._skipped, 0  # the band looks back a frame
-        start = self._frames * VALUES * STEP_MS + STEP_MS - DELAY_MS  # when the first value happened
-        self._frames += 1
-        power, total = band.power, band.total
+        frame, self._frames = self._frames, self._frames + 1
         burst = self._burst
+        if burst is None and not band.starts:
+            return None
+        start = frame * VALUES * STEP_MS + STEP_MS - DELAY_MS  # when the first value happened
+        heard = list(enumerate(zip(band.power, band.total, strict=True)))
         if burst is None:
-            on = (power > _FLOOR) & (power > PURE_ON * total)
-            if not on.any():
-                return None
-            first = int(on.argmax())
-            cut = self._frames <= 2
-            burst = self._burst = _Burst(max(0.0, start + first * STEP_MS - STEP_MS / 2), cut)
-        burst.peak = max(burst.peak * 0.9, float(power.max()))
-        on = (power > max(_FLOOR * 0.5, burst.peak * 0.16)) & (power > PURE_OFF * total)
-        if on.any():
-            last = VALUES - 1 - int(on[::-1].argmax())
-            burst.last_on_ms = start + last * STEP_MS
+            first = next(k for k, (power, total) in heard if power > FLOOR and power > PURE_ON * total)
+            burst = self._burst = _Burst(max(0.0, start + first * STEP_MS - STEP_MS / 2), frame < 2)
+        burst.peak = max(burst.peak * 0.9, *band.power)
+        least = max(FLOOR * 0.5, burst.peak * 0.16)
+        on = [each for each in heard if each[1][0] > least and each[1][0] > PURE_OFF * each[1][1]]
+        if on:
+            burst.last_on_ms = start + on[-1][0] * STEP_MS
             if whole:
-                burst.kept.append(band.values)
+                burst.kept.append(band.values(frame))
             if len(burst.kept) > _KEPT // VALUES:
                 del burst.kept[0]
-            count = int(on.sum())
-            burst.pure += float((power[on] / total[on]).sum())
-            burst.energy += float(power[on].sum())
-            burst.count += count
+            for _, (power, total) in on:
+                burst.pure += power / total
+                burst.energy += power
+            burst.count += len(on)
         end = burst.last_on_ms + STEP_MS / 2
         if start + (VALUES - 1) * STEP_MS - end < BRIDGED_MS:
             return None
@@ -138,5 +135,5 @@ class Segmenter:
     def _interval(burst: _Burst, end: float) -> Interval:
         row = burst.row() if burst.pure >= 0.5 * burst.count else []
         spectrum = measure(np.concatenate(row)[_EDGE:-_EDGE]) if row else None
-        level = 10 * np.log10(burst.energy / burst.count + 1e-9)
-        return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), float(level), burst.cut)
+        level = 10 * math.log10(burst.energy / burst.count + 1e-9)
+        return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), level, burst.cut)

@@ -11,6 +11,7 @@ from engine.detect.analyzer import FRAME_MS, Analyzer
 from engine.detect.answering import AmdSettings
 from engine.detect.categories import corrected
 from engine.detect.dtmf import KeyPress
+from engine.detect.front import Look
 from engine.detect.outcome import SEED_TONES, FinishCause, Outcome
 from engine.detect.rules import ToneRules
 from engine.detect.types import Detection, Tone
@@ -112,7 +113,18 @@ class Listening:
     def feed(self, frame: npt.NDArray[np.int16]) -> list[Detection]:
         """One frame of 160 samples; what became certain with it. Samples whose alias is ignored are left
         out."""
-        found = [d for d in self._analyzer.feed(frame) if not self._is_ignored(d)]
+        return self._watched(self._analyzer.feed(frame))
+
+    def look(self, frames: npt.NDArray[np.int16]) -> list[Look]:
+        """The figures of the next frames, [frames, 160], of which `hear` is to get one by one."""
+        return self._analyzer.look(frames)
+
+    def hear(self, look: Look) -> list[Detection]:
+        """The same as `feed` for a frame that was looked at."""
+        return self._watched(self._analyzer.hear(look))
+
+    def _watched(self, heard: list[Detection]) -> list[Detection]:
+        found = [d for d in heard if not self._is_ignored(d)]
         for detection in found:
             self._note(detection)
         if self.finished is None:

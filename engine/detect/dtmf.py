@@ -53,8 +53,27 @@ def _projection() -> Floats:
     return columns.reshape(_WINDOWS, 32).astype(np.float32)
 
 
-_PROJECTION = _projection()
+PROJECTION = _projection()
 _UNIT = 2 / FRAME_SAMPLES  # a tone's power times this is its share of a window's energy
+
+
+@dataclass(slots=True)
+class Screened:
+    """The power of the eight tones in each of a frame's two windows, the energies of the three halves that
+    the windows are of, and whether two tones may be loud enough in one of them."""
+
+    powers: Floats
+    energies: Floats
+    loud: bool
+
+
+def screen(products: Floats, energies: Floats) -> list[Screened]:
+    """Of many frames: rows of the products of their last 240 samples with `PROJECTION`, and of energies."""
+    squares = products * products
+    powers = squares.reshape(-1, 2, 2, 8).sum(axis=2)
+    strongest = powers.reshape(-1, 4, 4).max(axis=2).reshape(-1, 2, 2).sum(axis=2) * _UNIT
+    loud = (strongest > SHARE * (energies[:, :2] + energies[:, 1:])).any(axis=1).tolist()
+    return [Screened(*row) for row in zip(powers, energies, loud, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +106,8 @@ class DtmfDetector:
     """Listens to one stream for keys. `feed` takes its frames one by one; see also `feed_many`."""
 
     def __init__(self) -> None:
-        self._kept = np.zeros(KEPT, np.float32)
+        self._sound = np.zeros(4 * KEPT, np.float32)
+        self._end = KEPT
         self._samples = 0
         self._run: _Run | None = None
         self._held: KeyTone | None = None
@@ -103,24 +123,28 @@ class DtmfDetector:
         """How much has been fed."""
         return self._samples // (SAMPLE_RATE // 1000)
 
-    def feed(self, frame: npt.NDArray[np.int16], quiet: bool = False) -> list[KeyPress]:
-        """One frame of 160 samples (20 ms at 8 kHz); what became certain with it. `quiet`: this frame and the
-        one before are too weak for a key to begin, which saves looking."""
-        recent = self._keep(frame)
-        if quiet and self._run is None and self._held is None:
-            return []
-        squares = recent @ _PROJECTION
-        squares *= squares
-        powers = squares.reshape(2, 2, 8).sum(1)
-        energies = (recent * recent).reshape(3, HALF).sum(1)
-        return self._take(powers, energies)
+    def feed(self, frame: npt.NDArray[np.int16]) -> list[KeyPress]:
+        """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
+        return [press for _, press in feed_many((self,), frame[None])]
 
-    def _keep(self, frame: npt.NDArray[np.int16]) -> Floats:
-        kept = self._kept
-        kept[:-FRAME_SAMPLES] = kept[FRAME_SAMPLES:]
-        kept[-FRAME_SAMPLES:] = frame
+    def hear(self, frame: Floats, screened: Screened, quiet: bool) -> list[KeyPress]:
+        """The same for a frame that was screened. `quiet`: this frame and the one before are too weak for a
+        key to begin."""
+        self._keep(frame)
+        listens = self._run is not None or self._held is not None
+        if listens or (screened.loud and not quiet):
+            return self._take(screened.powers, screened.energies)
+        return []
+
+    def _keep(self, frame: npt.NDArray[np.int16] | Floats) -> Floats:
+        """The last two windows."""
+        if self._end == len(self._sound):
+            self._sound[:KEPT] = self._sound[-KEPT:]
+            self._end = KEPT
+        begin, self._end = self._end, self._end + FRAME_SAMPLES
+        self._sound[begin : self._end] = frame
         self._samples += FRAME_SAMPLES
-        return kept[-_WINDOWS:]
+        return self._sound[self._end - _WINDOWS : self._end]
 
     def _take(self, powers: Floats, energies: Floats) -> list[KeyPress]:
         found: list[KeyPress] = []
@@ -179,7 +203,8 @@ class DtmfDetector:
         if run is None or run.last - run.first < FRAME_SAMPLES + HALF:
             return
         self.measured += 1
-        tone = measure(self._kept, self._samples - KEPT, run.pair, run.first, run.last)
+        kept = self._sound[self._end - KEPT : self._end]
+        tone = measure(kept, self._samples - KEPT, run.pair, run.first, run.last)
         if tone is None:
             run.first = max(run.first, run.last - LONGEST)
             run.due = run.last + run.wait
@@ -208,14 +233,9 @@ def feed_many(
 ) -> list[tuple[int, KeyPress]]:
     """One frame of each stream, `frames` of shape [streams, 160]; what became certain, and which stream's."""
     recent = np.stack([d._keep(frame) for d, frame in zip(detectors, frames, strict=True)])
-    squares = recent @ _PROJECTION
-    squares *= squares
-    powers = squares.reshape(-1, 2, 2, 8).sum(2)
-    energies = (recent * recent).reshape(-1, 3, HALF).sum(2)
-    strongest = powers.reshape(-1, 4, 4).max(2).reshape(-1, 2, 2).sum(2) * _UNIT
-    loud = (strongest > SHARE * (energies[:, :2] + energies[:, 1:])).any(1)
+    energies = (recent * recent).reshape(-1, 3, HALF).sum(axis=2)
     found: list[tuple[int, KeyPress]] = []
-    for n, detector in enumerate(detectors):
-        if loud[n] or detector._held is not None or detector._run is not None:
-            found += [(n, press) for press in detector._take(powers[n], energies[n])]
+    for n, (detector, each) in enumerate(zip(detectors, screen(recent @ PROJECTION, energies), strict=True)):
+        if each.loud or detector._held is not None or detector._run is not None:
+            found += [(n, press) for press in detector._take(each.powers, each.energies)]
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 
-from engine.detect.band import Band
+from engine.detect.band import Places
 from engine.detect.bursts import Interval, Segmenter
 from engine.detect.cadence import EDGE_MS, MAX_INTERVALS, Fit, Verdict, distinct, fit, judge, stages
 from engine.detect.dial import LASTS_MS, DialTone
@@ -79,7 +79,7 @@ class ProgressTones:
         """Whether what is heard is a plan's tone, or a gap of its cadence."""
         return self._tone_open or self._dialling or bool(self._fits)
 
-    def feed(self, band: Band, level: float, now_ms: int) -> list[Detection]:
+    def feed(self, band: Places, level: float, now_ms: int) -> list[Detection]:
         """One frame; `level` is the whole frame's in dBm0, `now_ms` when it ends."""
         found: list[Detection] = []
         burst = self._segmenter.feed(band)

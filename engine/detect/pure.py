@@ -5,13 +5,14 @@ Special information tones, fax tones, beeps and dial tones are all told from the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.detect.silence import MILLIWATT_POWER
-from engine.detect.types import FRAME_SAMPLES, SAMPLE_RATE
+from engine.detect.types import SAMPLE_RATE
 
 SIZE = 256
 """Samples of the window: 32 ms, of which each frame brings 20."""
@@ -29,7 +30,9 @@ DROPOUT = 2
 
 Floats = npt.NDArray[np.float32]
 _WINDOW = np.hanning(SIZE + 1)[:-1].astype(np.float32)
-_SCALE = 1.0 / (float((_WINDOW**2).sum()) * SIZE / 2)
+_SCALE = np.float32(1.0 / (float((_WINDOW**2).sum()) * SIZE / 2))
+_NOTHING = np.zeros(SIZE // 2 + 1, np.float32)
+_AROUND = np.arange(-2, 3)
 _FIRST, _LAST = int(LOWEST_HZ / BIN_HZ), int(HIGHEST_HZ / BIN_HZ)
 _CENTRE_MS = 1000 * SIZE / 2 / SAMPLE_RATE
 
@@ -52,13 +55,38 @@ class Steady:
         return self.end_ms - self.begin_ms
 
 
+@dataclass(slots=True)
+class Spectrum:
+    """A frame's, with its strongest line."""
+
+    power: Floats
+    """Bins of `BIN_HZ`, whose sum is the mean square."""
+    bin: int
+    tone: float
+    """The line's power."""
+    share: float
+    """Of it in all the power."""
+
+
+def spectra(samples: Floats) -> list[Spectrum]:
+    """Of many frames: rows of their last `SIZE` samples."""
+    power: Floats = np.abs(np.fft.rfft(samples * _WINDOW))
+    power *= power
+    power *= _SCALE
+    bins = power[:, _FIRST : _LAST + 1].argmax(axis=1) + _FIRST
+    around = power[np.arange(len(power))[:, None], bins[:, None] + _AROUND]
+    tones = around.sum(axis=1)
+    shares = tones / (power[:, 2:].sum(axis=1) + np.float32(1e-9))
+    rows = zip(power, bins.tolist(), tones.tolist(), shares.tolist(), strict=True)
+    return [Spectrum(*row) for row in rows]
+
+
 class PureTones:
     """Fed frame after frame. `open` is the tone that sounds now, `ended` the last ones, oldest first."""
 
     def __init__(self) -> None:
-        self._samples: Floats = np.zeros(SIZE, np.float32)
         self._missing = 0
-        self.power: Floats = np.zeros(SIZE // 2 + 1, np.float32)
+        self.power: Floats = _NOTHING
         """The last frame's power spectrum; bins of `BIN_HZ`, whose sum is the mean square."""
         self.open: Steady | None = None
         self.ended: list[Steady] = []
@@ -67,16 +95,11 @@ class PureTones:
         self.closed: Steady | None = None
         """The tone that ended with the last frame."""
 
-    def feed(self, frame: Floats, now_ms: float) -> None:
+    def feed(self, spectrum: Spectrum, now_ms: float) -> None:
         """One frame; `now_ms` is when it ends."""
-        samples = self._samples
-        samples[:-FRAME_SAMPLES] = samples[FRAME_SAMPLES:]
-        samples[-FRAME_SAMPLES:] = frame
-        spectrum = np.fft.rfft(samples * _WINDOW)
-        power: Floats = ((spectrum.real**2 + spectrum.imag**2) * _SCALE).astype(np.float32)
-        self.power = power
+        self.power, self.share = spectrum.power, spectrum.share
         self.closed = None
-        line = self._line(power)
+        line = _line(spectrum) if spectrum.share >= PURE else None
         if line is None:
             self._miss(now_ms)
         else:
@@ -84,27 +107,10 @@ class PureTones:
 
     def rest(self, now_ms: float) -> None:
         """A frame so quiet, after one as quiet, that no tone can be in it."""
-        self._samples[:] = 0.0
-        self.power = np.zeros(SIZE // 2 + 1, np.float32)
+        self.power = _NOTHING
         self.share = 0.0
         self.closed = None
         self._miss(now_ms)
-
-    def _line(self, power: Floats) -> tuple[float, float, float] | None:
-        """Frequency, level and share of a spectrum's one tone, if it has one."""
-        k = int(power[_FIRST : _LAST + 1].argmax()) + _FIRST
-        left, mid, right = float(power[k - 1]), float(power[k]), float(power[k + 1])
-        tone = left + mid + right + float(power[k - 2]) + float(power[k + 2])
-        self.share = share = tone / (float(power[2:].sum()) + 1e-9)
-        if share < PURE:
-            return None
-        dbm0 = 10 * np.log10(tone / MILLIWATT_POWER + 1e-12)
-        if dbm0 < FLOOR_DBM0:
-            return None
-        a, b, c = np.log((left + 1e-9, mid + 1e-9, right + 1e-9))
-        curve = a - 2 * b + c
-        place = k + (0.5 * (a - c) / curve if curve else 0.0)
-        return float(place) * BIN_HZ, float(dbm0), share
 
     def _hear(self, hz: float, dbm0: float, share: float, at_ms: float) -> None:
         tone = self.open
@@ -135,3 +141,15 @@ class PureTones:
             del self.ended[:-KEPT]
         self.open = None
         self._missing = 0
+
+
+def _line(spectrum: Spectrum) -> tuple[float, float, float] | None:
+    """Frequency, level and share of a spectrum's one tone, if it is strong enough."""
+    dbm0 = 10 * math.log10(spectrum.tone / MILLIWATT_POWER + 1e-12)
+    if dbm0 < FLOOR_DBM0:
+        return None
+    k = spectrum.bin
+    a, b, c = (math.log(p + 1e-9) for p in spectrum.power[k - 1 : k + 2].tolist())
+    curve = a - 2 * b + c
+    place = k + (0.5 * (a - c) / curve if curve else 0.0)
+    return place * BIN_HZ, dbm0, spectrum.share

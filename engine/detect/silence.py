@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
-from engine.detect.types import FRAME_SAMPLES
-
 SILENCE_DBM0 = -45.0
 SILENCE_MS = 2000
 
 MILLIWATT_POWER = (32768 / math.sqrt(2) / 10 ** (3.17 / 20)) ** 2
-
-
-def level_dbm0(frame: npt.NDArray[np.float32]) -> float:
-    """A frame's level; -90 for digital silence. A constant offset does not count."""
-    mean = float(frame.sum()) / FRAME_SAMPLES
-    power = float(frame.dot(frame)) / FRAME_SAMPLES - mean * mean
-    return max(-90.0, 10 * math.log10(power / MILLIWATT_POWER)) if power > 1e-3 else -90.0
 
 
 class SilenceTimer:
