@@ -150,16 +150,25 @@ def sample(of: Mapping[str, str | int]) -> messages.Sample | None:
 def listened(of: str, at: float, outcome: Outcome) -> messages.Listened:
     return messages.Listened(
         at=at, leg=of,
-        hearing=messages.Hearing(
-            outcome.finish_cause.value, outcome.all_tone, outcome.last_tone, outcome.category,
-            outcome.correction, safe(outcome.result),
-        ),
+        hearing=heard(outcome),
+    )
+
+
+def heard(outcome: Outcome, status: str = "") -> messages.Hearing:
+    """What came of listening; `status` is the number's once the call is over."""
+    return messages.Hearing(
+        finish_cause=outcome.finish_cause.value, all_tone=outcome.all_tone, last_tone=outcome.last_tone,
+        category=outcome.category or None, correction=outcome.correction or None,
+        result=safe(outcome.result), status=safe(status), sample=safe(outcome.sample, 80) or None,
     )
 
 
 def hearing(of: Mapping[str, str | int]) -> messages.Hearing | None:
     """What is stored of listening; None where nobody listened."""
-    return msgspec.convert(dict(of), messages.Hearing) if of else None
+    if not of:
+        return None
+    found = {**of, **{key: of.get(key) or None for key in ("category", "correction", "sample")}}
+    return msgspec.convert(found, messages.Hearing)
 
 
 def wall(monotonic: float) -> float:

@@ -64,11 +64,14 @@ class OneCall:
         self.started = 0.0
         self.answered_after: float | None = None
         self.duration: float | None = None
+        self.lasted = 0.0
+        """Seconds from dialling to the end."""
         self.digits = ""
         self.stopped = False
         self.recording = ""
         self._media_started = False
         self._timers: list[asyncio.TimerHandle] = []
+        self._over: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Dial. Raises Usage where the number can't be dialled."""
@@ -117,20 +120,32 @@ class OneCall:
             emit(message)
         else:
             say(f"{leg.state.value} {message.sip_code or ''} {message.reason}".rstrip())
-        if leg.state in (LegState.EARLY, LegState.ANSWERED) and not self._media_started:
-            self._media_started = True
-            leg.listen(True)
-            if self.options.record is not None:
-                self.station.line.recordings.begin(leg, str(self.options.record))
+        if leg.state in (LegState.EARLY, LegState.ANSWERED):
+            self._media(leg)
         if leg.state is LegState.ANSWERED and self.answered_after is None:
             self.answered_after = time.monotonic() - self.started
             self._answered(leg)
         elif leg.state is LegState.ENDED:
             if self.answered_after is not None:
                 self.duration = time.monotonic() - self.started - self.answered_after
+            self.lasted = time.monotonic() - self.started
             for timer in self._timers:
                 timer.cancel()
-            self.ended.set()
+            self._over = asyncio.get_running_loop().create_task(self._heard_out(leg))
+
+    def _media(self, leg: TrunkLeg) -> None:
+        """There is audio, perhaps for the first time."""
+        ignored = leg.state is LegState.EARLY and self.station.config.dialer.early_media == "ignore"
+        if not leg.listening and not ignored:
+            leg.listen(True)
+        if not self._media_started and self.options.record is not None:
+            self.station.line.recordings.begin(leg, str(self.options.record))
+        self._media_started = True
+
+    async def _heard_out(self, leg: TrunkLeg) -> None:
+        """What was still to be heard when the call ended belongs to its result."""
+        await leg.listened()
+        self.ended.set()
 
     def _answered(self, leg: TrunkLeg) -> None:
         options = self.options
@@ -164,8 +179,18 @@ class OneCall:
         elif isinstance(fact, orders.Detected):
             heard = wire.detection(leg.id, at, fact)
             self._event(heard, f"heard {heard.tone}: {heard.why}")
+        elif isinstance(fact, orders.Listened):
+            self._listened(leg, at, fact)
         elif isinstance(fact, orders.PlaybackEnded) and fact.error:
             self._tell("error", fact.error, leg.id)
+
+    def _listened(self, leg: TrunkLeg, at: float, fact: orders.Listened) -> None:
+        """Listening is over; where the settings say so, with it the call."""
+        outcome = fact.outcome
+        self._event(wire.listened(leg.id, at, outcome), f"listening ended: {outcome.result}")
+        if fact.hang_up and leg.state is not LegState.ENDED:
+            answered = self.answered_after is not None
+            leg.hangup("normal" if answered else "cancelled", outcome.correction or outcome.category)
 
     def _tell(self, level: str, text: str, leg: str) -> None:
         shown = wire.safe(text, 400)
@@ -206,7 +231,15 @@ class OneCall:
             retry_after=cause.retry_after if cause else None,
             recording=wire.safe(self.recording, 400),
             quality=wire.overall_quality(leg.quality) if leg else None,
+            hearing=self._hearing(),
         )
+
+    def _hearing(self) -> messages.Hearing | None:
+        outcome = self.leg.outcome if self.leg is not None else None
+        if outcome is None:
+            return None
+        answered = self.answered_after is not None
+        return wire.heard(outcome, outcome.status(answered=answered, call_s=self.lasted))
 
 
 def _validate(options: CallOptions, guard: Compliance) -> None:

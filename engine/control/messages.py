@@ -545,17 +545,19 @@ class Detection(Up, frozen=True, tag="detection"):
 
 class Hearing(Up, frozen=True):
     """What came of listening to a call, in mod_da2's words: `all_tone` has the bits of all its eight tones
-    that were heard, `category` is the last announcement's (0: none) and `correction` what it means after
-    ringing, `result` the word for it all; `status` is the number's, empty while the call lasts.
+    that were heard, `category` is the last announcement's, `sample` its uniqueid and `correction` what it
+    means after ringing, each null where none was known; `result` is the word for it all, `status` the
+    number's, empty while the call lasts.
     """
 
     finish_cause: str
     all_tone: int
     last_tone: str
-    category: int
-    correction: int
+    category: int | None
+    correction: int | None
     result: str
     status: str = ""
+    sample: str | None = None
 
 
 class Listened(Up, frozen=True, tag="listened"):
@@ -639,7 +641,7 @@ class CallResult(Up, frozen=True, tag="call_result"):
     """The last line of `offhook call --json`: how the call ended.
 
     `cause` is the leg's hangup cause. `answered_ms` counts from dialling, `duration` (in seconds)
-    from the answer; both are null where it was never answered.
+    from the answer; both are null where it was never answered. `hearing` is null where nobody listened.
     """
 
     number: str
@@ -654,6 +656,7 @@ class CallResult(Up, frozen=True, tag="call_result"):
     retry_after: int | None = None
     recording: str = ""
     quality: Quality | None = None
+    hearing: Hearing | None = None
 
 
 class Meter(Up, frozen=True):

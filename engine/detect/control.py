@@ -74,7 +74,7 @@ class Listening:
         self._all = Tone(0)
         self._last = ""
         self._category = self._correction = 0
-        self._alias = self._stop_tone = ""
+        self._alias = self._stop_tone = self._sample = ""
         self.finished: FinishCause | None = None
 
     @property
@@ -151,7 +151,7 @@ class Listening:
         """As it stands; `unknown` while listening goes on."""
         return Outcome(
             self.finished or FinishCause.UNKNOWN, int(self._all & SEED_TONES), self._last, self._stop_tone,
-            self._category, self._correction, self._alias,
+            self._category, self._correction, self._alias, self._sample,
         )  # fmt: skip
 
     def _is_ignored(self, detection: Detection) -> bool:
@@ -164,7 +164,7 @@ class Listening:
         call_s = self.began_s + self.now_ms / 1000
         if sample is not None and sample.accuracy == ACCURATE:
             self._matched += 1
-            self._category, self._alias = sample.category, sample.alias
+            self._category, self._alias, self._sample = sample.category, sample.alias, sample.uniqueid
             self._correction = corrected(sample.category, bool(self._all & _RANG), call_s)
         self._all |= Tone.BUSY if tone is Tone.CONGESTION else tone  # both are busy tones to mod_da2
         self._last = tone.label

@@ -35,7 +35,7 @@ class FinishCause(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`all_tone` holds the bits of every tone heard, `last_tone` the last one's label, `category` that of the
-    last sample (0 for none), `correction` what it means after the 45-second rule."""
+    last sample (0 for none), `correction` what it means after the 45-second rule, `sample` its uniqueid."""
 
     finish_cause: FinishCause
     all_tone: int = 0
@@ -44,6 +44,7 @@ class Outcome:
     category: int = 0
     correction: int = 0
     alias: str = ""
+    sample: str = ""
 
     @property
     def result(self) -> str:

@@ -150,7 +150,7 @@ class Attempt:
         self.record.disposition = disposition
         self.record.reason = self.record.reason or reason
         self.record.duration_s = round(self._loop.time() - self._began, 3)
-        if self.leg is not None and not self._answered and self._outcome is None:
+        if self.leg is not None and self._outcome is None:
             await self._listened(self.leg)
         if self._outcome is not None:
             self.record.hearing = _hearing(self._outcome, self._answered, self.record.duration_s)
@@ -519,6 +519,7 @@ def _hearing(outcome: Outcome, answered: bool, call_s: float) -> dict[str, str |
         "finish_cause": outcome.finish_cause.value, "all_tone": outcome.all_tone,
         "last_tone": outcome.last_tone, "category": outcome.category, "correction": outcome.correction,
         "result": outcome.result, "status": outcome.status(answered=answered, call_s=call_s),
+        "sample": outcome.sample,
     }
 
 

@@ -33,6 +33,7 @@ async def test_a_known_announcement_ends_the_call_with_its_meaning_told_and_kept
         assert record.hearing == {
             "finish_cause": "stoptone", "all_tone": 0x12, "last_tone": "sample", "category": 3,
             "correction": 3, "result": "does not exist", "status": "does not exist",
+            "sample": "",
         }
         assert (await world.store.records(world.campaign))[0].hearing == record.hearing
 
