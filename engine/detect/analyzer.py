@@ -18,7 +18,7 @@ from engine.detect.answering import AmdSettings, Answering
 from engine.detect.beep import Beep
 from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.detect.fax import FaxTones
-from engine.detect.front import Front, Look
+from engine.detect.front import Floats, Front, Look
 from engine.detect.plans import plan, plans
 from engine.detect.prints import Library
 from engine.detect.progress import ProgressTones
@@ -27,7 +27,7 @@ from engine.detect.rules import ToneRules
 from engine.detect.silence import SILENCE_DBM0, SILENCE_MS, SilenceTimer
 from engine.detect.sit import SpecialInformation
 from engine.detect.types import Detection, Tone
-from engine.detect.voice import VoiceModel
+from engine.detect.voice import VoiceModel, probabilities
 from engine.detect.voices import Voices
 
 FRAME_MS = 20
@@ -84,6 +84,9 @@ class Analyzer:
         self._answering: Answering | None = None
         self._answered_ms: float | None = None
         self._spoke_ms = -1e9
+        self._half: tuple[Look, list[Detection]] | None = None
+        self._question: Floats | None = None
+        self._answer: float | None = None
         self.now_ms = 0
 
     @property
@@ -120,6 +123,12 @@ class Analyzer:
 
     def hear(self, look: Look) -> list[Detection]:
         """The next frame that was looked at; what became certain with it."""
+        self.begin(look)
+        return self.end()
+
+    def begin(self, look: Look) -> None:
+        """The first half of `hear`: the tones. `end` is to follow; before it, `answer_each` asks the voice
+        model for many analyzers at once, which costs less."""
         level = look.level
         self._silence.feed(level, self.now_ms)
         self.now_ms += FRAME_MS
@@ -138,7 +147,16 @@ class Analyzer:
             if not press.over:
                 heard = (press.begin_ms, self.now_ms, 0.95, press.why)
                 found.append(Detection(Tone.DTMF, *heard, digit=press.digit))
-        found += self._speech(look.samples, level)
+        self._half = look, found
+        self._question = self._asked(look)
+
+    def end(self) -> list[Detection]:
+        """The second half: voices and announcements. What became certain with the frame."""
+        assert self._half is not None
+        (look, found), self._half = self._half, None
+        if self._voices is not None:
+            answer_each((self,))
+            found += self._speech(look.samples, self._voices)
         found += self._still()
         return found
 
@@ -174,19 +192,27 @@ class Analyzer:
             if heard is not None and heard[0] >= self._answered_ms:
                 yield Detection(Tone.BEEP, round(heard[0]), now, 0.95, heard[1])
 
-    def _speech(self, x: npt.NDArray[np.float32], level: float) -> list[Detection]:
+    def _asked(self, look: Look) -> Floats | None:
+        """What the voice model is to be asked about."""
         voices = self._voices
         if voices is None:
-            return []
+            return None
         tone = self._pure.open
         key = self.now_ms - self._key_ms < KEY_MS
         explained = (
             key or self._tones.explains or self._fax.waits(self._pure)
             or (tone is not None and tone.frames >= EXPLAINED_FRAMES)
         )
-        found = voices.feed(
-            x, level >= SILENCE_DBM0, explained, self._pure.share, self._pure.power, self.now_ms
+        sounds = look.level >= SILENCE_DBM0
+        return voices.feed(
+            look.samples, sounds, explained, self._pure.share, self._pure.power, self.now_ms
         )
+
+    def _speech(self, x: Floats, voices: Voices) -> list[Detection]:
+        found: list[Detection] = []
+        if self._answer is not None:
+            found += voices.answer(self._answer, self.now_ms)
+            self._answer = None
         found += self._compare(x, voices)
         if voices.speech:
             self._spoke_ms = self.now_ms
@@ -199,7 +225,7 @@ class Analyzer:
                 voices.always = False
         return found
 
-    def _compare(self, x: npt.NDArray[np.float32], voices: Voices) -> list[Detection]:
+    def _compare(self, x: Floats, voices: Voices) -> list[Detection]:
         """Lay what no tone explains against the known announcements; speech that ends unknown is
         `UNMATCH`."""
         if self._announcements is None or self._library is None:
@@ -263,3 +289,11 @@ class Analyzer:
 def look_at_each(analyzers: Sequence[Analyzer], frames: Sequence[npt.NDArray[np.int16]]) -> list[Look]:
     """The next frame's figures of many streams at once, each for its analyzer's `hear`."""
     return front.look_at_each([a._front for a in analyzers], frames)
+
+
+def answer_each(analyzers: Sequence[Analyzer]) -> None:
+    """Between `begin` and `end` of many: have the voice model answer what it is to be asked."""
+    asked = [(a, a._voices.model, a._question) for a in analyzers if a._voices and a._question is not None]
+    answers = probabilities([model for _, model, _ in asked], [chunk for _, _, chunk in asked])
+    for (analyzer, _, _), answer in zip(asked, answers, strict=True):
+        analyzer._question, analyzer._answer = None, answer

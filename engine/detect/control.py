@@ -64,7 +64,7 @@ class Listening:
     """
 
     def __init__(self, analyzer: Analyzer, settings: Settings, began_s: float = 0.0) -> None:
-        self._analyzer = analyzer
+        self.analyzer = analyzer
         self._set = settings
         self.began_s = began_s
         self._first_sound_ms: int | None = None
@@ -79,26 +79,26 @@ class Listening:
 
     @property
     def now_ms(self) -> int:
-        return self._analyzer.now_ms
+        return self.analyzer.now_ms
 
     @property
     def current(self) -> str:
         """The label of what is heard now; empty for nothing in particular."""
-        return self._analyzer.current
+        return self.analyzer.current
 
     def skip(self) -> None:
         """A frame that nobody had the time to listen to."""
-        self._analyzer.skip()
+        self.analyzer.skip()
 
     def hears_keys(self, itself: bool) -> None:
         """Whether keys are listened for here, or told by `key`."""
-        if itself is not (self._analyzer.presses is None):
-            self._analyzer.presses = None if itself else []
+        if itself is not (self.analyzer.presses is None):
+            self.analyzer.presses = None if itself else []
 
     def key(self, press: KeyPress) -> None:
         """A key that another listener heard in the same audio."""
-        if self._analyzer.presses is not None:
-            self._analyzer.presses.append(press)
+        if self.analyzer.presses is not None:
+            self.analyzer.presses.append(press)
 
     @property
     def hangs_up(self) -> bool:
@@ -113,34 +113,38 @@ class Listening:
     def feed(self, frame: npt.NDArray[np.int16]) -> list[Detection]:
         """One frame of 160 samples; what became certain with it. Samples whose alias is ignored are left
         out."""
-        return self._watched(self._analyzer.feed(frame))
+        return self._watched(self.analyzer.feed(frame))
 
     def look(self, frames: npt.NDArray[np.int16]) -> list[Look]:
         """The figures of the next frames, [frames, 160], of which `hear` is to get one by one."""
-        return self._analyzer.look(frames)
+        return self.analyzer.look(frames)
 
     def hear(self, look: Look) -> list[Detection]:
         """The same as `feed` for a frame that was looked at."""
-        return self._watched(self._analyzer.hear(look))
+        return self._watched(self.analyzer.hear(look))
+
+    def end_frame(self) -> list[Detection]:
+        """The same for a frame that the `analyzer` was to `begin` with."""
+        return self._watched(self.analyzer.end())
 
     def _watched(self, heard: list[Detection]) -> list[Detection]:
         found = [d for d in heard if not self._is_ignored(d)]
         for detection in found:
             self._note(detection)
         if self.finished is None:
-            self._watch(self._analyzer.quiet)
+            self._watch(self.analyzer.quiet)
         return found
 
     def answered(self) -> None:
         """The call was answered: from the next frame on a person is told from a machine."""
         self._answered_ms = self.now_ms
-        self._analyzer.answered()
+        self.analyzer.answered()
         if self._set.stop_at_answer:
             self._finish(FinishCause.ANSWER)
 
     def end(self, cause: FinishCause = FinishCause.BUS_CLOSE) -> list[Detection]:
         """The call is over, or a command stops the listening: what an unfinished sound still says."""
-        found = [d for d in self._analyzer.finish() if not self._is_ignored(d)]
+        found = [d for d in self.analyzer.finish() if not self._is_ignored(d)]
         for detection in found:
             self._note(detection)
         self._finish(cause)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
+from engine.detect import silero
 from engine.detect.silero import CHUNK, Floats, Silero
 
-__all__ = ["CHUNK", "Floats", "SignalOnly", "Silero", "VoiceModel", "VoiceModels"]
+__all__ = ["CHUNK", "Floats", "SignalOnly", "Silero", "VoiceModel", "VoiceModels", "probabilities"]
 
 
 class VoiceModel(Protocol):
@@ -17,6 +19,14 @@ class VoiceModel(Protocol):
 
     def reset(self) -> None:
         """Another stream, or another place of it, follows."""
+
+
+def probabilities(models: Sequence[VoiceModel], chunks: Sequence[Floats]) -> list[float]:
+    """Each model's of its stream's next chunk; many at once cost less."""
+    networks = [model for model in models if isinstance(model, Silero)]
+    if networks and len(networks) == len(models):
+        return silero.probabilities(networks, chunks)
+    return [model.probability(chunk) for model, chunk in zip(models, chunks, strict=True)]
 
 
 class SignalOnly:

@@ -71,7 +71,7 @@ class Voices:
     """Fed every frame. `state` is `PROMPT` for speech, `COLORRINGBACK` for music, or None."""
 
     def __init__(self, model: VoiceModel) -> None:
-        self._model = model
+        self.model = model
         self._held: Floats = np.zeros(0, np.float32)
         self._answers: list[bool] = []
         self._sound_ms = 0.0
@@ -88,10 +88,10 @@ class Voices:
 
     def feed(
         self, frame: Floats, sounds: bool, explained: bool, share: float, power: Floats, now_ms: float
-    ) -> list[Detection]:
+    ) -> Floats | None:
         """One frame of int16's scale: whether anything `sounds`, whether a tone explains it, and the
-        strongest
-        line's `share` of its spectrum `power`."""
+        strongest line's `share` of its spectrum `power`. Gives the chunk that the model is now to be asked
+        about, if any; `answer` is to have what it says."""
         if sounds and not explained:
             if self._sound_ms == 0:
                 self._begin_ms = now_ms - 20
@@ -104,17 +104,17 @@ class Voices:
                 self._forget()
             if self._other_ms >= HANGOVER_MS and not self.always:
                 self.speech = False
-                return []
+                return None
         if not explained:
             self._moves.feed(power)
         if not self._asks():
-            return []
-        self._held = np.concatenate((self._held, frame))
-        found: list[Detection] = []
-        while len(self._held) >= CHUNK:
-            chunk, self._held = self._held[:CHUNK], self._held[CHUNK:]
-            found += self._ask(chunk, now_ms)
-        return found
+            return None
+        held = np.concatenate((self._held, frame))
+        if len(held) < CHUNK:
+            self._held = held
+            return None
+        self._held = held[CHUNK:]
+        return held[:CHUNK] / np.float32(32768)
 
     @property
     def within_sound(self) -> bool:
@@ -135,11 +135,12 @@ class Voices:
         turn = self._chunks % (REST_CHUNKS + WORK_CHUNKS)
         if turn == 0:
             self._answers.clear()
-            self._model.reset()
+            self.model.reset()
         return turn < WORK_CHUNKS
 
-    def _ask(self, chunk: Floats, now_ms: float) -> list[Detection]:
-        self.speech = self._model.probability(chunk / np.float32(32768)) >= SPEECH
+    def answer(self, probability: float, now_ms: float) -> list[Detection]:
+        """What the model said of the chunk."""
+        self.speech = probability >= SPEECH
         self._answers.append(self.speech)
         del self._answers[: -2 * SPAN]
         recent = sum(self._answers[-SPAN:])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening
 from engine.detect.dtmf import KeyPress
+from engine.detect.front import Look
 from engine.detect.outcome import FinishCause, Outcome
 from engine.detect.types import Detection, Tone
 from engine.media.codec import Pcm
@@ -35,12 +37,18 @@ class Hearing:
         self._sound: deque[Pcm] = deque(maxlen=KEPT_FRAMES)
         self._answered_ms: int | None = None
         self._heard = False
+        self._begun = False
         self._told = False
         self._machine = self._settled = False
 
     @property
     def ready(self) -> bool:
         return self._listening is not None
+
+    @property
+    def analyzer(self) -> Analyzer | None:
+        """None while not `ready`."""
+        return self._listening.analyzer if self._listening is not None else None
 
     @property
     def current(self) -> str:
@@ -81,11 +89,34 @@ class Hearing:
         listening = self._listening
         if listening is None:
             return
+        self._keep(listening, frame, now)
+        self._take(listening, listening.feed(frame), now, facts)
+
+    def begin_frame(self, look: Look, frame: Pcm, now: float) -> None:
+        """The first half of `feed` for a frame that was looked at: `end_frame` is to follow."""
+        listening = self._listening
+        if listening is None:
+            return
+        self._keep(listening, frame, now)
+        listening.analyzer.begin(look)
+        self._begun = True
+
+    def end_frame(self, now: float, facts: list[Fact]) -> None:
+        """The second half; nothing where none was begun."""
+        if self._begun and self._listening is not None:
+            self._begun = False
+            self._take(self._listening, self._listening.end_frame(), now, facts)
+
+    def _keep(self, listening: Listening, frame: Pcm, now: float) -> None:
         if not self._heard:
             self._heard = True
             listening.began_s = now - self._since
         self._sound.append(frame)
-        for found in listening.feed(frame):
+
+    def _take(
+        self, listening: Listening, told: list[Detection], now: float, facts: list[Fact]
+    ) -> None:
+        for found in told:
             self._note(found.tone)
             facts.append(Detected(self.order.stream, now, found))
             if found.tone is Tone.UNMATCH:
@@ -103,6 +134,7 @@ class Hearing:
 
     def end(self, waiting: deque[Pcm], now: float, facts: list[Fact], cause: FinishCause) -> None:
         """It is over: `waiting` frames are heard first."""
+        self.end_frame(now, facts)
         listening = self._listening
         if listening is not None:
             if self.order.settings.wait_for_result:

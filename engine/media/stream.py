@@ -427,11 +427,10 @@ class RtpStream(AudioClient):
         self.undetected.append(self.rx)
         return room or not ready
 
-    def detect(self, now: float, facts: list[Fact]) -> None:
-        """Have the detector hear the next frame that waits."""
-        if self.hearing is not None and self.undetected:
-            self.hearing.hears_keys(self.keys is None)
-            self.hearing.feed(self.undetected.popleft(), now, facts)
+    def detected(self, now: float, facts: list[Fact]) -> None:
+        """Take what the detector heard in the frame that it began with."""
+        if self.hearing is not None:
+            self.hearing.end_frame(now, facts)
             if self.hearing.over:
                 self.end_hearing(now, facts)
 

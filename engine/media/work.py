@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.detect.analyzer import Analyzer, answer_each, look_at_each
 from engine.detect.dtmf import feed_many
 from engine.media import level
 from engine.media.board import Board
+from engine.media.codec import Pcm
+from engine.media.hearing import Hearing
 from engine.media.network import udp
 from engine.media.network.control import SERVED_EVERY
 from engine.media.orders import SOUND, Meter
@@ -31,6 +34,8 @@ HOUSEKEEPING_TICKS = 50
 QUALITY_TICKS = 50
 KEYED_AT_ONCE = 16
 """Streams listened to for DTMF in one step."""
+HEARD_AT_ONCE = 16
+"""Streams whose frames the detectors begin with in one step."""
 
 
 class Work:
@@ -162,20 +167,27 @@ class Work:
         yield from self._detect(streams, now)
 
     def _detect(self, streams: list[RtpStream], now: float) -> Iterator[None]:
-        """Frame after frame from each in turn while there is time; who had to wait comes first next time."""
+        """Frame after frame from each in turn while there is time; who had to wait comes first next time.
+        What was begun is ended."""
         waiting = [stream for stream in streams if stream.waits_for_detection]
         start = self._turn % len(waiting) if waiting else 0
         waiting = waiting[start:] + waiting[:start]
         self._turn = start
         while waiting:
-            for stream in waiting:
+            for at in range(0, len(waiting), HEARD_AT_ONCE):
                 if self._behind or not self.budget.allows:
                     return
+                together = waiting[at : at + HEARD_AT_ONCE]
                 began = time.monotonic_ns()
-                self.guard(stream, stream.detect, now, self._board.facts)
+                begin_frames(together, now, self.guard)
                 self.budget.spend(time.monotonic_ns() - began)
-                self._turn += 1
                 yield
+                for stream in together:
+                    began = time.monotonic_ns()
+                    self.guard(stream, stream.detected, now, self._board.facts)
+                    self.budget.spend(time.monotonic_ns() - began)
+                    self._turn += 1
+                    yield
             waiting = [stream for stream in waiting if stream.waits_for_detection]
 
     def _hear_keys(self, streams: list[RtpStream], now: float) -> None:
@@ -226,3 +238,19 @@ class Work:
             board.meters[SOUND] = board.sound.meter()
         else:
             board.meters.pop(SOUND, None)
+
+
+def begin_frames(streams: list[RtpStream], now: float, guard: Callable[..., None]) -> None:
+    """Have the detectors begin with the next frame of each: what all need is worked out for all at once."""
+    begun: list[tuple[RtpStream, Hearing, Analyzer, Pcm]] = []
+    for stream in streams:
+        hearing = stream.hearing
+        if hearing is not None and hearing.analyzer is not None and stream.undetected:
+            hearing.hears_keys(stream.keys is None)
+            begun.append((stream, hearing, hearing.analyzer, stream.undetected.popleft()))
+    if not begun:
+        return
+    looks = look_at_each([analyzer for _, _, analyzer, _ in begun], [frame for *_, frame in begun])
+    for (stream, hearing, _, frame), look in zip(begun, looks, strict=True):
+        guard(stream, hearing.begin_frame, look, frame, now)
+    answer_each([analyzer for _, _, analyzer, _ in begun])

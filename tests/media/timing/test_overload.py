@@ -15,6 +15,7 @@ from engine.media.orders import Detect, Overload, Play, ToneSource
 from engine.media.stream import RtpStream
 from engine.media.timing import shedding
 from engine.media.timing.shedding import CALM_S, SHARE_NS, WAITING, WORTH_TELLING, Budget
+from engine.media.work import begin_frames
 
 
 @pytest.fixture
@@ -24,15 +25,15 @@ def slow(monkeypatch):
     class Slow:
         ms = 0.0
 
-    original = Analyzer.feed
+    original = Analyzer.begin
 
-    def feed(self, frame):
+    def begin(self, look):
         end = time.monotonic() + Slow.ms / 1000
         while time.monotonic() < end:
             pass
-        return original(self, frame)
+        return original(self, look)
 
-    monkeypatch.setattr(Analyzer, "feed", feed)
+    monkeypatch.setattr(Analyzer, "begin", begin)
     return Slow
 
 
@@ -77,13 +78,13 @@ def test_every_stream_gets_its_turn_when_there_is_time_for_some(rig, slow, monke
     slow.ms = 3
     heard = [rig.open() for _ in range(8)]
     fed: dict[int, int] = {}
-    original = Analyzer.feed
+    original = Analyzer.begin
 
-    def feed(self, frame):
+    def begin(self, look):
         fed[id(self)] = fed.get(id(self), 0) + 1
-        return original(self, frame)
+        return original(self, look)
 
-    monkeypatch.setattr(Analyzer, "feed", feed)
+    monkeypatch.setattr(Analyzer, "begin", begin)
     for name, end in heard:
         end.send(octets("PCMA", 1))
         rig.engine.order(Detect(name, country="cn"))
@@ -104,7 +105,8 @@ def test_a_short_stall_sheds_nothing():
     assert all(stream.keep_for_detection() for _ in range(WAITING))
     assert not stream.keep_for_detection()
     while stream.undetected:
-        stream.detect(0.0, [])
+        begin_frames([stream], 0.0, lambda stream, call, *args: call(*args))
+        stream.detected(0.0, [])
     assert stream.hearing.now_ms == 20 * (WAITING + 1)
 
 
