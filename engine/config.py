@@ -171,6 +171,7 @@ class Detection(Section, frozen=True):
     wait_for_result_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500
     max_calls: Annotated[int, Meta(ge=0, le=1000)] = 0
     samples: str = ""
+    starter: bool = True
     reason_header: Annotated[str, Meta(pattern=HEADER)] = ""
     codes: dict[str, int] = {}
     amd: dict[str, int] = {}

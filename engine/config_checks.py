@@ -106,6 +106,8 @@ def _check_campaign(name: str, own: Campaign, config: Config, add: Add) -> None:
         add(f"campaigns.{name}", "a name that no file has", "a queue file's name is allowed, without suffix")
     if own.detection.samples != config.detection.samples:
         add(f"{path}detection.samples", shown(own.detection.samples), "detection.samples is for all calls")
+    if own.detection.starter != config.detection.starter:
+        add(f"{path}detection.starter", shown(own.detection.starter), "detection.starter is for all calls")
     if own.recording.keep_days != config.recording.keep_days:
         add(f"{path}recording.keep_days", shown(own.recording.keep_days), "it counts for all recordings")
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from engine import projection, wire
-from engine.config import samples_folder
 from engine.control import messages
 from engine.control.server import Outcome
 from engine.dialer.ports import StoreError
+from engine.earlier import Earlier
 from engine.handover import Handover
 from engine.legs import LegState
 from engine.pairs import Pairs
@@ -39,7 +39,11 @@ class Desk:
         self.handover = Handover(engine)
         self.pairs = Pairs(engine)
         self.supervisors = Supervisors(engine)
-        self.teaching = Teaching(samples_folder(engine.config), engine.station.media, engine.tell)
+        known, past = engine.station.known, engine.store.past
+        self.earlier = Earlier(
+            known.folder, past, engine.tell, lambda row: engine.publish(projection.entry(row))
+        )
+        self.teaching = Teaching(known, self.earlier, engine.tell)
         dialer = engine.dialer
         self._table: dict[type, Callable[[Any], Awaitable[str | Outcome]]] = {
             messages.Dial: lambda c: dialer.dial(c.number),

@@ -119,7 +119,10 @@ class Engine:
         self.line.on_transfer = self.desk.handover.told
         self.line.succession.on_referral = self.desk.handover.referred
         self.line.succession.on_taken_over = self.desk.handover.taken_over
+        station.known.tell = self.tell
+        station.known.added = self.desk.earlier.begin
         await station.open()
+        station.known.keep()
         self._opened = True
         self.desk.voice.start()
         await self._hang_up_leftovers()
@@ -144,6 +147,7 @@ class Engine:
             if task is not None:
                 task.cancel()
         self.desk.close()
+        await self.desk.earlier.close()
         with contextlib.suppress(ports.StoreError):
             await self.dialer.close()
         if self._opened:
@@ -165,7 +169,7 @@ class Engine:
         """The first call is compared with the known announcements too, unless reading them takes too long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SAMPLES_WAIT):
-                await self.station.samples_known.wait()
+                await self.station.known.ready.wait()
 
     async def _hang_up_leftovers(self) -> None:
         """BYE or CANCEL to whoever was on the line when the last engine died."""
@@ -217,6 +221,8 @@ class Engine:
     def _notice(self, notice: ports.Notice) -> None:
         if isinstance(notice, ports.AttemptChanged):
             self._ringer.attempt(notice.attempt, notice.waiting_for_operator)
+        elif isinstance(notice, ports.AttemptDone):
+            self.desk.earlier.ended(notice.record)
         self.publish(projection.notice(notice, self.desk.switches))
 
     def _registration(self, phone: Phone) -> None:

@@ -18,19 +18,18 @@ from engine.config import (
     SetupError,
     Trunk,
     port_range,
-    samples_folder,
     split_host_port,
     split_proxy,
     trunk_path,
     warnings_of,
 )
+from engine.known import Known
 from engine.line import TrunkLine
 from engine.media import orders
 from engine.media.coders import preload
 from engine.media.engine import MediaEngine
 from engine.media.plane import MediaPlane
 from engine.media.playout import Bounds
-from engine.samples import folder
 from engine.sip.account import Account
 from engine.sip.hop import Target, Transport
 from engine.sip.journal import Journal
@@ -132,8 +131,7 @@ class Station:
         self.line = TrunkLine(self.phones, self.media, config)
         self.line.tell = self._tell
         self._closing = False
-        self.samples_known = asyncio.Event()
-        """Set once the known announcements are ready, or can't be."""
+        self.known = Known(config, self.media)
         self._opening: set[asyncio.Task[None]] = set()
 
     def _phone(self, name: str, host: str, port: int) -> Phone:
@@ -179,7 +177,7 @@ class Station:
             log.warning("%s", warning)
         self.media.start()
         self.media.neighbours.join()
-        self._later(self._know_samples())
+        self.known.begin()
         audio = self.config.audio
         if sound and (audio.input != "none" or audio.output != "none"):
             self.media.order(
@@ -219,17 +217,6 @@ class Station:
             )
             raise SetupError(f"{key}: {listen} can't be used ({why}); {mend}") from None
 
-    async def _know_samples(self) -> None:
-        """Have the known announcements ready; calls that come before are not compared with them."""
-        where = samples_folder(self.config)
-        try:
-            if where.is_dir() or self.config.detection.samples:
-                self.media.know(await asyncio.to_thread(folder.load, where))
-        except folder.FolderError as error:
-            log.warning("detection.samples: %s", error)
-        finally:
-            self.samples_known.set()
-
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._opening.add(task)
@@ -251,6 +238,7 @@ class Station:
         self._closing = True
         for task in self._opening:
             task.cancel()
+        await self.known.close()
         await asyncio.gather(*(phone.close() for phone in self.phones.values()))
         if self.trace is not None:
             self.trace.close()

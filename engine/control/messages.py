@@ -558,6 +558,8 @@ class Hearing(Up, frozen=True):
     result: str
     status: str = ""
     sample: str | None = None
+    corrected: str = ""
+    """Where it was put right later, when what was said became known: when, by what, what it was before."""
 
 
 class Listened(Up, frozen=True, tag="listened"):

@@ -26,9 +26,9 @@ class AudioError(Exception):
     """A file that can't be read as audio; the text is one plain sentence."""
 
 
-def read(path: Path) -> npt.NDArray[np.int16]:
+def read(path: Path, channel: int | None = None) -> npt.NDArray[np.int16]:
     """WAV (PCM or G.711), FLAC, what else libsndfile reads, and Asterisk's files without a header; other
-    rates are resampled. Raises AudioError."""
+    rates are resampled. Of several channels the mean, or one. Raises AudioError."""
     if not path.is_file():
         raise AudioError(f"there is no file {path}")
     how: dict[str, Any] = {}
@@ -43,7 +43,9 @@ def read(path: Path) -> npt.NDArray[np.int16]:
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         why = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
         raise AudioError(f"{path} can't be read as audio: {str(why).rstrip('.')}") from None
-    mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    several = samples.shape[1] > 1
+    one = (channel or 0) if several else 0
+    mono = samples.mean(axis=1) if several and channel is None else samples[:, one]
     if rate != RATE:
         mono = soxr.resample(mono, rate, RATE)
     mono = np.nan_to_num(mono, posinf=1.0, neginf=-1.0)

@@ -26,6 +26,7 @@ from engine.dialer.ports import (
 )
 from engine.store.database import Database
 from engine.store.dialogs import DialogFolder
+from engine.store.past import PastCalls
 from engine.store.records import entry_row, heard, record_of, record_values
 from engine.store.schema import attempts, campaigns, entries
 from engine.store.shelf import RecordingShelf
@@ -38,13 +39,15 @@ class SqlStore:
     """The store at an SQLAlchemy URL; an empty `url` is the user's own database.
 
     Every method may raise StoreError, and does before `open` and after `close`. `dialogs` keeps the
-    SIP dialogs that are up, in files beside the database; `recordings` knows the files of recordings.
+    SIP dialogs that are up, in files beside the database; `recordings` knows the files of recordings, `past`
+    puts right what is stored of earlier calls.
     """
 
     def __init__(self, url: str = "") -> None:
         self._db = Database(url)
         self.dialogs = DialogFolder(None)
         self.recordings = RecordingShelf(self._db)
+        self.past = PastCalls(self._db)
         self._recovered: list[int] = []
 
     async def open(self) -> None:

@@ -56,6 +56,7 @@ class Bench:
             "rtp.ports=30000-30399",
             "audio.input=none",
             "audio.output=none",
+            "detection.starter=false",
             f"store.url=sqlite:///{self.folder / 'queue.db'}",
             f"control.socket={self.socket}",
             f"recording.folder={self.folder / 'recordings'}",
