@@ -17,6 +17,7 @@ RUNS = (
     ("30 s", ["dtmf_bench.py"]),
     ("40 s", ["call_setup.py"]),
     ("1 minute", ["sip_flood.py"]),
+    ("80 s", ["hearing_cost.py"]),
     ("80 s", ["speech_quality.py"]),
     ("3 minutes", ["hearing_score.py"]),
     ("3 minutes", ["rtp_timing.py", "--console", "--unprivileged"]),

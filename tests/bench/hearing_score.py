@@ -10,30 +10,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
-import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as engine says, which is imported after numpy here
 
 import hearing_corpus
+import numpy as np
+import soundfile
+from hearing_cost import LEGS, Ticks, tick_cost
 
 from engine.cli.detect import Task, Worker, listen_to
-from engine.detect.analyzer import Analyzer
 from engine.detect.control import Settings
 from engine.detect.prints import Library
 from engine.detect.voice import VoiceModels
 from engine.samples import folder as samples
 
-TICK_LEGS = 50
 EARLY_S = 0.25
 """A verdict that comes so much before it can be known is premature."""
 BEEP_S = 1.1
@@ -155,35 +154,17 @@ def score(corpus: Path, labels: set[str], signal_only: bool) -> Score:
     return total
 
 
-def tick_cost(corpus: Path, legs: int) -> tuple[float, float]:
-    """Milliseconds of one core that `legs` legs take of a 20 ms tick: the median and the 99th percentile."""
-    files = sorted(corpus.glob("*.wav"))
-    files = files[:: max(1, len(files) // legs)][:legs]
-    sounds = [soundfile.read(str(f), dtype="int16")[0] for f in files]
-    library = samples.load(corpus / "library")
-    models = VoiceModels(len(sounds))
-    analyzers = [Analyzer(None, models.lend(), library) for _ in sounds]
-    took = []
-    for tick in range(250):
-        frames = [x[(tick * 160) % (len(x) - 160) :][:160] for x in sounds]
-        began = time.perf_counter()
-        for analyzer, frame in zip(analyzers, frames, strict=True):
-            analyzer.feed(frame)
-        took.append(1000 * (time.perf_counter() - began))
-    return float(np.median(took)) * legs / len(sounds), float(np.percentile(took, 99)) * legs / len(sounds)
-
-
 def _spread(values: list[float]) -> tuple[float, float]:
     return (float(np.median(values)), float(np.percentile(values, 95))) if values else (0.0, 0.0)
 
 
-def page(done: Score, title: str, tick: tuple[float, float] | None) -> str:
+def page(done: Score, title: str, tick: Ticks | None) -> str:
     """The figures as Markdown."""
     out = [f"{title}: {done.items} recordings, {done.audio_s / 60:.0f} minutes.", ""]
     cost = f"CPU: {done.audio_s / max(1e-9, done.cpu_s):.0f} times realtime on one core"
     cost += f" ({1e6 * done.cpu_s / max(1e-9, done.audio_s) / 50:.0f} us a frame)"
     if tick is not None:
-        cost += f"; a tick of {TICK_LEGS} legs takes {tick[0]:.1f} ms (99 %: {tick[1]:.1f} ms) of its 20 ms"
+        cost += f"; a tick of {LEGS} legs takes {tick.mean:.1f} ms (99 %: {tick.late:.1f} ms) of its 20 ms"
     out += [
         f"**Macro-F1 {done.macro:.3f}** over {len(done.labels)} labels. "
         f"Premature verdicts: {len(done.premature)}.", "",
@@ -261,7 +242,7 @@ def main() -> int:
             hearing_corpus.write(corpus, options.seed, options.count, held_out=True)
         labels = {x for x in options.labels.split(",") if x}
         done = score(corpus, labels, options.signal_only)
-        text = page(done, title, None if labels else tick_cost(corpus, TICK_LEGS))
+        text = page(done, title, None if labels else tick_cost(corpus, LEGS))
     print(text)
     if options.wrong:
         for row in done.wrong:
