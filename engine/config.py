@@ -87,6 +87,7 @@ class Sip(Section, frozen=True):
     auto_answer: Literal["off", "header", "all"] = "off"
     do_not_disturb: bool = False
     accept_transfer: bool = False
+    forward: dict[str, str] = {}
 
 
 class Rtp(Section, frozen=True):

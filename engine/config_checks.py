@@ -49,6 +49,10 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
         )
     if 0 < config.sip.session_expires < 90:
         add("sip.session_expires", shown(config.sip.session_expires), "90 or more is allowed, or 0: never")
+    for called, number in config.sip.forward.items():
+        if not re.fullmatch(r"\+?[0-9*#]{1,32}", number, re.ASCII):
+            allowed = "a number to be dialled is allowed, such as +12125550100"
+            add(f"sip.forward.{called}", shown(number), allowed)
     if not config.rtp.codecs:
         add("rtp.codecs", "an empty list", "at least one of PCMA, PCMU, G722, opus is needed")
     elif len(set(config.rtp.codecs)) < len(config.rtp.codecs):

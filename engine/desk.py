@@ -11,6 +11,7 @@ from engine.control import messages
 from engine.control.server import Outcome
 from engine.dialer.ports import StoreError
 from engine.earlier import Earlier
+from engine.forwarding import Forwards
 from engine.handover import Handover
 from engine.legs import LegState
 from engine.pairs import Pairs
@@ -38,6 +39,7 @@ class Desk:
         self.talks = Talks(engine)
         self.handover = Handover(engine)
         self.pairs = Pairs(engine)
+        self.forwards = Forwards(engine)
         self.supervisors = Supervisors(engine)
         known, past = engine.station.known, engine.store.past
         self.earlier = Earlier(
@@ -103,7 +105,10 @@ class Desk:
         legs = self._engine.line.legs
         if leg is not None:
             return legs.get(leg)
-        callees = [found for found in legs.values() if found.role not in ("agent", "supervisor")]
+        callees = [
+            found for found in legs.values()
+            if found.role not in ("agent", "supervisor", "forwarded") and not found.forwarded_to
+        ]  # fmt: skip
         answered = [found for found in callees if found.state is LegState.ANSWERED]
         bridges = self._engine.line.bridges
         own = [found for found in answered if not found.bridged_to or bridges.end_of(found)]
@@ -235,14 +240,14 @@ class Desk:
 
     def close(self) -> None:
         """End the calls that were answered or placed here, and follow no transfer any more."""
-        for part in (self.talks, self.handover, self.pairs, self.supervisors, self.voice):
+        for part in (self.talks, self.forwards, self.handover, self.pairs, self.supervisors, self.voice):
             part.close()
 
     def _ringing(self, leg: str) -> TrunkLeg | str:
         found = self._engine.line.legs.get(leg)
         if found is None or found.role != "inbound" or found.state is not LegState.RINGING:
             return f"No inbound call {leg} is ringing."
-        return found
+        return f"It goes on to {found.forwarded_to} (sip.forward)." if found.forwarded_to else found
 
     async def _refuse(self, command: messages.Refuse) -> str:
         if not 400 <= command.code <= 699:

@@ -27,7 +27,7 @@ class Ringer:
 
     def leg(self, leg: TrunkLeg) -> None:
         """A leg changed."""
-        if leg.role == "inbound":
+        if leg.role == "inbound" and not leg.forwarded_to:
             self._calling.discard(leg.id)
             if leg.state is LegState.RINGING:
                 self._calling.add(leg.id)

@@ -283,12 +283,14 @@ class Engine:
             self.tell("warning", f"the far end refused the change: {failed}", leg.id)
         self._ringer.leg(leg)
         self.publish(wire.leg(leg))
-        if leg.state is LegState.ENDED and leg.role == "inbound" and leg.answered_at is None:
+        rang = leg.role == "inbound" and not leg.forwarded_to
+        if leg.state is LegState.ENDED and rang and leg.answered_at is None:
             self._missed(leg)
 
     def _inbound(self, leg: TrunkLeg) -> None:
         self.tell("info", f"{leg.number} is calling", leg.id)
-        self.desk.talks.rung(leg)
+        if not self.desk.forwards.take(leg):
+            self.desk.talks.rung(leg)
 
     def _missed(self, leg: TrunkLeg) -> None:
         cause = leg.cause

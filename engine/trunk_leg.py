@@ -32,7 +32,7 @@ from engine.sip.phone import new_leg_id
 if TYPE_CHECKING:
     from engine.line import TrunkLine
 
-Role = Literal["callee", "agent", "inbound", "manual", "supervisor"]
+Role = Literal["callee", "agent", "inbound", "manual", "supervisor", "forwarded"]
 
 MAX_EVENTS = 10_000
 """Events kept for a reader of a leg that has fallen behind; more are dropped, never its end."""
@@ -97,6 +97,8 @@ class TrunkLeg:
         self.cause: HangupCause | None = None
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self.bridged_to = ""
+        self.forwarded_to = ""
+        """The number that a call which came in goes on to (sip.forward); the operator has no part in it."""
         self.facts = CallFacts()
         self.announced = False
         self.entry: int | None = None

@@ -52,6 +52,7 @@ def leg(of: TrunkLeg) -> messages.Leg:
         supervises=of.supervises,
         supervision=of.supervision or "",
         music=of.music,
+        forwarded_to=safe(of.forwarded_to, 64),
         received_gain=of.received_gain,
         sent_gain=of.sent_gain,
     )

@@ -22,8 +22,9 @@ class Desk:
         self.ordered: list[orders.Order] = []
         self.ringer = Ringer(config, self.ordered.append, "de")
 
-    def leg(self, name: str, state: LegState, role: str = "inbound") -> None:
-        self.ringer.leg(SimpleNamespace(id=name, role=role, state=state))  # type: ignore[arg-type]
+    def leg(self, name: str, state: LegState, role: str = "inbound", forwarded_to: str = "") -> None:
+        leg = SimpleNamespace(id=name, role=role, state=state, forwarded_to=forwarded_to)
+        self.ringer.leg(leg)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("then", [LegState.ANSWERED, LegState.ENDED])
@@ -50,6 +51,12 @@ def test_calls_that_we_place_do_not_ring_here():
     desk = Desk()
     desk.leg("a", LegState.RINGING, "callee")
     desk.leg("b", LegState.RINGING, "agent")
+    assert desk.ordered == []
+
+
+def test_a_call_that_goes_on_to_a_number_does_not_ring_here():
+    desk = Desk()
+    desk.leg("a", LegState.RINGING, forwarded_to="5551234")
     assert desk.ordered == []
 
 

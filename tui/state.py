@@ -115,14 +115,17 @@ class ConsoleState:
     @property
     def ringing_in(self) -> wire.Leg | None:
         """The inbound leg that rings, the longest-waiting first."""
-        ringing = [leg for leg in self.legs_up if leg.role == "inbound" and leg.state != "answered"]
+        ringing = [
+            leg for leg in self.legs_up
+            if leg.role == "inbound" and leg.state != "answered" and not leg.forwarded_to
+        ]  # fmt: skip
         return min(ringing, key=lambda leg: leg.at, default=None)
 
     @property
     def can_join(self) -> bool:
         """Whether somebody is on hold while the operator talks to somebody else."""
         answered = [leg for leg in self.legs_up if leg.state == "answered"]
-        guests = [leg for leg in answered if leg.role not in ("agent", "supervisor")]
+        guests = [leg for leg in answered if leg.role not in ("agent", "supervisor", "forwarded")]
         return any(leg.held and not leg.bridged_to for leg in guests) and any(
             leg.bridged_to and not self.joined(leg) for leg in guests
         )
@@ -218,7 +221,7 @@ class ConsoleState:
         else:
             self.tracks.setdefault(event.id, Track())
         self._claim(event)
-        if event.role == "supervisor" or self.joined(event):
+        if event.role in ("supervisor", "forwarded") or event.forwarded_to or self.joined(event):
             self.calls.pop(event.id, None)  # none of the operator's calls: the lines show it
         elif event.role in ("manual", "inbound") or event.id in self.calls:
             self._bare_call(event)

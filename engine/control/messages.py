@@ -375,10 +375,11 @@ class Entry(Up, frozen=True, tag="entry"):
 
 
 class Leg(Up, frozen=True, tag="leg"):
-    """One leg. `role`: callee, agent, inbound, manual or supervisor. `remote` is escaped for display."""
+    """One leg. `role`: callee, agent, inbound, manual, supervisor, or forwarded (to whom an inbound call goes
+    on). `remote` is escaped for display."""
 
     id: str
-    role: Literal["callee", "agent", "inbound", "manual", "supervisor"]
+    role: Literal["callee", "agent", "inbound", "manual", "supervisor", "forwarded"]
     number: str
     state: LegStateName
     at: float
@@ -408,6 +409,8 @@ class Leg(Up, frozen=True, tag="leg"):
     supervises: str = ""
     """The leg whose call it supervises, as `supervision` says."""
     supervision: Literal["", "listen", "whisper", "barge"] = ""
+    forwarded_to: str = ""
+    """The number that an inbound call goes on to by itself (sip.forward); empty for one to be answered."""
     music: bool = False
     """Held, with music."""
     received_gain: float = 0.0

@@ -112,7 +112,10 @@ class Call:
         elif isinstance(event, CCEventUpdate):
             self._reoffer(event.getData())
         elif isinstance(event, CCEventRing):
-            self.log("ringing", code=event.getData()[0])
+            code, _, body = event.getData()
+            self.log("ringing", code=code)
+            if body is not None and not self._incoming:
+                self._early(body)
         elif isinstance(event, CCEventConnect) and not self._incoming:
             self._connected(event.getData()[2])
         elif isinstance(event, CCEventDisconnect):
@@ -225,6 +228,16 @@ class Call:
             return
         self._stream.connect(self._remote, codecs[0], self.callee.event_payload_type)
         self._up(self._stream)
+
+    def _early(self, body: Any) -> None:
+        """The phone sends before it answers: take what comes, and say nothing yet."""
+        try:
+            self._remote = sdp.parse(str(body))
+        except ValueError:
+            return
+        codecs = self._codecs(self._remote)
+        if codecs and self._stream is not None:
+            self._stream.connect(self._remote, codecs[0], self.callee.event_payload_type)
 
     def _give_up(self) -> None:
         if not self._answered:

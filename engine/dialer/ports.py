@@ -21,7 +21,7 @@ AttemptState = Literal[
 ]
 EntryState = Literal["queued", "active", "done", "interrupted", "blocked", "skipped"]
 OperatorMode = Literal["headset", "standing", "cold"]
-Role = Literal["callee", "agent", "manual"]
+Role = Literal["callee", "agent", "manual", "forwarded"]
 
 
 @dataclass(frozen=True, slots=True)

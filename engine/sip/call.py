@@ -131,14 +131,24 @@ class Call(VoIPCall):  # type: ignore[misc]
             raise InvalidStateError("Call is not ringing")
         self.callee.accept()
 
-    def refuse(self, code: int = 486) -> None:
-        """Refuse an inbound call that rings with a final response of 400 to 699.
+    def refuse(self, code: int = 486, told: Sequence[tuple[str, str]] = (), phrase: str = "") -> None:
+        """Refuse an inbound call that rings with a final response of 400 to 699; `told` are headers of it.
 
         Raises InvalidStateError where it doesn't ring, ValueError for another code.
         """
         if self.callee is None:
             raise InvalidStateError("Call is not ringing")
-        self.callee.refuse(code)
+        self.callee.refuse(code, told, phrase)
+
+    def ring_on(self) -> None:
+        """Of an inbound call: somebody else sees to how long it rings."""
+        if self.callee is not None:
+            self.callee.ring_on()
+
+    def early_media(self) -> None:
+        """Let the caller of an inbound call that rings hear what we send, where the INVITE has an offer."""
+        if self.callee is not None:
+            self.callee.early_media()
 
     def hold(self, on: bool) -> None:
         """Hold or resume from our side by re-INVITE (RFC 3264, 8.4). Raises InvalidStateError."""
@@ -152,9 +162,10 @@ class Call(VoIPCall):  # type: ignore[misc]
         if self._progress is LegState.ENDED:
             return
         if self._progress is LegState.ANSWERED or (self.dialog is not None and self.role == "outbound"):
-            waits = self.callee is not None and self.callee.bye_when_acknowledged(cause)
+            why = told or reason_of(cause)
+            waits = self.callee is not None and self.callee.bye_when_acknowledged(why)
             if self.dialog is not None and not waits:
-                self.agent.bye(self.dialog, told or reason_of(cause))
+                self.agent.bye(self.dialog, why)
             self.end(HangupCause(cause, "us", None, reason))
         elif self.role == "inbound":
             self.refuse(603)
@@ -258,6 +269,7 @@ class Call(VoIPCall):  # type: ignore[misc]
         code: int,
         content: bytes = b"",
         extra: Sequence[tuple[str, str]] = (),
+        phrase: str = "",
     ) -> None:
         fields = [("Contact", self.agent.contact), ("Allow", self.agent.account.allow)]
         fields += [("Server", USER_AGENT), *extra]
@@ -266,7 +278,8 @@ class Call(VoIPCall):  # type: ignore[misc]
         if content:
             fields.append(("Content-Type", "application/sdp"))
         tag = self.dialog.local.tag if self.dialog else new_tag()
-        transaction.respond(response_to(transaction.request, code, to_tag=tag, extra=fields, content=content))
+        response = response_to(transaction.request, code, phrase, to_tag=tag, extra=fields, content=content)
+        transaction.respond(response)
 
     def end(self, cause: HangupCause) -> None:
         """The leg is over; its port goes back."""

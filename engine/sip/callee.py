@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyVoIP.VoIP import CallState, InvalidStateError
 
 from engine.legs import HangupCause, LegState
-from engine.sip.causes import ended_by, reason_of
+from engine.sip.causes import ended_by
 from engine.sip.dialog import Dialog, new_tag
 from engine.sip.message import Message
 from engine.sip.reliable import ReliableResponse
@@ -30,6 +30,9 @@ class Callee:
         self._limit: TimerHandle | None = None
         self._accept_due = False
         self._reliable: ReliableResponse | None = None
+        self._early_due = False
+        self._answer = b""
+        """Our answer to the offer, once we have given it."""
         self.our_offer_open = False
         """Whether an offer of ours waits for the PRACK or ACK that answers it."""
         call.dialog = Dialog.as_callee(transaction.request, new_tag())
@@ -49,29 +52,60 @@ class Callee:
         agent = self._call.agent
         if agent.account.ring_timeout:
             self._limit = agent.clock.call_later(agent.account.ring_timeout, self._expire)
-        self._send_ringing()
+        self._provisional(180)
+
+    def ring_on(self) -> None:
+        """Somebody else sees to how long it rings."""
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def early_media(self) -> None:
+        """Answer the offer, before the call itself, with a 183: the caller hears what we send. After a
+        reliable 180 once that was acknowledged; nothing where the offer is ours to make."""
+        if self._call.state != CallState.RINGING or self._answer or not self._transaction.request.sdp:
+            return
+        if self._reliable is not None and not self._reliable.acknowledged:
+            self._early_due = True
+            return
+        self._early_due = False
+        try:
+            content = self._answered()
+        except SdpError:
+            return  # which the final response will tell
+        self._provisional(183, content)
+
+    def _answered(self) -> bytes:
+        """Our answer to the INVITE's offer, always the same. Raises SdpError."""
+        if not self._answer:
+            call = self._call
+            call.local, agreed = call.local.answer(parse(self._transaction.request.sdp))
+            call.connect(agreed)
+            self._answer = call.local.encode()
+        return self._answer
 
     def _expire(self) -> None:
         self._call.respond(self._transaction, 480)
         self._call.end(HangupCause("timeout", "us", 480, "nobody answered"))
 
-    def _send_ringing(self) -> None:
-        """Reliably where the caller or our configuration asks for it. To an INVITE without an offer ours
-        goes in the first reliable response (RFC 3262, 5)."""
+    def _provisional(self, code: int, content: bytes = b"") -> None:
+        """Send one, reliably where the caller or our configuration asks for that. To an INVITE without an
+        offer ours goes in the first reliable response (RFC 3262, 5)."""
         call, request = self._call, self._transaction.request
         setting = call.agent.account.reliable
         supported = setting == "required" and request.names("Supported", "100rel")
         if not (supported or request.names("Require", "100rel")):
-            call.respond(self._transaction, 180)
+            call.respond(self._transaction, code, content)
             return
-        content = b""
         if not request.sdp:
             content, self.our_offer_open = call.local.encode(), True
 
         def send(headers: list[tuple[str, str]]) -> None:
-            call.respond(self._transaction, 180, content, headers)
+            call.respond(self._transaction, code, content, headers)
 
-        self._reliable = ReliableResponse(call.agent.clock, self._transaction, send, self._on_no_prack)
+        self._reliable = ReliableResponse(
+            call.agent.clock, self._transaction, send, self._on_no_prack, self._reliable
+        )
 
     def on_prack(self, prack: Message) -> bool:
         """Whether a PRACK acknowledges our reliable response, which then is not sent again."""
@@ -92,6 +126,8 @@ class Callee:
         """After a PRACK: the answer that waited for it."""
         if self._accept_due and self._call.state == CallState.RINGING:
             self._accept()
+        elif self._early_due:
+            self.early_media()
 
     def _on_no_prack(self) -> None:
         if not self._transaction.final_code:
@@ -101,8 +137,9 @@ class Callee:
     def accept(self) -> None:
         """Raises InvalidStateError where the call does not ring."""
         self._must_ring()
-        if self.our_offer_open and self._reliable is not None and not self._reliable.acknowledged:
-            self._accept_due = True  # our offer is in the 180: its PRACK comes first (RFC 3262, 3)
+        described = self.our_offer_open or bool(self._answer)
+        if described and self._reliable is not None and not self._reliable.acknowledged:
+            self._accept_due = True  # a description of ours is in it: its PRACK comes first (RFC 3262, 3)
         else:
             self._accept()
 
@@ -111,13 +148,11 @@ class Callee:
         content = b""
         if request.sdp:
             try:
-                call.local, agreed = call.local.answer(parse(request.sdp))
+                content = self._answered()
             except SdpError as error:
                 self.respond_finally(488)
                 call.end(HangupCause("failed", "us", 488, str(error)))
                 return
-            call.connect(agreed)
-            content = call.local.encode()
         elif call.negotiated is None:
             content, self.our_offer_open = call.local.encode(), True
         timer = call.timer.on_request(request)
@@ -126,19 +161,22 @@ class Callee:
         call.advance(LegState.ANSWERED)
 
     def respond_finally(
-        self, code: int, content: bytes = b"", extra: Sequence[tuple[str, str]] = ()
+        self, code: int, content: bytes = b"", extra: Sequence[tuple[str, str]] = (),
+        phrase: str = "",
     ) -> None:
         """The final response: it rings no longer."""
         self.ended()
-        self._call.respond(self._transaction, code, content, extra)
+        self._call.respond(self._transaction, code, content, extra, phrase)
 
-    def refuse(self, code: int) -> None:
-        """Raises InvalidStateError where the call does not ring, ValueError for no refusal's code."""
+    def refuse(self, code: int, told: Sequence[tuple[str, str]] = (), phrase: str = "") -> None:
+        """With headers that say why, and another phrase than the code's own.
+
+        Raises InvalidStateError where the call does not ring, ValueError for no refusal's code."""
         if not 400 <= code <= 699:
             raise ValueError(f"{code} is not a final response that refuses a call; 400 to 699 are")
         self._must_ring()
-        self.respond_finally(code)
-        self._call.end(HangupCause("rejected", "us", code))
+        self.respond_finally(code, extra=told, phrase=phrase)
+        self._call.end(HangupCause("rejected", "us", code, phrase))
 
     def _must_ring(self) -> None:
         if self._call.state != CallState.RINGING:
@@ -181,12 +219,12 @@ class Callee:
             self._bye_due = False
             self._call.agent.linger(self._call, False)
 
-    def bye_when_acknowledged(self, cause: str) -> bool:
-        """True where the BYE must wait for the ACK (15): it will be sent by itself."""
+    def bye_when_acknowledged(self, why: Sequence[tuple[str, str]]) -> bool:
+        """True where the BYE must wait for the ACK (15): it will be sent by itself, with these headers."""
         if not self._transaction.awaits_ack:
             return False
         self._bye_due = True
-        self._bye_reason = reason_of(cause)
+        self._bye_reason = why
         self._call.agent.linger(self._call, True)
         return True
 
@@ -204,8 +242,6 @@ class Callee:
 
     def ended(self) -> None:
         """It rings no longer, reliably or not."""
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+        self.ring_on()
         if self._reliable is not None:
             self._reliable.stop()

@@ -11,8 +11,9 @@ from engine.sip.transaction import T1, Clock, ServerTransaction, TimerHandle
 
 
 class ReliableResponse:
-    """The one reliable response of an INVITE transaction. `send(headers)` sends it first; then the
-    transaction repeats it at T1, doubling, and after 64*T1 without PRACK calls `on_silence`."""
+    """A reliable response of an INVITE transaction. `send(headers)` sends it first; then the transaction
+    repeats it at T1, doubling, and after 64*T1 without PRACK calls `on_silence`. The one `before` it was
+    acknowledged."""
 
     def __init__(
         self,
@@ -20,11 +21,12 @@ class ReliableResponse:
         transaction: ServerTransaction,
         send: Callable[[list[tuple[str, str]]], None],
         on_silence: Callable[[], None],
+        before: ReliableResponse | None = None,
     ) -> None:
         self._clock = clock
         self._transaction = transaction
         self._on_silence = on_silence
-        self._rseq = random.randint(1, 2**31 - 1)
+        self._rseq: int = random.randint(1, 2**31 - 1) if before is None else before._rseq + 1
         self._interval = T1
         self.acknowledged = False
         send([("Require", "100rel"), ("RSeq", str(self._rseq))])

@@ -413,3 +413,40 @@ class TestPolicy:
         chart.request(method, source=STRANGER, trusted=False, body=sdp() if method == "INVITE" else "")
         chart.clock.advance(60)
         assert (chart.raw, chart.inbound) == ([], [])
+
+
+class TestEarlyMedia:
+    def test_the_caller_hears_before_the_answer_what_a_183_with_our_answer_lets_through(
+        self, chart: Chart
+    ) -> None:
+        call = chart.ringing(sdp())
+        call.early_media()
+        call.early_media()
+        early = chart.last("183")
+        assert chart.take() == ["180 Ringing", "183 Session Progress"]
+        assert (early.to.tag, early.get("Content-Type")) == (call.tag, "application/sdp")
+        assert call.state is CallState.RINGING
+        assert call.id in chart.media.connected  # its audio goes somewhere already
+        call.accept()
+        assert chart.last("200").sdp == early.sdp
+
+    def test_without_an_offer_there_is_nothing_to_answer(self, chart: Chart) -> None:
+        call = chart.ringing("")
+        call.early_media()
+        assert chart.take() == ["180 Ringing"]
+
+    def test_a_refusal_may_say_what_was_heard_in_code_phrase_and_headers(self, chart: Chart) -> None:
+        call = chart.ringing(sdp())
+        call.early_media()
+        call.refuse(433, [("Reason", 'SIP;cause=433;text="does not exist"')], "does not exist")
+        final = chart.last("433")
+        assert final.summary_line == "433 does not exist"
+        assert final.get("Reason") == 'SIP;cause=433;text="does not exist"'
+        assert call.cause == HangupCause("rejected", "us", 433, "does not exist")
+
+    def test_a_call_hung_up_on_before_its_ack_says_why_all_the_same(self, chart: Chart) -> None:
+        call = chart.ringing(sdp())
+        call.accept()
+        call.hangup_leg(told=[("Reason", "SIP;cause=442")])
+        chart.request("ACK", call)
+        assert chart.last("BYE").get("Reason") == "SIP;cause=442"

@@ -230,6 +230,23 @@ class TestCallee:
         assert b"RTP/AVP 8" in chart.last("200").sdp
         assert chart.media.connected[chart.inbound[-1].id][1] == 41900
 
+    def test_early_media_waits_for_the_prack_of_the_ringing_and_the_answer_for_its_own(
+        self, chart: Chart
+    ) -> None:
+        """RFC 3262, 3: one after the other, each RSeq one higher; no 2xx before a description's PRACK."""
+        ringing = self.required(chart)
+        call = chart.inbound[-1]
+        call.early_media()
+        assert chart.take() == ["180 Ringing"]
+        self.prack(chart, ringing)
+        early = chart.last("183")
+        assert (early.sdp != b"", int(early.get("RSeq") or 0)) == (True, int(ringing.get("RSeq") or 0) + 1)
+        call.accept()
+        assert chart.take() == ["200 OK", "183 Session Progress"]
+        self.prack(chart, early, cseq=3)
+        assert chart.take() == ["200 OK", "200 OK"]
+        assert call.progress is LegState.ANSWERED
+
     def test_a_hangup_of_the_caller_ends_the_repeats(self, chart: Chart) -> None:
         self.required(chart)
         chart.request("BYE", chart.inbound[-1], cseq=2)
