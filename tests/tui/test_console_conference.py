@@ -70,6 +70,8 @@ async def test_a_supervisor_is_chosen_by_key_and_shown_with_the_call(
         await console.shows("How the call with", "Type a number to dial.")
         await console.pilot.press(*"8009", "enter")
         await console.sent(wire.Supervise(of="leg-4", mode="listen", number="8009"))
+        await console.pilot.press("b", "down", *"8010", "enter")
+        await console.sent(wire.Supervise(of="leg-4", mode="whisper", number="8010"))
         other(engine, clock, state="ringing", held=False)
         await console.shows("2 calls up")
         await console.pilot.press("b", "tab", "shift+tab", "down", "enter")

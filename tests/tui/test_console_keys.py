@@ -78,9 +78,17 @@ class TestWithNoCall:
         async with open_console(engine, clock) as console:
             await console.pilot.press("g")
             await console.shows("No call has said anything that is not known.")
-            console.app.state.unknown = "L7", "5551234"
+            engine.publish(wire.Leg(id="L7", role="callee", number="5551234", state="early", at=clock.now))
+            engine.publish(wire.Detection(
+                at=clock.now, leg="L7", tone="unmatch", begin_ms=0, end_ms=5000, confidence=0.8, why="speech"
+            ))  # fmt: skip
+            await console.shows("5551234 said something unknown: g teaches what it means.", "g Teach")
             await console.pilot.press("g", "b")
             await console.sent(wire.Teach(category="3", leg="L7"))
+            await console.shows("Learnt what 5551234 said.")
+            await console.pilot.press("g")
+            await console.shows("No call has said anything that is not known.")
+            assert "g Teach" not in console.text
 
     async def test_hold_says_that_there_is_no_call(self, engine: FakeEngine, clock: Clock) -> None:
         async with open_console(engine, clock) as console:

@@ -19,7 +19,7 @@ from tui import commands
 from tui.commands import COMMANDS, Context, Refusal
 from tui.connection import Connection
 from tui.draw import Row
-from tui.keymap import bindings
+from tui.keymap import bindings, shown
 from tui.queue_book import PAGE
 from tui.screens.dialogs import MainDialogs
 from tui.state import Change, ConsoleState
@@ -64,6 +64,8 @@ class MainScreen(MainDialogs, Screen[None]):
         self.looking = ""
         """The leg whose spectrum was asked for."""
         self._second = 0
+        self._offered: tuple[str, str] | None = None
+        """The leg and number whose unknown announcement the operator was told of."""
         self._fetching = False
         self.talker = Talker(self)
         self._actions: dict[str, Callable[[], None]] = {
@@ -132,6 +134,8 @@ class MainScreen(MainDialogs, Screen[None]):
             change |= Change.STATUS
             if self.state.calls_up:
                 change |= Change.CALLS | Change.TIMELINE
+        if self.state.unknown != self._offered:
+            self._offer_to_teach()
         if not change:
             return
         if change & (Change.ROWS | Change.QUEUE):
@@ -146,6 +150,13 @@ class MainScreen(MainDialogs, Screen[None]):
         self._redraw(change & Change.STATUS, Heading)
         if change & Change.LOG:
             self.query_one(LogView).redraw()
+
+    def _offer_to_teach(self) -> None:
+        self._offered = self.state.unknown
+        self._redraw(Change.CALLS, KeyBar)
+        if self._offered is not None:
+            key = shown(self.keys["teach"])
+            self.say(f"{self._offered[1]} said something unknown: {key} teaches what it means.", "warn")
 
     def _look(self) -> None:
         """Have the engine send the spectrum of the call on show."""

@@ -40,6 +40,8 @@ def fitting_keys(state: ConsoleState) -> list[str]:
             ids += ["conference"] if state.can_join else []
             ids += ["supervise"] if call.step is Step.BRIDGE else []
             tail = ["softer", "louder", "mic_softer", "mic_louder"]
+    if state.unknown is not None:
+        ids.append("teach")
     if call is not None and call.word == "wrap up":
         ids.append("wrap_up")
     if len(state.calls_up) > 1:

@@ -12,8 +12,8 @@ from tui.tracks import BANDS, Spectra
 
 TOP_KHZ = 4
 HEATS = 6
-LEAST = 2
-"""Levels below this, -62 dBm0, are the line's own noise."""
+LEAST = 3
+"""Levels below this, -58 dBm0, are the line's own noise."""
 
 
 def heat(level: int) -> int:
