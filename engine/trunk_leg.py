@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Role = Literal["callee", "agent", "inbound", "manual", "supervisor", "forwarded"]
 
+RESULT_TAKES = 0.1
+"""Seconds in which a result that is there has come from the media thread."""
 MAX_EVENTS = 10_000
 """Events kept for a reader of a leg that has fallen behind; more are dropped, never its end."""
 
@@ -216,7 +218,7 @@ class TrunkLeg:
     async def listened(self) -> Outcome | None:
         if self.listening and self.outcome is None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.detection.wait_for_result_ms / 1000):
+                async with asyncio.timeout(self.detection.wait_for_result_ms / 1000 + RESULT_TAKES):
                     await self._heard_out.wait()
         return self.outcome
 

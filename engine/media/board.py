@@ -13,6 +13,7 @@ from engine.media import orders, strip
 from engine.media.clip import Player
 from engine.media.dtmf import EVENTS
 from engine.media.ears import Ears, Ready
+from engine.media.ending import Ending
 from engine.media.hearing import Hearing, limited
 from engine.media.loader import ClipLoader, Loaded
 from engine.media.mixer import Room
@@ -84,6 +85,8 @@ class Board:
         self.awaited: dict[str, orders.Play] = {}
         self.rooms: dict[str, Room] = {}
         """Conferences by name."""
+        self.endings: list[Ending] = []
+        """Streams that are closed, and heard to their end."""
         self.warming = Warming(self._warmed)
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             orders.SetRemote: self._set_remote,
@@ -112,6 +115,14 @@ class Board:
         streams = map(self.streams.get, _named(item))
         return any(stream is not None and stream.passes_untouched for stream in streams)
 
+    def settle(self, now: float) -> None:
+        """Hear every closed stream to its end, at once."""
+        for ending in self.endings:
+            while ending.waits:
+                ending.hear(now, self.facts)
+            ending.close(now, self.facts)
+        self.endings.clear()
+
     def close(self, name: str, now: float) -> None:
         """Close a stream."""
         self._close(orders.CloseStream(name), now)
@@ -137,7 +148,8 @@ class Board:
             return
         self._part(stream)
         self._end_recording(stream)
-        stream.end_hearing(now, self.facts)
+        if (ending := stream.last_heard(now, self.facts)) is not None:
+            self.endings.append(ending)
         del self.streams[order.stream]
         if self.named.get(order.stream) is stream:
             del self.named[order.stream]
@@ -345,8 +357,12 @@ class Board:
         stream = self.streams.get(item.order.stream)
         if stream is not None and stream.hearing is not None and stream.hearing.order is item.order:
             stream.hearing.begin(item.listening, item.release)
-        else:
-            item.release()
+            return
+        for ending in self.endings:
+            if ending.hearing.order is item.order:
+                ending.hearing.begin(item.listening, item.release)
+                return
+        item.release()
 
     def _answered(self, order: orders.Answered, now: float) -> None:
         stream = self.streams.get(order.stream)

@@ -285,6 +285,7 @@ class MediaEngine:
             self._take_orders(now, tick=True)
         for name in list(self._board.streams):
             self._board.close(name, now)
+        self._work.guard_all(self._board.settle, now)
         self._board.sound.close()
         self._board.control.close()
         self._board.writer.close()

@@ -62,6 +62,13 @@ class Listening:
         if self.reader is not None:
             self.reader.put(to_bytes(self.rx, width))
 
+    def rest(self, now: float, most: int) -> list[Pcm]:
+        """What the jitter buffer holds, so many frames at most: nothing follows it any more."""
+        frames: list[Pcm] = []
+        while self.playout.holds and len(frames) < most:
+            frames.append(self.playout.get(now + 0.02 * len(frames)))
+        return frames
+
     def measure(self) -> float:
         """The mean square of what came since the last time: of all frames played out, or of one packet."""
         if self.active:

@@ -22,6 +22,7 @@ from engine.media.codec import Pcm
 from engine.media.coders import CLOCK, passes
 from engine.media.comfort import COMFORT_NOISE
 from engine.media.dtmf import DigitReceiver, Press
+from engine.media.ending import MOST, Ending
 from engine.media.gain import Fader
 from engine.media.heard_keys import HeardKeys
 from engine.media.hearing import Hearing
@@ -445,6 +446,20 @@ class RtpStream(AudioClient):
         if hearing is not None:
             hearing.end(self.undetected, now, facts, cause)
         self.undetected.clear()
+
+    def last_heard(self, now: float, facts: list[Fact]) -> Ending | None:
+        """The stream is about to be closed: what is still to be heard of it, where anybody listens."""
+        hearing = self.hearing
+        if hearing is None:
+            return None
+        while self._inbox is not None and self.arrive(self._inbox, now, facts):
+            pass
+        self.hearing, frames = None, self.undetected
+        self.undetected = deque()
+        if self._started_fact and self.listening.active:
+            frames.extend(self.listening.rest(now, MOST))
+        hearing.end_frame(now, facts)
+        return Ending(hearing, frames, now)
 
     @property
     def hears_keys(self) -> bool:

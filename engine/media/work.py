@@ -17,6 +17,7 @@ from engine.detect.dtmf import feed_many
 from engine.media import level
 from engine.media.board import Board
 from engine.media.codec import Pcm
+from engine.media.ending import Ending
 from engine.media.hearing import Hearing
 from engine.media.network import udp
 from engine.media.network.control import SERVED_EVERY
@@ -101,7 +102,7 @@ class Work:
         except Exception:
             self._fault()
 
-    def guard(self, stream: RtpStream, call: Callable[..., Any], *args: Any) -> None:
+    def guard(self, stream: RtpStream | Ending, call: Callable[..., Any], *args: Any) -> None:
         """A fault of ours on one stream must not silence the others; logged once a stream."""
         try:
             call(*args)
@@ -165,6 +166,7 @@ class Work:
             guard(keyed[at], self._hear_keys, keyed[at : at + KEYED_AT_ONCE], now)
             yield
         yield from self._detect(streams, now)
+        yield from self._settle(now)
 
     def _detect(self, streams: list[RtpStream], now: float) -> Iterator[None]:
         """Frame after frame from each in turn while there is time; who had to wait comes first next time.
@@ -189,6 +191,19 @@ class Work:
                     self._turn += 1
                     yield
             waiting = [stream for stream in waiting if stream.waits_for_detection]
+
+    def _settle(self, now: float) -> Iterator[None]:
+        """Hear what closed streams had received still, as far as there is time for it."""
+        board = self._board
+        for ending in list(board.endings):
+            while ending.waits and self.budget.allows and not self._behind:
+                began = time.monotonic_ns()
+                self.guard(ending, ending.hear, now, board.facts)
+                self.budget.spend(time.monotonic_ns() - began)
+                yield
+            if ending.over(now):
+                board.endings.remove(ending)
+                self.guard(ending, ending.close, now, board.facts)
 
     def _hear_keys(self, streams: list[RtpStream], now: float) -> None:
         """Never left out: it costs a few microseconds a stream, and a key missed can't be asked for again."""

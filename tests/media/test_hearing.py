@@ -14,8 +14,11 @@ from engine.detect.outcome import FinishCause
 from engine.detect.plans import plan
 from engine.detect.synth import render_cycle
 from engine.detect.types import Detection, Tone
+from engine.media.ending import Ending
 from engine.media.hearing import Hearing
+from engine.media.listening import Listening as StreamEars
 from engine.media.orders import Answered, CloseStream, Detect, Detected, Listened, Unmatched
+from engine.media.playout import Bounds
 
 STILL = np.zeros(160, np.int16)
 
@@ -188,3 +191,32 @@ def test_unknown_speech_is_handed_out_to_be_learnt() -> None:
     (fact,) = [fact for fact in leg.facts if isinstance(fact, Unmatched)]
     frames = np.frombuffer(fact.pcm, np.int16).reshape(-1, 160)[:, 0]
     assert frames.tolist() == list(range(25, 100))
+
+
+def test_what_the_jitter_buffer_holds_when_the_call_ends_is_heard_still(rig) -> None:
+    """The far end hangs up in the moment in which the busy tone can be told: its last 200 ms wait here."""
+    name, far = rig.open()
+    stream = rig.engine.stream(name)
+    stream.listening = StreamEars(Bounds(200, 200, 200))
+    rig.engine.order(Detect(name, country="cn", settings=Settings(hang_up=False)))
+    wait(lambda: stream.hearing is not None and stream.hearing.ready)
+    frames = busy(3)
+    at = next(n for n in range(len(frames)) if _told_by(frames[:n]))
+    far.send_pcm(np.concatenate(frames[:at]))
+    rig.engine.order(CloseStream(name))
+    told = rig.fact(Listened)
+    assert (told.outcome.result, told.outcome.last_tone) == ("busy", "busy")
+    assert stream.listening.playout.holds is False
+
+
+def test_no_result_is_waited_for_longer_than_is_asked() -> None:
+    for wait_for, heard in ((0.0, 0), (0.5, 10)):
+        leg = Leg(Settings(wait_for_result=wait_for))
+        leg.ready()
+        ending = Ending(leg.hearing, deque([STILL] * 10), 5.0)
+        while ending.waits and not ending.over(5.0):
+            ending.hear(5.0, leg.facts)
+        assert leg.hearing.now_ms == 20 * heard
+        assert ending.over(5.6)
+        ending.close(5.0, leg.facts)
+        assert leg.outcomes[0].outcome.finish_cause is not FinishCause.UNKNOWN

@@ -86,6 +86,11 @@ class Playout:
         return self._next is not None
 
     @property
+    def holds(self) -> bool:
+        """Whether audio has come that was not played yet."""
+        return bool(self._packets) or len(self._ready) >= FRAME
+
+    @property
     def noise(self) -> bool:
         """Whether comfort noise is played."""
         return self._noise is not None
