@@ -188,7 +188,7 @@ class Analyzer:
         if (heard := self._fax.look(self._pure, level, now)) is not None and not self._amid_music:
             yield Detection(Tone.FAX, round(heard[0]), now, 0.95, heard[1])
         if self._answered_ms is not None and now - self._spoke_ms < BEEP_MS:
-            heard = self._beep.look(self._pure)
+            heard = self._beep.look(self._pure, self._spoke_ms)
             if heard is not None and heard[0] >= self._answered_ms:
                 yield Detection(Tone.BEEP, round(heard[0]), now, 0.95, heard[1])
 

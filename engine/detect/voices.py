@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.detect.texture import Movement, Notes
 from engine.detect.types import Detection, Tone
 from engine.detect.voice import CHUNK, Floats, VoiceModel
 
@@ -29,42 +30,13 @@ PAUSE_MS = 1000.0
 """The longest pause within an announcement."""
 FORGET_MS = 2000.0
 """So long without sound, or with nothing but tones, ends speech and music."""
-MOVES = 2
-"""Changes of the spectrum within three seconds that music has, and hum has not."""
-
-
-class Movement:
-    """Counts how often the spectrum has changed of late: each tenth of a second is laid against the one
-    before."""
-
-    _SIMILAR = 0.9
-    _KEPT = 30
-
-    def __init__(self) -> None:
-        self._sum: Floats = np.zeros(1, np.float32)
-        self._before: Floats | None = None
-        self._frames = 0
-        self._changed: list[bool] = []
-
-    def feed(self, power: Floats) -> None:
-        """A frame's power spectrum."""
-        self._sum = self._sum + power
-        self._frames += 1
-        if self._frames < 5:
-            return
-        shape = np.sqrt(self._sum[8:110])
-        if self._before is not None:
-            norm = float(shape.dot(shape)) * float(self._before.dot(self._before))
-            alike = float(shape.dot(self._before)) / norm**0.5 if norm > 0 else 1.0
-            self._changed.append(alike < self._SIMILAR)
-            del self._changed[: -self._KEPT]
-        self._before = shape
-        self._sum = np.zeros(1, np.float32)
-        self._frames = 0
-
-    @property
-    def count(self) -> int:
-        return sum(self._changed)
+MOVES = 3
+"""Changes of the spectrum within three seconds that music has, and hum and noise have not."""
+TALKS = 0.7
+"""More of the chunks than this are speech where somebody talks, be it as steadily as notes."""
+TALK_CHUNKS = 10
+SONG_MS = 1000.0
+"""So long notes must be heard where speech was told."""
 
 
 class Voices:
@@ -77,6 +49,8 @@ class Voices:
         self._sound_ms = 0.0
         self._other_ms = 0.0
         self._moves = Movement()
+        self._notes = Notes()
+        self._sung_ms = 0.0
         self._begin_ms = 0.0
         self._tonality = 0.0
         self._chunks = 0
@@ -98,7 +72,9 @@ class Voices:
             self._sound_ms += 20
             self._other_ms = 0.0
             self._tonality += (share - self._tonality) / min(50.0, 1 + self._sound_ms / 20)
+            self._notes.feed(frame)
         else:
+            self._notes.pause()
             self._other_ms += 20
             if self._other_ms >= FORGET_MS:
                 self._forget()
@@ -144,32 +120,56 @@ class Voices:
         self._answers.append(self.speech)
         del self._answers[: -2 * SPAN]
         recent = sum(self._answers[-SPAN:])
-        if recent >= SPEECH_CHUNKS and self.state is not Tone.PROMPT:
+        sung = self._sung()
+        self._sung_ms = self._sung_ms + CHUNK_MS if sung else 0.0
+        if recent >= SPEECH_CHUNKS and self.state is not Tone.PROMPT and not sung:
             self.state = Tone.PROMPT
             share = recent / len(self._answers[-SPAN:])
             why = f"{recent * CHUNK_MS:.0f} ms of speech within a second"
             return [
                 Detection(Tone.PROMPT, round(self._begin_ms), round(now_ms), min(1.0, 0.5 + share / 2), why)
             ]
-        if (
-            self.state is None
-            and self._sound_ms >= MUSIC_MS
+        if self.state is None and self._is_music():
+            share = sum(self._answers) / max(1, len(self._answers))
+            why = f"{self._sound_ms:.0f} ms of sound that is neither speech, noise nor a tone"
+            return [self._music(now_ms, 1 - 2 * share, why)]
+        if self._sung_ms >= (SONG_MS if self.state is Tone.PROMPT else 0.0) and sung and not self._plays:
+            return [self._music(now_ms, 0.8, "notes that are held, without the pauses of speech")]
+        return []
+
+    @property
+    def _plays(self) -> bool:
+        return self.state is Tone.COLORRINGBACK
+
+    def _is_music(self) -> bool:
+        asked = self._answers
+        return (
+            self._sound_ms >= MUSIC_MS
             and self._tonality >= TONAL
             and self._moves.count >= MOVES
-        ):
-            asked = self._answers
-            share = sum(asked) / max(1, len(asked))
-            if len(asked) >= 30 and share <= MUSIC_SHARE:
-                self.state = Tone.COLORRINGBACK
-                why = f"{self._sound_ms:.0f} ms of sound that is neither speech, noise nor a tone"
-                return [
-                    Detection(Tone.COLORRINGBACK, round(self._begin_ms), round(now_ms), 1 - 2 * share, why)
-                ]
-        return []
+            and len(asked) >= 30
+            and sum(asked) <= MUSIC_SHARE * len(asked)
+        )
+
+    def _sung(self) -> bool:
+        """Whether notes are heard, be it with a voice among them."""
+        asked = self._answers
+        return (
+            self._notes.heard
+            and self._moves.count >= MOVES
+            and len(asked) >= TALK_CHUNKS
+            and sum(asked) <= TALKS * len(asked)
+        )
+
+    def _music(self, now_ms: float, confidence: float, why: str) -> Detection:
+        self.state = Tone.COLORRINGBACK
+        return Detection(Tone.COLORRINGBACK, round(self._begin_ms), round(now_ms), confidence, why)
 
     def _forget(self) -> None:
         self._sound_ms = 0.0
         self._tonality = 0.0
         self._answers.clear()
         self._chunks = 0
+        self._notes.forget()
+        self._sung_ms = 0.0
         self.state = None
