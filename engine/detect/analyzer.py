@@ -217,7 +217,9 @@ class Analyzer:
         if voices.speech:
             self._spoke_ms = self.now_ms
         if self._answering is not None:
-            told = self._answering.feed(voices.speech, self.now_ms)
+            told = self._answering.feed(
+                voices.speech, self.now_ms, level, voices.voiced, self._tones.explains
+            )
             if told is not None:
                 found.append(told)
             if self._answering.over:

@@ -55,6 +55,7 @@ class Notes:
         self._fed = 0
         self._before.clear()
         self._level(0.0)
+        self.heard = self.heard and self._notes()
 
     def feed(self, frame: Floats) -> None:
         samples = self._samples

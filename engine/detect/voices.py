@@ -32,11 +32,16 @@ FORGET_MS = 2000.0
 """So long without sound, or with nothing but tones, ends speech and music."""
 MOVES = 3
 """Changes of the spectrum within three seconds that music has, and hum and noise have not."""
+NOTE_MOVES = 2
 TALKS = 0.7
 """More of the chunks than this are speech where somebody talks, be it as steadily as notes."""
 TALK_CHUNKS = 10
-SONG_MS = 1000.0
+SONG_MS = 1500.0
 """So long notes must be heard where speech was told."""
+UNSPOKEN_MS = 3200.0
+"""So long without a word, what moves is no speech; longer than `Movement` remembers."""
+SILENT = 0.35
+"""What was speech is so until the probability is below this."""
 
 
 class Voices:
@@ -50,13 +55,18 @@ class Voices:
         self._other_ms = 0.0
         self._moves = Movement()
         self._notes = Notes()
-        self._sung_ms = 0.0
+        self._talk = 0.0
+        self._asked = 0
+        self._spoke_ms = 0.0
+        self._sung_since: float | None = None
         self._begin_ms = 0.0
         self._tonality = 0.0
         self._chunks = 0
         self.state: Tone | None = None
         self.speech = False
         """Whether the last chunk asked about was speech."""
+        self.voiced = False
+        """Whether it was, or may be the end of a word."""
         self.always = False
         """Ask about every chunk: while a person is told from a machine."""
 
@@ -73,16 +83,15 @@ class Voices:
             self._other_ms = 0.0
             self._tonality += (share - self._tonality) / min(50.0, 1 + self._sound_ms / 20)
             self._notes.feed(frame)
+            self._moves.feed(power)
         else:
             self._notes.pause()
             self._other_ms += 20
             if self._other_ms >= FORGET_MS:
                 self._forget()
             if self._other_ms >= HANGOVER_MS and not self.always:
-                self.speech = False
+                self.speech = self.voiced = False
                 return None
-        if not explained:
-            self._moves.feed(power)
         if not self._asks():
             return None
         held = np.concatenate((self._held, frame))
@@ -107,21 +116,32 @@ class Voices:
             return True
         if self.state is None:
             return self._sound_ms < UNDECIDED_MS or int(self._sound_ms / 20) // TURN % 2 == 0
+        if self._chunks == WORK_CHUNKS - 1 and self.speech is not (self.state is Tone.PROMPT):
+            return True  # what was told is in doubt
         self._chunks += 1
-        turn = self._chunks % (REST_CHUNKS + WORK_CHUNKS)
-        if turn == 0:
+        if self._chunks == REST_CHUNKS + WORK_CHUNKS:
+            self._chunks = 0
             self._answers.clear()
             self.model.reset()
-        return turn < WORK_CHUNKS
+        return self._chunks < WORK_CHUNKS
 
     def answer(self, probability: float, now_ms: float) -> list[Detection]:
         """What the model said of the chunk."""
-        self.speech = probability >= SPEECH
-        self._answers.append(self.speech)
+        speech = probability >= SPEECH
+        self.speech = speech
+        self.voiced = speech or (self.voiced and probability >= SILENT)
+        self._asked += 1
+        if speech:
+            self._spoke_ms = now_ms
+        self._talk += (speech - self._talk) / min(SPAN, self._asked)
+        self._answers.append(speech)
         del self._answers[: -2 * SPAN]
         recent = sum(self._answers[-SPAN:])
         sung = self._sung()
-        self._sung_ms = self._sung_ms + CHUNK_MS if sung else 0.0
+        if not sung:
+            self._sung_since = None
+        elif self._sung_since is None:
+            self._sung_since = now_ms
         if recent >= SPEECH_CHUNKS and self.state is not Tone.PROMPT and not sung:
             self.state = Tone.PROMPT
             share = recent / len(self._answers[-SPAN:])
@@ -129,36 +149,33 @@ class Voices:
             return [
                 Detection(Tone.PROMPT, round(self._begin_ms), round(now_ms), min(1.0, 0.5 + share / 2), why)
             ]
-        if self.state is None and self._is_music():
-            share = sum(self._answers) / max(1, len(self._answers))
+        if self.state is Tone.COLORRINGBACK:
+            return []
+        unspoken = self.state is None or now_ms - self._spoke_ms > UNSPOKEN_MS
+        if unspoken and self._is_music():
             why = f"{self._sound_ms:.0f} ms of sound that is neither speech, noise nor a tone"
-            return [self._music(now_ms, 1 - 2 * share, why)]
-        if self._sung_ms >= (SONG_MS if self.state is Tone.PROMPT else 0.0) and sung and not self._plays:
+            return [self._music(now_ms, 1 - 2 * self._talk, why)]
+        if self._sung_since is not None and now_ms - self._sung_since >= (SONG_MS if self.state else 0.0):
             return [self._music(now_ms, 0.8, "notes that are held, without the pauses of speech")]
         return []
 
-    @property
-    def _plays(self) -> bool:
-        return self.state is Tone.COLORRINGBACK
-
     def _is_music(self) -> bool:
-        asked = self._answers
         return (
             self._sound_ms >= MUSIC_MS
             and self._tonality >= TONAL
             and self._moves.count >= MOVES
-            and len(asked) >= 30
-            and sum(asked) <= MUSIC_SHARE * len(asked)
+            and self._asked >= 30
+            and self._talk <= MUSIC_SHARE
+            and self._other_ms == 0
         )
 
     def _sung(self) -> bool:
         """Whether notes are heard, be it with a voice among them."""
-        asked = self._answers
         return (
             self._notes.heard
-            and self._moves.count >= MOVES
-            and len(asked) >= TALK_CHUNKS
-            and sum(asked) <= TALKS * len(asked)
+            and self._moves.count >= NOTE_MOVES
+            and self._asked >= TALK_CHUNKS
+            and self._talk <= TALKS
         )
 
     def _music(self, now_ms: float, confidence: float, why: str) -> Detection:
@@ -171,5 +188,7 @@ class Voices:
         self._answers.clear()
         self._chunks = 0
         self._notes.forget()
-        self._sung_ms = 0.0
+        self._sung_since = None
+        self._talk = 0.0
+        self._asked = 0
         self.state = None
