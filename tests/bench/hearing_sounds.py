@@ -96,7 +96,8 @@ def ced(dbm0: float, rng: np.random.Generator) -> Floats:
 
 def beep(rng: np.random.Generator, dbm0: float, kind: str = "") -> Floats:
     """The end of a greeting: a tone of 400 to 2400 Hz; `kind` makes it short, decaying or of two tones."""
-    seconds = float(rng.uniform(*{"short beep": (0.1, 0.2), "two-tone beep": (0.15, 0.5)}.get(kind, (0.15, 1.0))))
+    spans = {"short beep": (0.1, 0.2), "two-tone beep": (0.15, 0.5)}
+    seconds = float(rng.uniform(*spans.get(kind, (0.15, 1.0))))
     hz = float(rng.choice([440, 800, 1000, 1400])) if rng.random() < 0.5 else float(rng.uniform(400, 2400))
     x = sine(hz, seconds, dbm0)
     if kind == "decaying beep":
