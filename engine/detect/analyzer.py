@@ -156,7 +156,7 @@ class Analyzer:
         (look, found), self._half = self._half, None
         if self._voices is not None:
             answer_each((self,))
-            found += self._speech(look.samples, self._voices)
+            found += self._speech(look, self._voices)
         found += self._still()
         return found
 
@@ -208,17 +208,17 @@ class Analyzer:
             look.samples, sounds, explained, self._pure.share, self._pure.power, self.now_ms
         )
 
-    def _speech(self, x: Floats, voices: Voices) -> list[Detection]:
+    def _speech(self, look: Look, voices: Voices) -> list[Detection]:
         found: list[Detection] = []
         if self._answer is not None:
             found += voices.answer(self._answer, self.now_ms)
             self._answer = None
-        found += self._compare(x, voices)
+        found += self._compare(look.samples, voices)
         if voices.speech:
             self._spoke_ms = self.now_ms
         if self._answering is not None:
             told = self._answering.feed(
-                voices.speech, self.now_ms, level, voices.voiced, self._tones.explains
+                voices.speech, self.now_ms, look.level, voices.voiced, self._tones.explains
             )
             if told is not None:
                 found.append(told)

@@ -114,13 +114,15 @@ class Movement:
     before.
 
     Every frequency counts alike, for each is measured by its own mean, so that noise of any colour is alike
-    throughout (0.95); the two strongest lines do not count, so that a tone that comes and goes is no change.
+    throughout (0.95); the two strongest lines do not count, so that a tone that comes and goes is no change,
+    nor is what a lost packet does to the little that a line has besides a tone.
     """
 
     _SIMILAR = 0.9
     _KEPT = 30
     _MEAN = 15
     _LINES = 2
+    _REST = 0.02
 
     def __init__(self) -> None:
         self._sum: Floats = np.zeros(1, np.float32)
@@ -153,10 +155,13 @@ class Movement:
         floor = mean + np.float32(1e-3) * mean.max()
         a, b = np.sqrt(now / floor), np.sqrt(before / floor)
         for spectrum in (now.copy(), before.copy()):
+            least = float(spectrum.sum()) * self._REST
             for _ in range(self._LINES):
                 line = int(spectrum.argmax())
                 around = slice(max(0, line - 2), line + 3)
                 spectrum[around] = a[around] = b[around] = 0.0
+            if float(spectrum.sum()) < least:
+                return 1.0
         norm = float(a.dot(a)) * float(b.dot(b))
         return float(a.dot(b)) / norm**0.5 if norm > 0 else 1.0
 
