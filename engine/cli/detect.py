@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -25,6 +26,7 @@ from engine.detect.types import FRAME_SAMPLES, Detection
 from engine.detect.verdict import Summary
 from engine.detect.voice import VoiceModels
 from engine.samples import audio, folder
+from engine.text import safe
 
 PARALLEL = 8
 """More files than this are worked on by every core."""
@@ -66,6 +68,9 @@ class Worker:
                 self._models.give_back(model)
         except audio.AudioError as error:
             return [{"type": "error", "file": task.file, "error": str(error)}]
+        except Exception as error:  # the other files are listened to all the same
+            told = f"{task.path} could not be listened to, by a fault of ours: {error!r}"
+            return [{"type": "error", "file": task.file, "error": told}]
 
     def _listen(self, task: Task, pcm: Any, model: Any) -> list[dict[str, Any]]:
         began = time.process_time()
@@ -154,6 +159,8 @@ def tasks_of(
             plan(country)
         except PlanError as error:
             raise Usage(f"--country: {error}") from None
+    if answer_at is not None and not 0 <= answer_at < math.inf:
+        raise Usage("--answer-at: seconds from the recording's beginning, 0 or more")
     found: list[Task] = []
     for path in files:
         inside = (
@@ -168,14 +175,18 @@ def tasks_of(
         found += _listed(listed, country, answer_at)
     if not found:
         raise Usage("give recordings: offhook detect FILE... or --tasks LIST")
+    if unknown := sorted({t.country for t in found if t.country and not has_plan(t.country)}):
+        say(f"no tone plan for {safe(', '.join(unknown[:8]))}: listened to as if no country was given")
     return found
 
 
 def _listed(path: Path, country: str | None, answer_at: float | None) -> list[Task]:
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"--tasks: {path} can't be read: {error}") from None
+    except OSError as error:
+        raise Usage(f"--tasks: {path} can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise Usage(f"--tasks: {path} is not a list: not text in UTF-8") from None
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import zlib
 from pathlib import Path
@@ -108,3 +109,40 @@ def test_a_country_without_a_tone_plan_is_listened_to_for_all_plans(busy: Path) 
     (told,) = listen_to([Task(str(busy), "zz")], None, Settings())
     assert told[-1]["type"] == "result"
     assert told[-1]["label"] == "busy"
+
+
+def test_a_list_names_the_countries_without_a_tone_plan_once(
+    tmp_path: Path, busy: Path, capsys: pytest.CaptureFixture
+) -> None:
+    listed = tmp_path / "tasks.jsonl"
+    rows = [json.dumps({"file": str(busy), "country": country}) for country in ("zz", "zz", "cn")]
+    listed.write_text("\n".join(rows), "utf-8")
+    tasks_of([], None, None, listed)
+    assert capsys.readouterr().err.count("zz") == 1
+
+
+@pytest.mark.parametrize("answer", [-1.0, math.nan, math.inf])
+def test_an_answer_is_somewhere_in_the_recording(busy: Path, answer: float) -> None:
+    with pytest.raises(Usage, match="--answer-at"):
+        tasks_of([busy], None, answer, None)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "directory"), (b"\xff\xfe\x00", "UTF-8")])
+def test_a_list_that_is_none_is_told_in_words(tmp_path: Path, content: bytes | None, said: str) -> None:
+    listed = tmp_path / "list"
+    listed.mkdir() if content is None else listed.write_bytes(content)
+    with pytest.raises(Usage, match=said):
+        tasks_of([], None, None, listed)
+
+
+def test_a_fault_of_ours_in_one_file_is_its_own_line(
+    busy: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("engine.cli.detect.Analyzer", breaks)
+    assert run_detect(tasks_of([busy], "cn", None, None), None, Settings(), True) == 2
+    (told,) = lines(capsys.readouterr().out)
+    assert told["type"] == "error"
+    assert "fault of ours" in told["error"]
