@@ -146,6 +146,16 @@ def test_a_call_that_ends_first_is_a_closed_bus():
     assert (outcome.result, outcome.last_tone, outcome.all_tone) == ("bus_close", "ringback", 0x02)
 
 
+def test_all_tone_holds_every_tone_heard_and_last_tone_the_last():
+    told = (
+        heard(500, Tone.SINGLE), heard(1000, Tone.RINGBACK), heard(2000, Tone.COLORRINGBACK),
+        heard(3000, Tone.PROMPT),
+    )  # fmt: skip
+    listening = listen(Script(*told), 4)
+    listening.end()
+    assert (listening.outcome.all_tone, listening.outcome.last_tone) == (0x40 | 0x02 | 0x04 | 0x08, "prompt")
+
+
 @pytest.mark.parametrize(("began_s", "correction"), [(0.0, 6), (44.0, 15)])
 def test_a_busy_announcement_after_ringing_means_declined_or_not_answered(began_s, correction):
     script = Script(heard(500, Tone.RINGBACK), heard(2000, Tone.SAMPLE, category=5, alias="hold on"))
