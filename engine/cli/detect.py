@@ -59,11 +59,12 @@ class Worker:
 
     def listen(self, task: Task) -> list[dict[str, Any]]:
         """The lines that `--json` prints for a recording; the last is its result, or its error."""
+        began = time.process_time()
         try:
             pcm = audio.read(task.path)
             model = self._models.lend()
             try:
-                return self._listen(task, pcm, model)
+                return self._listen(task, pcm, model, began)
             finally:
                 self._models.give_back(model)
         except audio.AudioError as error:
@@ -72,8 +73,7 @@ class Worker:
             told = f"{task.path} could not be listened to, by a fault of ours: {error!r}"
             return [{"type": "error", "file": task.file, "error": told}]
 
-    def _listen(self, task: Task, pcm: Any, model: Any) -> list[dict[str, Any]]:
-        began = time.process_time()
+    def _listen(self, task: Task, pcm: Any, model: Any, began: float) -> list[dict[str, Any]]:
         s = self._settings
         country = task.country if task.country is not None and has_plan(task.country) else None
         analyzer = Analyzer(country, model, self._library, s.amd, s.max_prompt, s.rules)

@@ -155,7 +155,8 @@ class Analyzer:
         assert self._half is not None
         (look, found), self._half = self._half, None
         if self._voices is not None:
-            answer_each((self,))
+            if self._question is not None:
+                answer_each((self,))
             found += self._speech(look, self._voices)
         found += self._still()
         return found

@@ -7,6 +7,7 @@ beginning and end, and what is left once the two tones are taken away.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,8 +27,8 @@ SHARE = 0.2
 0 dB, and a third less for frequencies 1.5 % off."""
 _WEAKER = 10 ** (-16 / 10)  # the weaker tone, in a window
 _FLOOR = 160.0  # mean square below which nothing is a key: -44 dBm0
-KEPT = 6 * FRAME_SAMPLES
-"""Samples kept: a window to judge with what is around it."""
+KEPT_FRAMES = 6
+"""Frames kept: a window to judge with what is around it."""
 LONGEST = 60 * SAMPLE_RATE // 1000
 """Of a tone that is not yet a key no more than this is kept in view."""
 DECIDED = 40 * SAMPLE_RATE // 1000
@@ -106,8 +107,7 @@ class DtmfDetector:
     """Listens to one stream for keys. `feed` takes its frames one by one; see also `feed_many`."""
 
     def __init__(self) -> None:
-        self._sound = np.zeros(4 * KEPT, np.float32)
-        self._end = KEPT
+        self._sound = deque([np.zeros(FRAME_SAMPLES, np.float32)] * KEPT_FRAMES, KEPT_FRAMES)
         self._samples = 0
         self._run: _Run | None = None
         self._held: KeyTone | None = None
@@ -136,15 +136,9 @@ class DtmfDetector:
             return self._take(screened.powers, screened.energies)
         return []
 
-    def _keep(self, frame: npt.NDArray[np.int16] | Floats) -> Floats:
-        """The last two windows."""
-        if self._end == len(self._sound):
-            self._sound[:KEPT] = self._sound[-KEPT:]
-            self._end = KEPT
-        begin, self._end = self._end, self._end + FRAME_SAMPLES
-        self._sound[begin : self._end] = frame
+    def _keep(self, frame: Floats) -> None:
+        self._sound.append(frame)
         self._samples += FRAME_SAMPLES
-        return self._sound[self._end - _WINDOWS : self._end]
 
     def _take(self, powers: Floats, energies: Floats) -> list[KeyPress]:
         found: list[KeyPress] = []
@@ -203,8 +197,8 @@ class DtmfDetector:
         if run is None or run.last - run.first < FRAME_SAMPLES + HALF:
             return
         self.measured += 1
-        kept = self._sound[self._end - KEPT : self._end]
-        tone = measure(kept, self._samples - KEPT, run.pair, run.first, run.last)
+        kept = np.concatenate(self._sound)
+        tone = measure(kept, self._samples - len(kept), run.pair, run.first, run.last)
         if tone is None:
             run.first = max(run.first, run.last - LONGEST)
             run.due = run.last + run.wait
@@ -232,7 +226,11 @@ def feed_many(
     detectors: Sequence[DtmfDetector], frames: npt.NDArray[np.int16]
 ) -> list[tuple[int, KeyPress]]:
     """One frame of each stream, `frames` of shape [streams, 160]; what became certain, and which stream's."""
-    recent = np.stack([d._keep(frame) for d, frame in zip(detectors, frames, strict=True)])
+    recent = np.empty((len(detectors), _WINDOWS), np.float32)
+    for row, detector, frame in zip(recent, detectors, frames, strict=True):
+        row[:HALF] = detector._sound[-1][HALF:]
+        row[HALF:] = frame
+        detector._keep(row[HALF:])
     energies = (recent * recent).reshape(-1, 3, HALF).sum(axis=2)
     found: list[tuple[int, KeyPress]] = []
     for n, (detector, each) in enumerate(zip(detectors, screen(recent @ PROJECTION, energies), strict=True)):
