@@ -108,6 +108,7 @@ class Analyzer:
         """The call was answered: from the next frame on a person is told from a machine, and beeps are
         looked for."""
         self._answered_ms = float(self.now_ms)
+        self._tones.patient = True
         if self._voices is not None:
             self._answering = Answering(self._amd, self._answered_ms)
             self._voices.always = True

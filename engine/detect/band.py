@@ -26,7 +26,7 @@ RATE = SAMPLE_RATE / STEP
 """Values a second."""
 DELAY_MS = 1000 * TAPS / 2 / SAMPLE_RATE
 """How far the values lag behind the samples."""
-FLOOR_DBM0 = -47.0
+FLOOR_DBM0 = -57.0
 FLOOR = MILLIWATT_POWER * 10 ** (FLOOR_DBM0 / 10)
 PURE_ON = 0.5
 """The band's share of all power at which a tone may begin."""

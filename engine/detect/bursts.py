@@ -10,8 +10,25 @@ import numpy as np
 from engine.detect.band import DELAY_MS, FLOOR, PURE_ON, RATE, STEP_MS, VALUES, Complex, Places
 from engine.detect.spectrum import Spectrum, measure
 
+_LEAST = FLOOR / 100
 PURE_OFF = 0.3
 """The band's share of all power under which a burst is interrupted."""
+NOISE_FACTOR = 4.0
+"""A tone's power is so much above the noise's in the band."""
+NOISE_BIAS = 1.7
+"""The mean of noise by the least of its 20 ms means."""
+NOISE_RISE, NOISE_RISE_OPEN = 10 ** (0.05 / 10), 10 ** (0.02 / 10)
+"""The noise is believed to rise by so much a frame, and while a burst goes on."""
+EXAMINED_MS, AGAIN_MS = 160.0, 300.0
+"""So old, and then so often, a burst is looked at: without lines it is noise."""
+LINED = 0.75
+"""The share of the band that a tone's three strongest lines have, its modulation's among them."""
+LOUDER = 6.0
+"""What is so much stronger than the burst that it began in is another."""
+BELOW_PEAK = 0.16
+"""A burst goes on while its power is not so much less than its peak's."""
+SMOOTHED = 4
+"""Values over which the power is averaged where noise is near: it fluctuates."""
 BRIDGED_MS = 50.0
 """A shorter interruption is none: the nulls of a modulation, a lost packet."""
 SHORTEST_MS = 60.0
@@ -47,6 +64,7 @@ class _Burst:
     pure: float = 0.0
     count: int = 0
     energy: float = 0.0
+    examine_ms: float = EXAMINED_MS
     kept: list[Complex] = field(default_factory=list)
     before: list[Complex] = field(default_factory=list)
     """The longest row of values before one that was not heard."""
@@ -66,7 +84,10 @@ class Segmenter:
         self._burst: _Burst | None = None
         self._frames = 0
         self._skipped = 0
-        self.last_end_ms: float | None = None
+        self.dropped_db: float | None = None
+        """Level of what the last frame ended that was no burst: noise, or too short."""
+        self._noise = _LEAST
+        self._before: list[float] = []
 
     @property
     def open(self) -> bool:
@@ -80,34 +101,73 @@ class Segmenter:
         """One frame; the burst that turned out to be over in it, if one did."""
         whole, self._skipped = not self._skipped, 0  # the band looks back a frame
         frame, self._frames = self._frames, self._frames + 1
-        burst = self._burst
-        if burst is None and not band.starts:
-            return None
+        self.dropped_db = None
+        power, noise = band.power, self._noise_now(band.power)
+        before, self._before = self._before, power[-SMOOTHED + 1 :]
+        burst, least = self._burst, max(FLOOR, noise)
+        if burst is not None and self._outgrown(burst, power):
+            burst, least = None, max(least, BELOW_PEAK * max(power))
         start = frame * VALUES * STEP_MS + STEP_MS - DELAY_MS  # when the first value happened
-        heard = list(enumerate(zip(band.power, band.total, strict=True)))
         if burst is None:
-            first = next(k for k, (power, total) in heard if power > FLOOR and power > PURE_ON * total)
-            burst = self._burst = _Burst(max(0.0, start + first * STEP_MS - STEP_MS / 2), frame < 2)
-        burst.peak = max(burst.peak * 0.9, *band.power)
-        least = max(FLOOR * 0.5, burst.peak * 0.16)
-        on = [each for each in heard if each[1][0] > least and each[1][0] > PURE_OFF * each[1][1]]
+            self._burst = None
+            if not band.starts:
+                return None
+            on = _above(power, band.total, before, least, noise, PURE_ON)
+            if not on:
+                return None
+            burst = self._burst = _Burst(max(0.0, start + on[0] * STEP_MS - STEP_MS / 2), frame < 2)
+        burst.peak = max(burst.peak * 0.9, *power)
+        least = max(FLOOR * 0.5, burst.peak * BELOW_PEAK, noise)
+        on = _above(power, band.total, before, least, noise, PURE_OFF)
         if on:
-            burst.last_on_ms = start + on[-1][0] * STEP_MS
+            burst.last_on_ms = start + on[-1] * STEP_MS
             if whole:
                 burst.kept.append(band.values(frame))
             if len(burst.kept) > _KEPT // VALUES:
                 del burst.kept[0]
-            for _, (power, total) in on:
-                burst.pure += power / total
-                burst.energy += power
+            for k in on:
+                burst.pure += power[k] / band.total[k]
+                burst.energy += power[k]
             burst.count += len(on)
         end = burst.last_on_ms + STEP_MS / 2
+        if self._is_noise(burst, start):
+            return self._dropped(burst)
         if start + (VALUES - 1) * STEP_MS - end < BRIDGED_MS:
             return None
-        self._burst = None
         if end - burst.begin_ms < SHORTEST_MS or burst.count == 0:
-            return None
+            return self._dropped(burst)
+        self._burst = None
         return self._interval(burst, end)
+
+    def _dropped(self, burst: _Burst) -> Interval | None:
+        self._burst = None
+        self.dropped_db = _db(burst)
+        return None
+
+    def _noise_now(self, power: list[float]) -> float:
+        """What a tone has to be above, by the quietest of late; what was not sent tells nothing."""
+        mean = sum(power) / VALUES
+        if mean > _LEAST:
+            risen = self._noise * (NOISE_RISE if self._burst is None else NOISE_RISE_OPEN)
+            self._noise = max(_LEAST, min(mean, risen))
+        return self._noise * NOISE_BIAS * NOISE_FACTOR
+
+    @staticmethod
+    def _outgrown(burst: _Burst, power: list[float]) -> bool:
+        """Whether a tone began in what was noise."""
+        return burst.count >= 2 * VALUES and sum(power) / VALUES * burst.count > LOUDER * burst.energy
+
+    def _is_noise(self, burst: _Burst, now_ms: float) -> bool:
+        """Whether an open burst has no lines; its power is the noise's then."""
+        if now_ms - burst.begin_ms < burst.examine_ms:
+            return False
+        burst.examine_ms += AGAIN_MS
+        row = burst.row()
+        spectrum = measure(np.concatenate(row)[_EDGE:]) if row else None
+        if spectrum is None or sum(line.share for line in spectrum.lines[:3]) >= LINED:
+            return False
+        self._noise = max(_LEAST, burst.energy / burst.count / NOISE_BIAS)
+        return True
 
     def skip(self) -> bool:
         """A frame that was not heard: an open burst goes on, unless so much was missed that nobody can tell.
@@ -135,5 +195,20 @@ class Segmenter:
     def _interval(burst: _Burst, end: float) -> Interval:
         row = burst.row() if burst.pure >= 0.5 * burst.count else []
         spectrum = measure(np.concatenate(row)[_EDGE:-_EDGE]) if row else None
-        level = 10 * math.log10(burst.energy / burst.count + 1e-9)
-        return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), level, burst.cut)
+        return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), _db(burst), burst.cut)
+
+
+def _db(burst: _Burst) -> float:
+    return 10 * math.log10(burst.energy / max(1, burst.count) + 1e-9)
+
+
+def _above(
+    power: list[float], total: list[float], before: list[float], least: float, noise: float, pure: float
+) -> list[int]:
+    """The places whose power is above `least` and has the share `pure` of `total`. Where the noise is near
+    the power is averaged over a few values first."""
+    level = power
+    if noise >= least / 4 and len(before) == SMOOTHED - 1:
+        row = [*before, *power]
+        level = [sum(row[k : k + SMOOTHED]) / SMOOTHED for k in range(VALUES)]
+    return [k for k in range(VALUES) if level[k] > least and power[k] > pure * total[k]]

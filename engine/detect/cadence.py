@@ -1,12 +1,13 @@
 """Which cadence a row of bursts and gaps is, by elimination.
 
 Every cadence is laid against the newest bursts at every place of its cycle, as far back as it fits. A
-verdict falls once a cadence has shown enough of itself and no cadence of another meaning fits as far.
+verdict falls once a cadence has shown enough of itself and none of another meaning that would go on
+otherwise fits as far. Exchanges' cadences run freely: the first burst heard may be the rest of one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,29 +21,38 @@ EDGE_MS = 5.0
 """How exactly an edge is measured: so much is added to a rule's bounds."""
 LEVEL_SLACK_DB = 5.0
 RINGBACK_GAP_MS = 800.0
-"""A gap no busy tone has: after it a burst is taken for ringback."""
+"""A gap no busy tone has: after it whatever came before is taken for ringback."""
+SETTLED_MS = 200.0
+"""So much quiet after a whole, pure burst of ringback's length, and it was no note of a tune."""
 READY_GAP = 0.8
-"""So much of a cycle's last gap is enough."""
+"""So much of a cycle's last gap is enough, where the whole cycle is waited for."""
+SLOW_MS = 300
+"""Of bursts this long one, its gap and the next one's beginning are enough; of shorter ones two are."""
+PURE = 0.85
+"""A burst's lines have such a share of the band where one burst is to be enough."""
 MAX_INTERVALS = 14
 NEAR_ERROR = 0.02
 """Cadences whose misfit is so little greater than the best's fit as well."""
 LIKELY_ERROR = 0.06
-"""The same for one of a likely country."""
+"""The same for one of a likely country, and for one that may yet turn out to be right."""
 SECURE_INTERVALS = 7
 """Shown so much, a cadence is named even while another of other meaning fits as well."""
+BUSY_WEIGHT = 30
+"""A network that has rung is not congested: then so much more weight is on busy, where a sound is busy in one
+country and congestion in another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A cadence that fits the newest `count` complete intervals; `error` is the mean relative misfit."""
+    """A cadence that fits the newest `count` intervals; `error` is the mean relative misfit."""
 
     cadence: Cadence
     count: int
     error: float
     ready: bool
     begin_ms: float
-    gap_limit_ms: float
-    """The present gap may last this long."""
+    changes_ms: float
+    """Once the gap, or the burst that goes on, is longer than this it has to be looked at anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,119 +85,189 @@ def _close(measured: float, planned: float, bounds: tuple[int, int] | None) -> b
     return abs(measured - planned) <= planned * SLACK + SLACK_MS
 
 
-def stages(cadences: Iterable[Cadence]) -> list[float]:
-    """The lengths of a gap, in order, at which `fit` and `judge` may say something new."""
-    bursts = {b for c in cadences for b in c.bursts}
-    at = {RINGBACK_GAP_MS} | {_enough(b) for b in bursts} | {_limit(b) for b in bursts}
-    longest = max(_limit(b) for b in bursts)
-    return sorted(at | {longest + 1000.0})
-
-
-def _limit(burst: Burst) -> float:
-    if burst.off_range is not None:
-        return burst.off_range[1] + EDGE_MS
-    return burst.off_ms * (1 + SLACK) + SLACK_MS
+def _longest(planned: float, bounds: tuple[int, int] | None) -> float:
+    return planned * (1 + SLACK) + SLACK_MS if bounds is None else bounds[1] + EDGE_MS
 
 
 def _enough(burst: Burst) -> float:
     return READY_GAP * burst.off_ms if burst.off_range is None else float(burst.off_range[0])
 
 
-def fit(cadence: Cadence, history: list[Interval], gap_ms: float, tolerance_hz: float) -> Fit | None:
+def longest_gap(cadences: Iterable[Cadence]) -> float:
+    """No gap of theirs lasts longer, in ms."""
+    return max(_longest(b.off_ms, b.off_range) for c in cadences for b in c.bursts)
+
+
+def fit(
+    cadence: Cadence,
+    history: list[Interval],
+    gap_ms: float | None,
+    tolerance_hz: float,
+    patient: bool = False,
+) -> Fit | None:
     """Lay one cadence against the history, which ends with a burst; None where its last burst misfits.
 
-    `gap_ms` is how long it has been quiet since; 0 while another burst goes on.
+    `gap_ms` is how long it has been quiet since; None while that burst goes on. `patient`: there was other
+    sound about, which one burst may have been part of.
     """
     best: Fit | None = None
     for place in range(len(cadence.bursts)):
-        found = _fit_at(cadence, place, history, gap_ms, tolerance_hz)
+        found = _fit_at(cadence, place, history, gap_ms, tolerance_hz, patient)
         if found is not None and (best is None or (found.count, -found.error) > (best.count, -best.error)):
             best = found
     return best
 
 
+@dataclass(slots=True)
+class _Shown:
+    """How much of a cadence was heard: whole bursts and gaps, the rest of a first burst."""
+
+    whole: int = 0
+    gaps: int = 0
+    piece: bool = False
+    pure: bool = True
+    errors: float = 0.0
+
+    @property
+    def count(self) -> int:
+        return self.whole + self.gaps + self.piece
+
+
 def _fit_at(
-    cadence: Cadence, place: int, history: list[Interval], gap_ms: float, tolerance_hz: float
+    cadence: Cadence,
+    place: int,
+    history: list[Interval],
+    gap_ms: float | None,
+    tolerance_hz: float,
+    patient: bool,
 ) -> Fit | None:
     """With the newest burst at `place` of the cycle."""
     bursts = cadence.bursts
-    limit = _limit(bursts[place])
-    if gap_ms > limit:
+    last = bursts[place]
+    goes_on = gap_ms is None
+    lasts = history[-1].ms if gap_ms is None else gap_ms
+    limit = _longest(last.on_ms, last.on_range) if goes_on else _longest(last.off_ms, last.off_range)
+    if lasts > limit:
         return None
-    count, errors, whole = 0, 0.0, 0
-    begin = 0.0
+    shown = _Shown()
+    begin = history[-1].begin_ms
     later: tuple[Interval, float] | None = None
     at = place
-    for index in range(len(history) - 1, -1, -1):
+    newest = len(history) - 1
+    for index in range(newest, -1, -1):
         interval = history[index]
         if interval.spectrum is None:
             at = (at - 1) % len(bursts)
             if not _close(interval.ms, bursts[at].off_ms, bursts[at].off_range):
                 break
-            errors += abs(interval.ms - bursts[at].off_ms) / bursts[at].off_ms
-        else:
-            burst = bursts[at]
-            if not interval.spectrum.matches(cadence, tolerance_hz):
+            shown.errors += abs(interval.ms - bursts[at].off_ms) / bursts[at].off_ms
+            shown.gaps += 1
+            continue
+        burst = bursts[at]
+        if not interval.spectrum.matches(cadence, tolerance_hz):
+            break
+        if later is not None:
+            expected = burst.level_db - later[1]
+            if abs(interval.level_db - later[0].level_db - expected) > LEVEL_SLACK_DB:
                 break
-            if later is not None:
-                expected = burst.level_db - later[1]
-                if abs(interval.level_db - later[0].level_db - expected) > LEVEL_SLACK_DB:
-                    break
-            if not _close(interval.ms, burst.on_ms, burst.on_range):
-                if interval.cut and interval.ms < burst.on_ms:  # the remainder of it
-                    if count == 0:
-                        return Fit(cadence, 0, 0.0, False, interval.begin_ms, limit)
-                    count += 1
-                break
-            errors += abs(interval.ms - burst.on_ms) / burst.on_ms
-            later = (interval, burst.level_db)
-            begin = interval.begin_ms
-            whole += 1
-        count += 1
-    if whole == 0:
+        later = (interval, burst.level_db)
+        if goes_on and index == newest:
+            continue
+        if not _close(interval.ms, burst.on_ms, burst.on_range):
+            if index == 0 and interval.ms < burst.on_ms:
+                shown.piece = True
+                shown.pure = shown.pure and interval.spectrum.purity >= PURE
+                begin = interval.begin_ms
+            break
+        shown.errors += abs(interval.ms - burst.on_ms) / burst.on_ms
+        shown.pure = shown.pure and interval.spectrum.purity >= PURE
+        shown.whole += 1
+        begin = interval.begin_ms
+    if later is None:
         return None
-    return Fit(cadence, count, errors / count, _ready(cadence, whole, bursts[place], gap_ms), begin, limit)
+    count = shown.count + goes_on
+    if count == 0:
+        return None
+    ready, at_ms = _ready(cadence, shown, last, gap_ms, patient)
+    error = shown.errors / max(1, shown.whole + shown.gaps)
+    return Fit(cadence, count, error, ready, begin, limit if ready else min(limit, at_ms - 1.0))
 
 
-def _ready(cadence: Cadence, whole: int, last: Burst, gap_ms: float) -> bool:
-    """Whether that much is enough to name it: a long gap for ringback, otherwise a whole cycle, and two."""
+def _ready(
+    cadence: Cadence, shown: _Shown, last: Burst, gap_ms: float | None, patient: bool
+) -> tuple[bool, float]:
+    """Whether that much is enough to name it, and from what gap on it would be."""
+    cycle = len(cadence.bursts)
     if cadence.whole:
-        return whole > len(cadence.bursts) or (whole == len(cadence.bursts) and gap_ms >= _enough(last))
-    needed = max(2, len(cadence.bursts))
-    if whole > needed:
-        return True
+        wanted = 0.0 if shown.whole > cycle or gap_ms is None else _enough(last)
+        if shown.whole < cycle:
+            return False, math.inf
+        return gap_ms is None or gap_ms >= wanted, wanted
     if cadence.tone is Tone.RINGBACK:
-        return gap_ms >= RINGBACK_GAP_MS and whole >= min(len(cadence.bursts), 2)
-    return whole == needed and gap_ms >= _enough(last)
+        return _rings(shown, gap_ms, min(cycle, 2) if patient else 0)
+    if shown.whole >= 2:
+        return True, 0.0
+    slow = last.on_ms >= SLOW_MS
+    started = gap_ms is None or shown.piece
+    return slow and started and shown.whole == 1 and shown.gaps >= 1 and shown.pure, math.inf
+
+
+def _rings(shown: _Shown, gap_ms: float | None, bursts: int) -> tuple[bool, float]:
+    """The same for ringback. `bursts` is how many whole ones it takes, 0 where the rest of one may do."""
+    if shown.whole >= 2 and (not bursts or gap_ms is None):
+        return True, 0.0
+    if gap_ms is None:
+        return shown.whole == 1 and shown.pure and not bursts, math.inf
+    wanted = SETTLED_MS if shown.whole == 1 and shown.pure and not bursts else RINGBACK_GAP_MS
+    return gap_ms >= wanted and shown.whole >= bursts and (shown.whole > 0 or shown.pure), wanted
+
+
+def _sound_alike(one: Cadence, other: Cadence) -> bool:
+    """Whether more of it would not tell them apart."""
+    return len(one.bursts) == len(other.bursts) and all(
+        _close(a.on_ms, b.on_ms, b.on_range)
+        and _close(a.off_ms, b.off_ms, b.off_range)
+        and a.level_db == b.level_db
+        for a, b in zip(one.bursts, other.bursts, strict=True)
+    )
 
 
 def judge(
-    fits: list[Fit], countries: Mapping[Cadence, frozenset[str]], likely: frozenset[str] = frozenset()
+    fits: list[Fit],
+    countries: Mapping[Cadence, frozenset[str]],
+    likely: frozenset[str] = frozenset(),
+    rang: bool = False,
 ) -> Verdict | None:
     """The meaning of what fits; None while that must wait.
 
     Where several fit, the countries that are `likely` by what was heard before decide, then the meaning that
-    more countries give it.
+    more countries give it, and more so after it `rang`.
     """
     ready = [f for f in fits if f.ready]
     if not ready:
         return None
     most = max(f.count for f in ready)
     ready = [f for f in ready if f.count >= most - 1]
-    tones = {f.cadence.tone for f in ready}
-    rivals = [f for f in fits if not f.ready and f.count >= most and f.cadence.tone not in tones]
-    if rivals and most < SECURE_INTERVALS:
-        return None
     nearest = min(f.error for f in ready)
     near = [f for f in ready if countries[f.cadence] & likely and f.error <= nearest + LIKELY_ERROR]
     if not near:
         near = [f for f in ready if f.error <= nearest + NEAR_ERROR]
-    meanings: Counter[Tone] = Counter()
+    meanings: dict[Tone, int] = {}
     for f in near:
-        meanings[f.cadence.tone] += len(countries[f.cadence] & likely or countries[f.cadence])
+        weight = BUSY_WEIGHT if rang and f.cadence.tone is Tone.BUSY else 1
+        heard = len(countries[f.cadence] & likely or countries[f.cadence])
+        meanings[f.cadence.tone] = meanings.get(f.cadence.tone, 0) + weight * heard
     tone = max(meanings, key=lambda t: (meanings[t], -min(f.error for f in near if f.cadence.tone is t)))
     same = [f for f in near if f.cadence.tone is tone]
+    rivals = [
+        f for f in fits
+        if f.cadence.tone is not tone and f.count >= most and f.error <= nearest + LIKELY_ERROR
+        and not any(_sound_alike(f.cadence, g.cadence) for g in same)
+    ]  # fmt: skip
+    if rivals and most < SECURE_INTERVALS:
+        return None
     best = min(same, key=lambda f: f.error)
     known = frozenset().union(*(countries[f.cadence] for f in same))
+    certain = all(f.cadence.tone is tone for f in ready)
     whose = known & likely or known
-    return Verdict(tone, best.cadence, best.begin_ms, best.error, len(tones) == 1, best.count, whose)
+    return Verdict(tone, best.cadence, best.begin_ms, best.error, certain, best.count, whose)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import bisect
+import math
 
 from engine.detect.band import Places
 from engine.detect.bursts import Interval, Segmenter
-from engine.detect.cadence import EDGE_MS, MAX_INTERVALS, Fit, Verdict, distinct, fit, judge, stages
+from engine.detect.cadence import (
+    EDGE_MS,
+    MAX_INTERVALS,
+    RINGBACK_GAP_MS,
+    Fit,
+    Verdict,
+    distinct,
+    fit,
+    judge,
+    longest_gap,
+)
 from engine.detect.dial import LASTS_MS, DialTone
 from engine.detect.plans import Cadence, Plan
 from engine.detect.rules import ToneRules
@@ -22,9 +32,15 @@ PURE_SINGLE = 0.9
 """How much of the band a tone must be to be told without its cadence: sung vowels are less."""
 FOREIGN_MS = 300
 """So much sound that is no tone ends what was going on."""
+ALONE_MS = 500.0
+"""Other sound within so long before a burst, or after it, may have been of one piece with it."""
+OTHERS = 3
+"""Frames in a row of other sound: fewer are a burst's own edge."""
 BLIP_MS, BLIP_DB = 120.0, 10.0
 """A burst that is no tone is overlooked if it is shorter than this, or so much weaker than the tone."""
-NOISE_SLACK_DB = 6.0
+OPENING_MS = 120.0
+"""So much of a burst shows what tone it is."""
+NOISE_SLACK_DB = 9.0
 NOISE_RISE_DB = 0.05
 """The line's noise is the quietest of late; it is believed to rise by so much a frame."""
 
@@ -40,10 +56,10 @@ class ProgressTones:
         self._likely: frozenset[str] = frozenset()
         """Countries that have all that was heard so far; empty while nothing was."""
         self._tolerances = TOLERANCES_HZ[-1:] if len(plans) == 1 else TOLERANCES_HZ
-        self._stages = stages(self._cadences)
-        if self._single_rule:
-            self._stages = sorted({*self._stages, self._single_gap_ms})
-        self._judged_at = -1
+        self._forget_ms = longest_gap(self._cadences) + 1000.0
+        self._next_judge_ms = -1.0
+        """Nothing new can be said before the gap, or the burst that goes on, is longer."""
+        self._opening = False
         self._segmenter = Segmenter()
         self._history: list[Interval] = []
         self._fits: list[Fit] = []
@@ -54,7 +70,19 @@ class ProgressTones:
         self._told_single = self._told_by_rule = False
         self._tone_open = False
         self._next_look = 0.0
+        self._told: Tone | None = None
+        self._rang = False
         self.verdict: Verdict | None = None
+        self._others = 0
+        self._other_ms = -1e9
+        """When something else than a tone was heard last."""
+        self.patient = False
+        """Ringback is not told by one burst alone: after an answer there are beeps."""
+
+    @property
+    def _among_others(self) -> bool:
+        """Whether other sound came shortly before the first burst, or since."""
+        return self._other_ms > self._history[0].begin_ms - ALONE_MS
 
     @property
     def _single_gap_ms(self) -> float:
@@ -84,14 +112,16 @@ class ProgressTones:
         found: list[Detection] = []
         burst = self._segmenter.feed(band)
         if burst is not None:
-            self._close_burst(burst)
+            self._close_burst(burst, now_ms)
+        elif (dropped := self._segmenter.dropped_db) is not None and self._is_loud(dropped):
+            self._other_ms = now_ms
         if self._segmenter.open:
-            self._foreign_ms = 0
+            self._others = 0
             found += self._listen_on(now_ms)
         else:
             self._tone_open = self._dialling = False
             self._next_look = 0.0
-            self._watch_for_others(level)
+            self._watch_for_others(level, now_ms)
         if self._history:
             found += self._judge(now_ms)
         return found
@@ -101,27 +131,37 @@ class ProgressTones:
         if not self._segmenter.skip():
             self._forget()
 
-    def _watch_for_others(self, level: float) -> None:
+    def _watch_for_others(self, level: float, now_ms: int) -> None:
         """In a gap: steady noise belongs to the line, anything that rises above it does not."""
         self._noise = min(level, self._noise + NOISE_RISE_DB)
         if level >= SILENCE_DBM0 and level > self._noise + NOISE_SLACK_DB:
             self._foreign_ms += 20
+            self._others += 1
+            if self._others >= OTHERS:
+                self._other_ms = now_ms
             if self._foreign_ms >= FOREIGN_MS:
                 self._forget()
         else:
             self._foreign_ms = max(0, self._foreign_ms - 5)
+            self._others = 0
 
-    def _close_burst(self, burst: Interval) -> None:
+    def _is_loud(self, level_db: float) -> bool:
+        """Whether it is not much weaker than the tone."""
+        return not self._history or level_db > self._history[-1].level_db - BLIP_DB
+
+    def _close_burst(self, burst: Interval, now_ms: int) -> None:
         if burst.spectrum is None or not any(self._is(burst, c) for c in self._cadences):
-            loud = not self._history or burst.level_db > self._history[-1].level_db - BLIP_DB
-            if loud and burst.ms > BLIP_MS:
-                self._forget()
+            if self._is_loud(burst.level_db):
+                self._other_ms = now_ms
+                if burst.ms > BLIP_MS:
+                    self._forget()
             return
+        self._foreign_ms = 0
         if self._history:
             last = self._history[-1].end_ms
             self._history.append(Interval(last, burst.begin_ms))
         self._history.append(burst)
-        self._judged_at = -1
+        self._opening, self._next_judge_ms = False, -1.0
         del self._history[: max(0, len(self._history) - MAX_INTERVALS)]
 
     def _is(self, burst: Interval, cadence: Cadence) -> bool:
@@ -144,7 +184,7 @@ class ProgressTones:
             return []
         if age > 1.3 * max(b.on_ms for c in matching for b in c.bursts):
             self._history.clear()
-            self.verdict = None
+            self.verdict = self._told = None
             self._fits = []
         return [] if self._single_rule else self._single(burst, now_ms)
 
@@ -163,17 +203,27 @@ class ProgressTones:
         self._fits = []
         self.verdict = None
         self._told_single = self._told_by_rule = False
+        self._told = None
         self._foreign_ms = 0
 
     def _judge(self, now_ms: int) -> list[Detection]:
-        if self._segmenter.open:
-            return []  # nothing new before this burst is over
-        gap = now_ms - self._history[-1].end_ms
-        stage = bisect.bisect(self._stages, gap)
-        if stage == self._judged_at:
-            return []
-        self._judged_at = stage
-        return self._by_rule(gap, now_ms) + self._by_cadence(gap, now_ms)
+        """Asked every frame, answered whenever something new may be said."""
+        going = self._segmenter.open
+        if going is not self._opening:
+            self._opening, self._next_judge_ms = going, OPENING_MS if going else -1.0
+        gap = None if going else now_ms - self._history[-1].end_ms
+        lasts = self._segmenter.open_ms() if gap is None else gap
+        found = [] if gap is None else self._by_rule(gap, now_ms)
+        if lasts <= self._next_judge_ms:
+            return found
+        history = self._history
+        if gap is None:
+            burst = self._segmenter.peek()
+            if burst is None or not any(self._is(burst, c) for c in self._cadences):
+                self._next_judge_ms = lasts + OPENING_MS / 2
+                return found
+            history = [*history, Interval(history[-1].end_ms, burst.begin_ms), burst]
+        return found + self._by_cadence(history, gap, now_ms)
 
     def _by_rule(self, gap: float, now_ms: int) -> list[Detection]:
         """A tone of its own rule, which is told before it is a cadence."""
@@ -187,33 +237,42 @@ class ProgressTones:
         why = f"{last.spectrum.describe()} for {last.ms:.0f} ms, then {gap:.0f} ms of quiet"
         return [Detection(Tone.SINGLE, round(last.begin_ms), now_ms, 0.95, why)]
 
-    def _by_cadence(self, gap: float, now_ms: int) -> list[Detection]:
+    def _by_cadence(self, history: list[Interval], gap: float | None, now_ms: int) -> list[Detection]:
+        patient = self.patient or self._among_others
         for tolerance in self._tolerances:
-            self._fits = [f for c in self._cadences if (f := fit(c, self._history, gap, tolerance))]
-            if self._fits:
+            fits = [f for c in self._cadences if (f := fit(c, history, gap, tolerance, patient))]
+            if fits:
                 break
-        if not self._fits:
+        lasts = history[-1].ms if gap is None else gap
+        changes = [f.changes_ms for f in fits if f.changes_ms > lasts]
+        last = math.inf if gap is None else RINGBACK_GAP_MS if gap < RINGBACK_GAP_MS else self._forget_ms
+        self._next_judge_ms = min(changes, default=last)
+        self._fits = fits
+        if not fits:
             return self._unfit(gap)
-        verdict = judge(self._fits, self._countries, self._likely)
+        verdict = judge(fits, self._countries, self._likely, self._rang)
         if verdict is None:
             return []
-        before, self.verdict = self.verdict, verdict
+        self.verdict = verdict
         self._likely = self._likely & verdict.countries or verdict.countries
-        if before is not None and before.tone is verdict.tone:
+        if self._told is verdict.tone:
             return []
+        self._told = verdict.tone
+        self._rang = self._rang or verdict.tone is Tone.RINGBACK
         self._told_single = True
-        return [self._detection(verdict, now_ms)]
+        return [self._detection(verdict, history, now_ms)]
 
-    def _unfit(self, gap: float) -> list[Detection]:
+    def _unfit(self, gap: float | None) -> list[Detection]:
         self.verdict = None
-        if gap >= self._stages[-1]:
-            self._forget()
+        if gap is not None and gap > RINGBACK_GAP_MS:
+            self._told = None
+            if gap > self._forget_ms:
+                self._forget()
         return []
 
-    def _detection(self, verdict: Verdict, now_ms: int) -> Detection:
-        bursts = [i for i in self._history if i.spectrum is not None][-3:]
-        heard = bursts[-1].spectrum
-        shown = [i for i in self._history if i.begin_ms >= verdict.begin_ms - 1][:6]
+    def _detection(self, verdict: Verdict, history: list[Interval], now_ms: int) -> Detection:
+        heard = history[-1].spectrum
+        shown = [i for i in history if i.begin_ms >= verdict.begin_ms - 1][:6]
         times = "/".join(f"{i.ms:.0f}" for i in shown)
         hz = heard.describe() if heard is not None else ""
         why = f"{hz}, {times} ms: {verdict.tone.label} is {verdict.cadence.describe()}"
@@ -227,6 +286,6 @@ class ProgressTones:
         """The stream is over: the open burst is complete, and a tone that got no verdict is told."""
         burst = self._segmenter.peek()
         if burst is not None:
-            self._close_burst(burst)
+            self._close_burst(burst, now_ms)
         whole = [i for i in self._history if i.spectrum is not None and i.ms >= 150]
         return self._single(whole[-1], now_ms) if whole else []

@@ -35,6 +35,11 @@ class Spectrum:
     )
     """What `matches` has found: plans share their frequencies."""
 
+    @property
+    def purity(self) -> float:
+        """The lines' share of the power in the band."""
+        return sum(line.share for line in self.lines)
+
     def describe(self) -> str:
         strong = sorted(line.hz for line in self.lines[:2] if line.share > 0.2)
         return "+".join(f"{hz:.0f}" for hz in strong) + " Hz"
