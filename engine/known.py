@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 WATCHED_S = 2.0
 """Seconds between two looks at the folder; what changes must have stayed the same for as long."""
-SPARED = 50
+SPARED = 200
 """A look may take so small a part of the time between two."""
 NAMED = 3
 """So many files that are wrong are named one by one."""
@@ -101,6 +101,7 @@ class Known:
             self.added()
 
     async def _first(self) -> None:
+        self._media.know(self.library)  # as long as none is known, all that is said is unknown
         try:
             if self.folder.is_dir() or self._config.samples:
                 await self.refresh(apart=False)

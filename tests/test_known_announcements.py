@@ -80,6 +80,13 @@ async def test_a_broken_file_at_the_start_hinders_nothing(tmp_path: Path) -> Non
         assert any("broken.wav" in text for text in lesson.told)
 
 
+async def test_before_anything_is_known_all_that_is_said_counts_as_unknown(tmp_path: Path) -> None:
+    async with Lesson(tmp_path) as lesson:
+        assert lesson.media.known is not None
+        assert len(lesson.media.known) == 0
+        assert any("no announcements are known" in text for text in lesson.told)
+
+
 async def test_a_folder_that_goes_away_is_told_and_what_it_held_stays_known(lesson: Lesson) -> None:
     shutil.rmtree(lesson.folder)
     await until(lambda: any("is gone" in text for text in lesson.told))

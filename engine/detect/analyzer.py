@@ -232,10 +232,12 @@ class Analyzer:
     def _compare(self, x: Floats, voices: Voices) -> list[Detection]:
         """Lay what no tone explains against the known announcements; speech that ends unknown is
         `UNMATCH`."""
-        if self._announcements is None or self._library is None:
+        if self._library is None:
             return []
         now = self.now_ms
         told = self._unknown(voices)
+        if self._announcements is None:
+            return told
         if not voices.within_sound:
             if self._comparing:
                 self._announcements.reset()
