@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "detection.md").read_text("utf-8")
 
 
 def rows(heading: str) -> list[list[str]]:
-    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    section = PAGE.split(f"\n## {heading}\n", 1)[1].split("\n##", 1)[0]
     found = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     return found[1:]
 
