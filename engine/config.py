@@ -147,7 +147,8 @@ StopTone = Literal[
     "congestion", "dial", "sit", "fax", "dtmf",
 ]
 FinishWord = Literal[
-    "all", "stoptone", "match", "detecttime_timeout", "answer", "bus_close", "bug_add_fail", "break", "limit",
+    "all", "stoptone", "match", "detecttime_timeout", "answer", "bus_close", "bug_add_fail", "break",
+    "func_exit", "limit",
 ]  # fmt: skip
 
 

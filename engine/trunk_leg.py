@@ -126,6 +126,8 @@ class TrunkLeg:
         """What came of listening, once that has ended."""
         self._heard_out = asyncio.Event()
         self.changed_at = time.time()
+        self.began = time.monotonic()
+        """When it was dialled, or rang here."""
         self.answered_at: float | None = None
         self.country = line.country_of(self.number)
         self.detour: Detour | None = None
@@ -198,7 +200,7 @@ class TrunkLeg:
         self._heard_out.clear()
         self._line.media.order(orders.Detect(
             self.stream, True, self.country or None, settings(self.detection),
-            self.state is LegState.ANSWERED,
+            self.state is LegState.ANSWERED, time.monotonic() - self.began,
         ))  # fmt: skip
 
     def tell_answered(self) -> None:

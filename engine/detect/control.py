@@ -172,7 +172,10 @@ class Listening:
             self._correction = corrected(sample.category, bool(self._all & _RANG), call_s)
         self._all |= Tone.BUSY if tone is Tone.CONGESTION else tone  # both are busy tones to mod_da2
         self._last = tone.label
-        self._unmatched = self._unmatched + 1 if tone is Tone.UNMATCH else 0
+        if tone is Tone.UNMATCH:
+            self._unmatched += 1
+        elif sample is not None:
+            self._unmatched = 0  # in a row: of what was said, whatever was to be heard in between
         if self._stops(detection):
             self._stop_tone = tone.label
             self._finish(FinishCause.STOPTONE)

@@ -29,7 +29,7 @@ class Hearing:
     def __init__(self, order: Detect, now: float) -> None:
         self.order = order
         self.over = False
-        self._since = now
+        self._since = now - order.call_s
         self._listening: Listening | None = None
         self._release: Callable[[], None] = lambda: None
         self._skipped = 0

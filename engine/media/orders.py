@@ -260,7 +260,8 @@ class PauseRecording(msgspec.Struct, frozen=True):
 class Detect(msgspec.Struct, frozen=True):
     """Start listening with the country's tone plan (None: all plans), or stop with `on=False`.
 
-    `answered`: the call has been already. What is heard is `Detected`; when listening has ended, `Listened`.
+    `answered`: the call has been already; `call_s`: for how long it has lasted. What is heard is `Detected`;
+    when listening has ended, `Listened`.
     """
 
     stream: str
@@ -268,6 +269,7 @@ class Detect(msgspec.Struct, frozen=True):
     country: str | None = None
     settings: Settings = Settings()
     answered: bool = False
+    call_s: float = 0.0
 
 
 class Answered(msgspec.Struct, frozen=True):

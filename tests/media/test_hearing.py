@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
 import numpy as np
 from media_rig import wait
 
@@ -173,6 +174,16 @@ def test_more_calls_than_may_be_are_not_listened_to(rig) -> None:
     rig.engine.order(Detect(second, settings=few))
     told = rig.fact(Listened)
     assert (told.stream, told.outcome.finish_cause) == (second, FinishCause.LIMIT)
+
+
+def test_the_time_of_the_call_counts_from_its_dialling() -> None:
+    leg = Leg()
+    leg.hearing = Hearing(msgspec.structs.replace(leg.hearing.order, call_s=38.0), 5.0)
+    listening = Listening(Analyzer("cn"), leg.hearing.order.settings)
+    leg.hearing.begin(listening, lambda: None)
+    leg.now = 9.0
+    leg.hear([STILL])
+    assert round(listening.began_s, 2) == 42.02
 
 
 def test_unknown_speech_is_handed_out_to_be_learnt() -> None:

@@ -27,6 +27,14 @@ def test_the_entrys_own_go_before_the_campaigns_and_those_before_everybodys() ->
     assert (made.stop_on, made.max_silence) == ({"sample", "busy"}, 30)
 
 
+def test_the_detector_learns_how_long_the_call_has_lasted() -> None:
+    trunks = Trunks()
+    leg = trunks.dial()
+    leg.began -= 40.0
+    leg.listen(True)
+    assert 40.0 <= listens(trunks).call_s < 60.0
+
+
 def test_what_was_heard_is_told_with_the_campaigns_code() -> None:
     trunks = Trunks(*SPRING)
     leg = trunks.dial(campaign="spring", options={"reason_header": "X-Heard"})
