@@ -48,13 +48,15 @@ def state_of(folder: Path) -> State | None:
 
 
 class Known:
-    """`begin` reads them once, `keep` from then on. Set `tell(level, text)` and `added()`, which is called
-    when there are new ones, before. `ready` is set once they are read, or can't be."""
+    """`begin` reads them once, `keep` from then on. Set `tell(level, text)` before, and `added()`, which is
+    called when there are new ones. `ready` is set once they are read, or can't be; `settled` once the starter
+    library is there as well, or is not wanted."""
 
     def __init__(self, config: Config, media: MediaEngine, *, watched_s: float = WATCHED_S) -> None:
         self.tell: Callable[[str, str], None] = _log
         self.added: Callable[[], None] = lambda: None
         self.ready = asyncio.Event()
+        self.settled = asyncio.Event()
         self.folder = samples_folder(config)
         self.library = Library()
         self._config = config.detection
@@ -157,17 +159,23 @@ class Known:
                 self.tell("warning", f"detection.samples: {error}")
 
     async def _starter(self) -> None:
-        await self.ready.wait()
-        if not self._config.starter or self._config.samples or self.folder.exists():
-            return
-        self.tell("info", "no announcements are known yet: a starter library in Chinese and English is made")
+        try:
+            await self.ready.wait()
+            if self._config.starter and not self._config.samples and not self.folder.exists():
+                await self._make_starter()
+        finally:
+            self.settled.set()
+
+    async def _make_starter(self) -> None:
+        first = "no announcements are known yet: a starter library in Chinese and English is spoken, once"
+        self.tell("warning", first)
         try:
             async with Apart("starter", self.folder) as task:
                 answer = await task.answer()
             if error := answer.get("error"):
                 self.tell("warning", f"there is no starter library: {error}; {TEACH}")
                 return
-            await self.refresh()
+            await self.refresh(apart=False)
             self.tell("info", f"the starter library shows how it works: {TEACH}")
         except (ApartError, FolderError) as error:
             self.tell("warning", f"there is no starter library: {error}")

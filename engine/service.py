@@ -50,6 +50,8 @@ SOUND_WAIT = 5.0
 
 SAMPLES_WAIT = 20.0
 """Seconds to wait for the known announcements before the dialer starts."""
+STARTER_WAIT = 120.0
+"""The same where the starter library may have to be made."""
 
 
 class Engine:
@@ -166,10 +168,12 @@ class Engine:
                 await self._sound_known.wait()
 
     async def _samples_known(self) -> None:
-        """The first call is compared with the known announcements too, unless reading them takes too long."""
+        """The first call is compared with the known announcements too, unless reading them takes too long;
+        and where no operator waits at a console, with those that are made at first use."""
+        known = self.station.known
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SAMPLES_WAIT):
-                await self.station.known.ready.wait()
+            async with asyncio.timeout(SAMPLES_WAIT if self.server is not None else STARTER_WAIT):
+                await (known.ready if self.server is not None else known.settled).wait()
 
     async def _hang_up_leftovers(self) -> None:
         """BYE or CANCEL to whoever was on the line when the last engine died."""

@@ -7,8 +7,10 @@ says has to be taught.
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +23,7 @@ import tomli
 from engine.detect.categories import CATEGORIES
 from engine.detect.prints import Sample
 from engine.samples.audio import RATE
-from engine.samples.edit import Pcm, add_all, check_sound
+from engine.samples.edit import Pcm, add_all, sound_of
 from engine.samples.entry import FolderError
 
 SPEAKER = "espeak-ng"
@@ -79,8 +81,6 @@ def make_starter(folder: Path, speak: Callable[[str, str], Pcm] = say) -> list[S
     Raises FolderError."""
     have = {p.stem for p in folder.iterdir()} if folder.is_dir() else set()
     missing = [each for each in spoken() if each.sample.uniqueid not in have]
-    made = [
-        (check_sound(speak(each.sample.brief, each.voice), each.sample.uniqueid), each.sample)
-        for each in missing
-    ]
-    return add_all(folder, made)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as speakers:  # each waits for a process of its own
+        said = list(speakers.map(speak, [e.sample.brief for e in missing], [e.voice for e in missing]))
+    return add_all(folder, [(sound_of(pcm), each.sample) for pcm, each in zip(said, missing, strict=True)])
