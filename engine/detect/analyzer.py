@@ -40,6 +40,10 @@ KEY_MS = 1000.0
 """So long after a key what is heard is of keys."""
 BEEP_MS = 8000.0
 """A beep may follow speech after so long, no longer."""
+BEEP_WAIT_MS = 90_000.0
+"""So long after the answer the beep at the end of a greeting is listened for."""
+STEADY_MS = 200.0
+"""A line alone in noise that lasts so long is no voice."""
 
 
 class Analyzer:
@@ -84,6 +88,7 @@ class Analyzer:
         self._answering: Answering | None = None
         self._answered_ms: float | None = None
         self._spoke_ms = -1e9
+        self._awaits_beep = False
         self._half: tuple[Look, list[Detection]] | None = None
         self._question: Floats | None = None
         self._answer: float | None = None
@@ -112,6 +117,7 @@ class Analyzer:
         if self._voices is not None:
             self._answering = Answering(self._amd, self._answered_ms)
             self._voices.always = True
+            self._awaits_beep = False
 
     def feed(self, frame: npt.NDArray[np.int16]) -> list[Detection]:
         """One frame of 160 samples (20 ms at 8 kHz); what became certain with it."""
@@ -140,7 +146,7 @@ class Analyzer:
         else:
             self._pure.feed(look.line, self.now_ms)
         found = self._outside_music(self._tones.feed(look.band, level, self.now_ms))
-        found += self._single_tones(level)
+        found += self._single_tones(look)
         for press in self._heard_keys(look, loudest < SILENCE_DBM0):
             if self._amid_music:
                 continue  # two notes of a chord
@@ -183,15 +189,17 @@ class Analyzer:
         self._waiting = []
         return waited + found
 
-    def _single_tones(self, level: float) -> Iterable[Detection]:
+    def _single_tones(self, look: Look) -> Iterable[Detection]:
         now = self.now_ms
         if (heard := self._sit.look(self._pure)) is not None:
             yield Detection(Tone.SIT, round(heard[0]), now, 1.0, heard[1])
-        if (heard := self._fax.look(self._pure, level, now)) is not None and not self._amid_music:
+        if (heard := self._fax.look(self._pure, look.level, now)) is not None and not self._amid_music:
+            self._decide()
             yield Detection(Tone.FAX, round(heard[0]), now, 0.95, heard[1])
-        if self._answered_ms is not None and now - self._spoke_ms < BEEP_MS:
-            heard = self._beep.look(self._pure, self._spoke_ms)
-            if heard is not None and heard[0] >= self._answered_ms:
+        if self._answered_ms is not None and now - self._answered_ms < BEEP_WAIT_MS:
+            heard = self._beep.look(self._pure, look.line, self._spoke_ms, now)
+            if heard is not None and heard[0] >= self._answered_ms and now - self._spoke_ms < BEEP_MS:
+                self._awaits_beep = False
                 yield Detection(Tone.BEEP, round(heard[0]), now, 0.95, heard[1])
 
     def _asked(self, look: Look) -> Floats | None:
@@ -206,9 +214,7 @@ class Analyzer:
             or (tone is not None and tone.frames >= EXPLAINED_FRAMES)
         )
         sounds = look.level >= SILENCE_DBM0
-        return voices.feed(
-            look.samples, sounds, explained, self._pure.share, self._pure.power, self.now_ms
-        )
+        return voices.feed(look.samples, sounds, explained, self._pure.power, self.now_ms)
 
     def _speech(self, look: Look, voices: Voices) -> list[Detection]:
         found: list[Detection] = []
@@ -219,15 +225,24 @@ class Analyzer:
         if voices.speech:
             self._spoke_ms = self.now_ms
         if self._answering is not None:
-            told = self._answering.feed(
-                voices.speech, self.now_ms, look.level, voices.voiced, self._tones.explains
-            )
+            line = self._beep.line
+            steady = line.ms >= STEADY_MS and line.alone
+            speech = voices.speech and not steady
+            tone = steady or (self._tones.explains and not speech and look.level >= SILENCE_DBM0)
+            told = self._answering.feed(speech, self.now_ms, look.level, voices.voiced, tone)
             if told is not None:
                 found.append(told)
+                self._awaits_beep = told.tone is Tone.MACHINE
             if self._answering.over:
-                self._answering = None
-                voices.always = False
+                self._decide()
+        elif self._awaits_beep and self._answered_ms is not None:
+            self._awaits_beep = self.now_ms - self._answered_ms < BEEP_WAIT_MS
+        voices.always = self._answering is not None or self._awaits_beep
         return found
+
+    def _decide(self) -> None:
+        """Who answered is told, or a fax machine did."""
+        self._answering = None
 
     def _compare(self, x: Floats, voices: Voices) -> list[Detection]:
         """Lay what no tone explains against the known announcements; speech that ends unknown is

@@ -7,7 +7,8 @@ or come when nobody has just spoken.
 
 from __future__ import annotations
 
-from engine.detect.pure import PureTones, Steady
+from engine.detect.lone import LoneLine
+from engine.detect.pure import PureTones, Spectrum, Steady
 
 LOW_HZ, HIGH_HZ = 380.0, 2450.0
 SURE_MS = 130.0
@@ -20,24 +21,41 @@ BRIEF_MS, BRIEF_SPREAD_HZ, BRIEF_SHARE = 110.0, 3.5, 0.8
 VOICES_HZ = 540.0
 STILL_MS = 60.0
 """Nobody spoke for so long before it."""
+NOISY_MS = 150.0
+"""A tone under noise is one line of so long, while nobody speaks."""
 
 
 class Beep:
     """Asked every frame after the answer; tells each tone once."""
 
     def __init__(self) -> None:
-        self._told = -1.0
+        self._told_ms = -1.0
+        self.line = LoneLine()
 
-    def look(self, tones: PureTones, spoke_ms: float) -> tuple[float, str] | None:
+    def look(
+        self, tones: PureTones, spectrum: Spectrum, spoke_ms: float, now_ms: float
+    ) -> tuple[float, str] | None:
         """When the beep began, in ms, and what it was. `spoke_ms` is when a voice was heard last."""
+        line = self.line
+        line.feed(spectrum, now_ms)
+        found = self._pure(tones, spoke_ms)
+        if (
+            found is None and line.ms >= NOISY_MS and spoke_ms < line.begin_ms - STILL_MS
+            and LOW_HZ <= line.hz <= HIGH_HZ and line.begin_ms > self._told_ms and line.alone
+        ):  # fmt: skip
+            found = line.begin_ms, f"{line.hz:.0f} Hz out of noise, steady for {line.ms:.0f} ms"
+        if found is not None:
+            self._told_ms = now_ms
+        return found
+
+    def _pure(self, tones: PureTones, spoke_ms: float) -> tuple[float, str] | None:
         tone = tones.open or tones.closed
-        if tone is None or tone.begin_ms == self._told or not LOW_HZ <= tone.hz <= HIGH_HZ:
+        if tone is None or tone.begin_ms <= self._told_ms or not LOW_HZ <= tone.hz <= HIGH_HZ:
             return None
         if tone.ms < (SHORT_MS if tone is tones.closed else SURE_MS) or not _steady(tone):
             return None
         if tone.hz < VOICES_HZ and spoke_ms > tone.begin_ms - STILL_MS and not _no_vowel(tone):
             return None
-        self._told = tone.begin_ms
         return tone.begin_ms, f"{tone.hz:.0f} Hz at {tone.dbm0:.0f} dBm0, steady for {tone.ms:.0f} ms"
 
 

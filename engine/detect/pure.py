@@ -33,7 +33,7 @@ _WINDOW = np.hanning(SIZE + 1)[:-1].astype(np.float32)
 _SCALE = np.float32(1.0 / (float((_WINDOW**2).sum()) * SIZE / 2))
 _NOTHING = np.zeros(SIZE // 2 + 1, np.float32)
 _AROUND = np.arange(-2, 3)
-_FIRST, _LAST = int(LOWEST_HZ / BIN_HZ), int(HIGHEST_HZ / BIN_HZ)
+FIRST, LAST = int(LOWEST_HZ / BIN_HZ), int(HIGHEST_HZ / BIN_HZ)
 _CENTRE_MS = 1000 * SIZE / 2 / SAMPLE_RATE
 
 
@@ -73,7 +73,7 @@ def spectra(samples: Floats) -> list[Spectrum]:
     power: Floats = np.abs(np.fft.rfft(samples * _WINDOW))
     power *= power
     power *= _SCALE
-    bins = power[:, _FIRST : _LAST + 1].argmax(axis=1) + _FIRST
+    bins = power[:, FIRST : LAST + 1].argmax(axis=1) + FIRST
     around = power[np.arange(len(power))[:, None], bins[:, None] + _AROUND]
     tones = around.sum(axis=1)
     shares = tones / (power[:, 2:].sum(axis=1) + np.float32(1e-9))
@@ -148,8 +148,12 @@ def _line(spectrum: Spectrum) -> tuple[float, float, float] | None:
     dbm0 = 10 * math.log10(spectrum.tone / MILLIWATT_POWER + 1e-12)
     if dbm0 < FLOOR_DBM0:
         return None
+    return line_of(spectrum), dbm0, spectrum.share
+
+
+def line_of(spectrum: Spectrum) -> float:
+    """The frequency of a spectrum's strongest line, in Hz."""
     k = spectrum.bin
     a, b, c = (math.log(p + 1e-9) for p in spectrum.power[k - 1 : k + 2].tolist())
     curve = a - 2 * b + c
-    place = k + (0.5 * (a - c) / curve if curve else 0.0)
-    return place * BIN_HZ, dbm0, spectrum.share
+    return (k + (0.5 * (a - c) / curve if curve else 0.0)) * BIN_HZ

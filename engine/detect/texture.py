@@ -131,6 +131,8 @@ class Movement:
         self._steps = 0
         self._frames = 0
         self._changed: list[bool] = []
+        self.tonality = 0.0
+        """The strongest line's share of the power over 250 Hz, in the mean of 1.5 s."""
 
     def feed(self, power: Floats) -> None:
         """A frame's power spectrum."""
@@ -143,6 +145,9 @@ class Movement:
         if float(now.max()) < 1.0:
             return
         self._steps = min(self._steps + 1, self._MEAN)
+        line = int(now.argmax())
+        share = float(now[max(0, line - 2) : line + 3].sum()) / float(now.sum())
+        self.tonality += (share - self.tonality) / self._steps
         mean = now.copy() if self._mean is None else self._mean
         mean += (now - mean) / np.float32(self._steps)
         self._mean = mean

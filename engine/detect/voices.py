@@ -16,7 +16,7 @@ SPEECH_CHUNKS = 8
 MUSIC_MS = 1500.0
 MUSIC_SHARE = 0.15
 """No more of the chunks than this may be speech where music is told."""
-TONAL = 0.16
+TONAL = 0.12
 """Least share of the strongest line that music has in the mean; noise has less."""
 SPAN = 31
 """Chunks in a second."""
@@ -60,7 +60,6 @@ class Voices:
         self._spoke_ms = 0.0
         self._sung_since: float | None = None
         self._begin_ms = 0.0
-        self._tonality = 0.0
         self._chunks = 0
         self.state: Tone | None = None
         self.speech = False
@@ -71,17 +70,16 @@ class Voices:
         """Ask about every chunk: while a person is told from a machine."""
 
     def feed(
-        self, frame: Floats, sounds: bool, explained: bool, share: float, power: Floats, now_ms: float
+        self, frame: Floats, sounds: bool, explained: bool, power: Floats, now_ms: float
     ) -> Floats | None:
-        """One frame of int16's scale: whether anything `sounds`, whether a tone explains it, and the
-        strongest line's `share` of its spectrum `power`. Gives the chunk that the model is now to be asked
+        """One frame of int16's scale: whether anything `sounds`, whether a tone explains it, and its spectrum
+        `power`. Gives the chunk that the model is now to be asked
         about, if any; `answer` is to have what it says."""
         if sounds and not explained:
             if self._sound_ms == 0:
                 self._begin_ms = now_ms - 20
             self._sound_ms += 20
             self._other_ms = 0.0
-            self._tonality += (share - self._tonality) / min(50.0, 1 + self._sound_ms / 20)
             self._notes.feed(frame)
             self._moves.feed(power)
         else:
@@ -162,7 +160,7 @@ class Voices:
     def _is_music(self) -> bool:
         return (
             self._sound_ms >= MUSIC_MS
-            and self._tonality >= TONAL
+            and self._moves.tonality >= TONAL
             and self._moves.count >= MOVES
             and self._asked >= 30
             and self._talk <= MUSIC_SHARE
@@ -184,7 +182,6 @@ class Voices:
 
     def _forget(self) -> None:
         self._sound_ms = 0.0
-        self._tonality = 0.0
         self._answers.clear()
         self._chunks = 0
         self._notes.forget()

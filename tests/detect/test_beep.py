@@ -31,8 +31,9 @@ def told(pcm: Pcm, spoke: bool) -> list[int]:
     out = []
     for at in range(0, len(pcm) - 159, 160):
         now = at // 8 + 20
-        tones.feed(spectra(held[None, at : at + SIZE])[0], now)
-        if listener.look(tones, now if spoke else -1e9) is not None:
+        spectrum = spectra(held[None, at : at + SIZE])[0]
+        tones.feed(spectrum, now)
+        if listener.look(tones, spectrum, now if spoke else -1e9, now) is not None:
             out.append(now)
     return out
 
@@ -59,3 +60,18 @@ def test_a_vowel_within_speech_is_no_beep(hz: int):
 
 def test_a_low_beep_right_after_a_word_is_told_by_its_purity():
     assert len(told(np.concatenate((silence(500), beep(440, 400), silence(300))), spoke=True)) == 1
+
+
+@pytest.mark.parametrize("hz", [430, 700, 1300, 2350])
+def test_a_beep_weaker_than_the_line_s_noise_is_told_where_nobody_speaks(hz: int):
+    sound = np.concatenate((silence(1000), beep(hz, 400, -20.0), silence(1000)))
+    at = told(with_noise(sound, -19.0), spoke=False)
+    assert len(at) == 1
+    assert at[0] - 1000 <= 300
+
+
+def test_noise_alone_and_the_notes_of_a_melody_are_no_beeps():
+    assert told(with_noise(silence(20_000), -15.0), spoke=False) == []
+    t = np.arange(8000 * 4) / 8000
+    chord = sum(np.sin(2 * np.pi * hz * k * t) / k for hz in (330, 415, 494) for k in (1, 2, 3, 4, 5, 6))
+    assert told((2500 * np.asarray(chord)).astype(np.int16), spoke=False) == []
