@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "detect"))
 
-from key_sounds import Pcm, hits, key_sounds, keys_in, over_network, shuffled, through
+from key_sounds import Pcm, hits, humming, key_sounds, keys_in, mobile, over_network, shuffled, through
 from other_receivers import Multimon, Spandsp
 
 from engine.detect.dtmf import DtmfDetector, feed_many
@@ -32,6 +32,12 @@ CELLS: list[tuple[str, dict[str, float], bool]] = [
     ("40 ms on, 40 ms off", {"on_ms": 40, "off_ms": 40}, True),
     ("22 ms on", {"on_ms": 22}, False),
     ("20 ms on", {"on_ms": 20}, False),
+]
+LINES: list[tuple[str, dict[str, float], Callable[[Pcm], Pcm]]] = [
+    *((f"a mobile, noise {snr} dB", {"snr": snr}, lambda pcm: through(mobile(pcm))) for snr in (25, 15)),
+    ("two mobiles", {}, lambda pcm: through(mobile(through(mobile(pcm))))),
+    ("hum, 10 dB below", {}, lambda pcm: humming(pcm, 10)),
+    ("hum, as strong", {}, lambda pcm: humming(pcm, 0)),
 ]
 Receiver = Callable[[Pcm], str]
 
@@ -52,17 +58,18 @@ def grid(receivers: dict[str, Receiver], keys: int, seed: int) -> int:
     """Print the table; how many cells ours loses."""
     print(f"{'':26}" + "".join(f"{name:>16}" for name in receivers) + "   % heard (+ false keys)")
     lost = 0
-    for name, changes, wanted in CELLS:
+    cells = [(*cell, through) for cell in CELLS] + [(n, c, True, line) for n, c, line in LINES]
+    for name, changes, wanted, line in cells:
         sent = shuffled(keys, seed)
-        pcm = key_sounds(sent, seed=seed, **changes)  # type: ignore[arg-type]
+        pcm = line(key_sounds(sent, seed=seed, **changes))  # type: ignore[arg-type]
         results = [hits(sent, receive(pcm)) for receive in receivers.values()]
         good = [right if wanted else keys - min(keys, right + false) for right, false in results]
         is_best = interval(good[0], keys)[1] >= interval(max(good), keys)[0]
         lost += not is_best
         texts = [f"{100 * right / keys:.1f}" + (f" +{false}" if false else "") for right, false in results]
-        cells = "".join(f"{text:>16}" for text in texts)
+        row = "".join(f"{text:>16}" for text in texts)
         verdict = ("" if wanted else "   (to be refused)") + ("" if is_best else "   OURS IS WORSE")
-        print(f"{name:26}{cells}{verdict}", flush=True)
+        print(f"{name:26}{row}{verdict}", flush=True)
     return lost
 
 

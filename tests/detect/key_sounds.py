@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from engine.detect.dtmf import DtmfDetector, KeyPress
 from engine.media import codec
@@ -58,6 +60,25 @@ def key_sounds(
 
 def through(pcm: Pcm, law: str = "PCMA") -> Pcm:
     return codec.decode(law, codec.encode(law, pcm))
+
+
+def mobile(pcm: Pcm) -> Pcm:
+    """Encoded and decoded by a mobile's codec, GSM 06.10 full rate."""
+    file = io.BytesIO()
+    soundfile.write(file, pcm, 8000, subtype="GSM610", format="WAV")
+    file.seek(0)
+    with soundfile.SoundFile(file) as coded:
+        decoded: Pcm = coded.read(coded.frames, dtype="int16")
+    return decoded
+
+
+def humming(pcm: Pcm, below_db: float, hz: int = 50) -> Pcm:
+    """As a ground loop makes it: the mains' frequency and its harmonics, `below_db` under a tone of -10 dBm0,
+    through A-law again."""
+    t = np.arange(len(pcm)) / 8000
+    wave = sum((np.sin(2 * np.pi * hz * n * t + n) / n for n in range(1, 9)), np.zeros(len(pcm)))
+    wave *= SINE_AT_0_DBM0 * 10 ** ((-10 - below_db) / 20) / np.sqrt(2) / wave.std()
+    return through(np.clip(np.rint(pcm + wave), -32768, 32767).astype(np.int16))
 
 
 def presses(pcm: Pcm) -> list[KeyPress]:

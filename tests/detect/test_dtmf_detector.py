@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from key_sounds import KEYS, hits, key_sounds, keys_in, over_network, pieces_of, presses, shuffled, through
+from key_sounds import (
+    KEYS,
+    SINE_AT_0_DBM0,
+    hits,
+    humming,
+    key_sounds,
+    keys_in,
+    mobile,
+    over_network,
+    pieces_of,
+    presses,
+    shuffled,
+    through,
+)
 from line_sounds import speech, with_noise
 
 from engine.detect.dtmf import DtmfDetector, feed_many
@@ -108,10 +121,27 @@ def test_an_echo_is_no_second_press():
     assert keys_in(through(pcm.astype(np.int16))) == SENT
 
 
-def test_hum_underneath_makes_no_difference():
-    pcm = key_sounds(SENT)
-    hum = 1200 * np.sin(2 * np.pi * 50 * np.arange(len(pcm)) / 8000)
-    assert keys_in(through((pcm * 0.9 + hum).astype(np.int16))) == SENT
+@pytest.mark.parametrize("hz", [50, 60])
+def test_hum_as_strong_as_the_tones_makes_no_difference(hz):
+    assert keys_in(humming(key_sounds(SENT), 0, hz)) == SENT
+
+
+@pytest.mark.parametrize("tones", [(350, 440), (425,), (400, 450)])
+@pytest.mark.parametrize("twist", [-3, 0, 6])
+def test_a_key_is_heard_over_a_dial_tone_as_loud_as_itself(tones, twist):
+    pcm = key_sounds(SENT, twist=twist)
+    t = np.arange(len(pcm)) / 8000
+    dial = sum(np.sin(2 * np.pi * hz * t) for hz in tones) * SINE_AT_0_DBM0 * 10 ** (-12 / 20)
+    assert keys_in(through(np.rint(pcm + dial).astype(np.int16))) == SENT
+
+
+@pytest.mark.parametrize("snr", [None, 20, 15])
+def test_a_mobiles_codec_hides_few_keys_and_makes_none(snr):
+    """GSM 06.10 is made for voices: its noise is some 10 dB below the tones, and beside them."""
+    sent = shuffled(96)
+    right, false = hits(sent, keys_in(through(mobile(key_sounds(sent, snr=snr)))))
+    assert right >= 0.97 * len(sent)
+    assert false <= 1  # a key that the codec breaks in two
 
 
 def test_a_key_is_told_when_it_is_certain_and_when_it_is_over():
@@ -150,7 +180,9 @@ def test_many_streams_at_once_are_heard_as_each_alone():
 
 @pytest.mark.parametrize("pitch", [100, 150, 210, 300])
 def test_speech_holds_no_key(pitch):
-    assert keys_in(through(speech(60_000, pitch, pitch))) == ""
+    said = speech(60_000, pitch, pitch)
+    assert keys_in(through(said)) == ""
+    assert keys_in(through(mobile(said))) == ""
 
 
 def test_noise_holds_no_key():
