@@ -162,7 +162,7 @@ def _in_words(match: dict[str, Any]) -> str:
     return (
         f"{safe(match['file'])}: {safe(match['uniqueid'])} ({match['category']} {safe(match['alias'])}) "
         f"at {match['at_s']:.2f} s, score {match['score']:.2f} over {match['seconds']:.1f} s, "
-        f"{match['landmarks']} landmarks"
+        f"harmonics {match['harmonics']:.2f}"
     )
 
 
@@ -177,7 +177,7 @@ def matches(library: Library, file: Path) -> Iterator[dict[str, Any]]:
             yield {
                 "file": str(file), **asdict(sample), "at_s": round((at + FRAME_SAMPLES) / 8000, 2),
                 "begin_s": round(match.begin_frame * 0.02, 2), "score": round(match.score, 3),
-                "seconds": match.seconds, "landmarks": match.votes,
+                "seconds": match.seconds, "harmonics": round(match.voice, 3),
             }  # fmt: skip
 
 

@@ -266,7 +266,7 @@ class Analyzer:
             return told
         self._matched = True
         sample = self._library.samples[match.number]
-        measured = f"correlation {match.score:.2f}, {match.votes} landmarks"
+        measured = f"correlation {match.score:.2f}, harmonics {match.voice:.2f}"
         why = f"{match.seconds:.1f} s of sample {sample.uniqueid}, {measured}"
         begin = self._compared_from + FRAME_MS * match.begin_frame
         return [*told, Detection(Tone.SAMPLE, begin, now, min(1.0, match.score), why, sample=sample)]

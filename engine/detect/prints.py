@@ -1,4 +1,4 @@
-"""Known announcements, ready to be looked up: landmarks by their hash, and each sample's bands."""
+"""Known announcements, ready to be looked up: landmarks by their parts, and each sample's course."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.detect.landmarks import BANDS, FINE, HASHES, Floats, Ints, Spectrogram, pairs, probes
+from engine.detect.landmarks import (
+    FINE_DB, FLOOR_DB, HOP, KEY_BITS, SIZE, TABLES, WINDOW, Floats, Ints, Words, courses, look, signs,
+)  # fmt: skip
 from engine.detect.types import FRAME_SAMPLES
 
 Bytes = npt.NDArray[np.uint8]
@@ -33,57 +35,72 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """A sample's fingerprint: hashes with their frames, and the bands of its frames in half decibels above
-    30 dB."""
+    """A sample's fingerprint. It can be a part of a file that is mapped into memory."""
 
-    hashes: npt.NDArray[np.uint32]
-    frames: npt.NDArray[np.uint16]
+    landmarks: Words
+    """Three words of signs for each window of `WINDOW` frames, every `HOP` frames from the first."""
     bands: Bytes
+    """For each frame the bands in half decibels above `FLOOR_DB`."""
     fine: Bytes
-    """For each frame `FINE` bits: whether a bin is above those around it."""
+    """For each frame the fine structure, two bins a byte, in 16 steps from `-FINE_DB` to `FINE_DB`."""
 
 
-LEAST_DB = 30.0
 MAX_SECONDS = 60
 """So much of a sample is looked at."""
+_AFTER = 12
+"""Frames of the silence after a sample that its last landmarks tell, too."""
+_FINE_STEP = 2 * FINE_DB / 15
+KEY = 1 << KEY_BITS
+_CHUNK = 500
+"""Windows worked through at a time."""
 
 
 def fingerprint(pcm: npt.NDArray[np.int16]) -> Print:
-    """Of a sample's audio at 8 kHz, twice: on the frames' grid and half a frame beside it."""
-    hashes: list[Ints] = []
-    frames: list[Ints] = []
-    bands: Floats = np.zeros((0, BANDS), np.float32)
-    fine: Floats = np.zeros((0, FINE), np.float32)
+    """Of a sample's audio at 8 kHz."""
     sound = pcm[: MAX_SECONDS * 8000].astype(np.float32)
-    for shift in (0, FRAME_SAMPLES // 2):
-        spectrogram = Spectrogram()
-        rows, fine_rows, peak_frames, peak_bins = [], [], [], []
-        padded = np.concatenate(
-            (np.zeros(shift, np.float32), sound, np.zeros(1600 + FRAME_SAMPLES, np.float32))
-        )
-        blocks = [
-            spectrogram.feed(padded[at : at + FRAME_SAMPLES])
-            for at in range(0, len(padded) - FRAME_SAMPLES + 1, FRAME_SAMPLES)
-        ]
-        for block in (*blocks, spectrogram.finish()):
-            if block is not None:
-                rows.append(block.bands)
-                fine_rows.append(block.fine)
-                peak_frames.append(block.peak_frames)
-                peak_bins.append(block.peak_bins)
-        if shift == 0:
-            count = -(-len(sound) // FRAME_SAMPLES) + 2
-            bands = np.concatenate(rows)[:count]
-            fine = np.concatenate(fine_rows)[:count]
-        found, at_frames = pairs(np.concatenate(peak_frames), np.concatenate(peak_bins), 0)
-        hashes.append(found)
-        frames.append(at_frames)
+    after = -len(sound) % FRAME_SAMPLES + 2 * FRAME_SAMPLES
+    block = look(np.concatenate((np.zeros(SIZE - FRAME_SAMPLES), sound, np.zeros(after))).astype(np.float32))
+    bands = block.bands
+    after = max(_AFTER, WINDOW - len(bands))
+    bands = np.concatenate((bands, np.full((after, bands.shape[1]), FLOOR_DB, np.float32)))
+    ends = np.arange(WINDOW, len(bands) + 1, HOP)
+    parts = [signs(courses(bands, ends[at : at + _CHUNK])) for at in range(0, len(ends), _CHUNK)]
+    steps = np.rint((block.fine + FINE_DB) / _FINE_STEP).astype(np.uint8)
     return Print(
-        np.concatenate(hashes).astype(np.uint32),
-        np.concatenate(frames).astype(np.uint16),
-        np.clip(np.rint((bands - LEAST_DB) * 2), 0, 255).astype(np.uint8),
-        np.packbits(fine > 0, axis=1),
+        np.concatenate(parts),
+        np.clip(np.rint((block.bands - FLOOR_DB) * 2), 0, 255).astype(np.uint8),
+        steps[:, ::2] | steps[:, 1::2] << 4,
     )
+
+
+def bands_of(print_: Print, frames: slice | Ints) -> Floats:
+    """In dB."""
+    found: Floats = print_.bands[frames].astype(np.float32) * np.float32(0.5) + np.float32(FLOOR_DB)
+    return found
+
+
+def fine_of(print_: Print, frames: slice | Ints) -> Floats:
+    """In dB."""
+    packed = print_.fine[frames]
+    steps = np.empty((len(packed), 2 * packed.shape[1]), np.float32)
+    steps[:, ::2] = packed & 15
+    steps[:, 1::2] = packed >> 4
+    steps *= np.float32(_FINE_STEP)
+    steps -= np.float32(FINE_DB)
+    return steps
+
+
+def has_course(print_: Print) -> bool:
+    """Whether there is anything to recognise: noise, silence and steady tones stay as they are."""
+    bands = bands_of(print_, slice(None))
+    total = np.cumsum(bands, axis=0)
+    smooth = (total[_STEADY:] - total[:-_STEADY]) / _STEADY
+    return len(smooth) > _STEADY and float(smooth.std(axis=0).mean()) >= _COURSE_DB
+
+
+_STEADY = 9
+_COURSE_DB = 2.5
+"""Speech smoothed over so many frames differs by 5 dB and more, white noise by 1.5."""
 
 
 class Library:
@@ -92,32 +109,55 @@ class Library:
     def __init__(self, samples: Iterable[tuple[Sample, Print]] = ()) -> None:
         taken = list(samples)
         self.samples: list[Sample] = [sample for sample, _ in taken]
-        self.bands: list[Bytes] = [print_.bands for _, print_ in taken]
-        self.fine: list[Bytes] = [print_.fine for _, print_ in taken]
-        keys = np.concatenate([p.hashes for _, p in taken]) if taken else np.zeros(0, np.uint32)
-        numbers = np.repeat(np.arange(len(taken), dtype=np.uint32), [len(p.hashes) for _, p in taken])
-        frames = np.concatenate([p.frames for _, p in taken]) if taken else np.zeros(0, np.uint16)
-        order = np.argsort(keys, kind="stable")
-        self._entries = (numbers[order] << 12) | np.minimum(frames[order], 4095).astype(np.uint32)
-        self._starts = np.searchsorted(keys[order], np.arange(HASHES + 1)).astype(np.int64)
+        self.prints: list[Print] = [print_ for _, print_ in taken]
+        counts = [len(p.landmarks) for p in self.prints]
+        self._firsts = np.cumsum([0, *counts])
+        whole = [p.landmarks for p in self.prints]
+        self._landmarks: Words = np.concatenate(whole) if whole else np.zeros((0, 3), np.uint32)
+        keys = np.ascontiguousarray(self._landmarks).view(np.uint16)[:, :TABLES]
+        self._order = np.empty((TABLES, len(keys)), np.uint32)
+        self._starts = np.empty((TABLES, KEY + 1), np.uint32)
+        for table in range(TABLES):
+            column = keys[:, table]
+            self._order[table] = np.argsort(column, kind="stable")
+            self._starts[table] = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=KEY))))
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def look_up(self, hashes: Ints, frames: Ints) -> tuple[Ints, Ints]:
-        """Numbers of the samples that have such landmarks, and for each how many frames after the sample's
-        beginning the stream began."""
-        if not len(hashes) or not self.samples:
-            empty = np.zeros(0, np.int64)
-            return empty, empty
-        near = probes(hashes)
-        begin, end = self._starts[near].ravel(), self._starts[near + 1].ravel()
-        counts = end - begin
-        heard = np.repeat(frames, near.shape[1])
-        total = int(counts.sum())
-        if not total:
-            empty = np.zeros(0, np.int64)
-            return empty, empty
-        places = np.repeat(begin - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(total)
-        entries = self._entries[places].astype(np.int64)
-        return entries >> 12, (entries & 4095) - np.repeat(heard, counts)
+    def near(self, keys: Ints, most: int) -> Ints:
+        """Windows that share a part with one heard: `keys` has a row of keys for each table, the likeliest
+        first. Those with a rare key come first, and no more than about `most` are given."""
+        tables = np.arange(TABLES)[:, None]
+        begin = self._starts[tables, keys].astype(np.int64)
+        counts = (self._starts[tables, keys + 1] - begin).ravel()
+        some = np.flatnonzero(counts)
+        counts = counts[some]
+        if counts.sum() > most:
+            rare = np.argsort(counts, kind="stable")
+            rare = rare[: int(np.searchsorted(np.cumsum(counts[rare]), most)) + 1]
+            some, counts = some[rare], counts[rare]
+        ends = np.cumsum(counts)
+        if not len(ends):
+            return np.zeros(0, np.int64)
+        first = begin.ravel()[some] + (some // keys.shape[1]) * len(self._landmarks)
+        places = np.repeat(first - (ends - counts), counts) + np.arange(ends[-1])
+        found: Ints = self._order.ravel()[places].astype(np.int64)
+        return found
+
+    def differ(self, windows: Ints, heard: Words) -> Ints:
+        """How many of the signs differ, for each window; more than there are for one that is none."""
+        inside = (windows >= 0) & (windows < len(self._landmarks))
+        words = self._landmarks[np.where(inside, windows, 0)]
+        found: Ints = np.bitwise_count(words ^ heard).sum(axis=1, dtype=np.int64)
+        return np.where(inside, found, 1 << 10)
+
+    def numbers(self, windows: Ints) -> Ints:
+        """Of which sample they are."""
+        found: Ints = np.searchsorted(self._firsts, windows, "right") - 1
+        return found
+
+    def ends(self, windows: Ints, numbers: Ints) -> Ints:
+        """The frame of its sample that each ends before."""
+        found: Ints = WINDOW + HOP * (windows - self._firsts[numbers])
+        return found

@@ -1,24 +1,32 @@
 """Fingerprints kept on disk, so that a folder of thousands of samples is ready in a second.
 
 One file for a folder, in the user's cache directory: the folder itself may be read-only. A fingerprint is
-taken from it while its audio file has the size and the time of change that it had.
+taken from it while its audio file has the size and the time of change that it had. The file is mapped into
+memory, not read: several processes share it, and only what is laid over a call is ever loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import platformdirs
 
 from engine.detect import landmarks, prints
-from engine.detect.landmarks import BANDS, FINE, HASHES
+from engine.detect.landmarks import BANDS, FINE, SIGNS
 from engine.detect.prints import Print
-from engine.samples.entry import write_whole
+
+_HEAD = 8
+"""Bytes in front, that tell how long the index is."""
+MAX_INDEX = 1 << 28
+_ALIGNED = 64
+_WORDS = SIGNS // 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Stamp:
 def cache_file(folder: Path) -> Path:
     """Where a folder's fingerprints are kept."""
     name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    return Path(platformdirs.user_cache_dir("offhook")) / "fingerprints" / f"{name}.npz"
+    return Path(platformdirs.user_cache_dir("offhook")) / "fingerprints" / f"{name}.prints"
 
 
 def _makers() -> str:
@@ -51,57 +59,68 @@ def _makers() -> str:
 def load(path: Path) -> dict[str, tuple[Stamp, Print]]:
     """Fingerprints by their audio file's name; none where there is no cache or it can't be used."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            index = json.loads(kept["index"].tobytes())
-            if index["makers"] != _makers():
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_HEAD), "little")
+            if not 0 < length <= MAX_INDEX:
                 return {}
-            whole = Print(kept["hashes"], kept["frames"], kept["bands"], kept["fine"])
-        return _split(index["files"], whole)
+            index = json.loads(file.read(length))
+        if index["makers"] != _makers():
+            return {}
+        mapped = np.asarray(np.memmap(path, np.uint8, "r"))
+        return _split(index["files"], mapped, _aligned(_HEAD + length))
     except Exception:  # whatever a damaged file brings about: it is made anew
         return {}
 
 
-def _split(files: list[list[int | str]], whole: Print) -> dict[str, tuple[Stamp, Print]]:
+def _aligned(at: int) -> int:
+    return -(-at // _ALIGNED) * _ALIGNED
+
+
+def _split(
+    files: list[list[int | str]], mapped: npt.NDArray[np.uint8], at: int
+) -> dict[str, tuple[Stamp, Print]]:
     """The fingerprints that were kept as one after the other; none where something does not fit."""
-    hashes, frames, bands, fine = whole.hashes, whole.frames, whole.bands, whole.fine
-    total = sum(int(f[3]) for f in files), sum(int(f[4]) for f in files)
-    if hashes.shape != (total[0],) or frames.shape != (total[0],) or bands.shape != (total[1], BANDS):
-        return {}
-    if fine.shape != (total[1], FINE // 8):
-        return {}
-    if len(hashes) and int(hashes.max()) >= HASHES:
+    sizes = [(int(count) * 4 * _WORDS, int(rows) * BANDS, int(rows) * FINE // 2) for *_, count, rows in files]
+    if any(min(each) < 0 for each in sizes) or at + sum(map(sum, sizes)) != len(mapped):
         return {}
     found: dict[str, tuple[Stamp, Print]] = {}
-    at = row = 0
-    for name, size, changed, count, rows in files:
-        to, row_to = at + int(count), row + int(rows)
-        print_ = Print(hashes[at:to], frames[at:to], bands[row:row_to], fine[row:row_to])
+    for (name, size, changed, _, _), (words, bands, fine) in zip(files, sizes, strict=True):
+        ends = (at + words, at + words + bands, at + words + bands + fine)
+        print_ = Print(
+            mapped[at : ends[0]].view("<u4").reshape(-1, _WORDS),
+            mapped[ends[0] : ends[1]].reshape(-1, BANDS),
+            mapped[ends[1] : ends[2]].reshape(-1, FINE // 2),
+        )
         found[str(name)] = (Stamp(int(size), int(changed)), print_)
-        at, row = to, row_to
+        at = ends[2]
     return found
 
 
-def save(path: Path, prints: dict[str, tuple[Stamp, Print]]) -> None:
-    """Keep them; where that can't be done they are made again next time."""
+def save(path: Path, prints: dict[str, tuple[Stamp, Print]]) -> bool:
+    """Keep them; where that can't be done they are made again next time. Whether they are kept."""
     if not prints:
-        return
+        return False
     files = [
-        [name, stamp.size, stamp.changed_ns, len(print_.hashes), len(print_.bands)]
+        [name, stamp.size, stamp.changed_ns, len(print_.landmarks), len(print_.bands)]
         for name, (stamp, print_) in prints.items()
     ]
     index = json.dumps({"makers": _makers(), "files": files}).encode()
-    all_of_them = [print_ for _, print_ in prints.values()]
-    file = BytesIO()
-    np.savez(
-        file,
-        index=np.frombuffer(index, np.uint8),
-        hashes=np.concatenate([p.hashes for p in all_of_them]),
-        frames=np.concatenate([p.frames for p in all_of_them]),
-        bands=np.concatenate([p.bands for p in all_of_them]),
-        fine=np.concatenate([p.fine for p in all_of_them]),
-    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, file.getvalue())
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
     except OSError:
-        pass
+        return False
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(len(index).to_bytes(_HEAD, "little"))
+            file.write(index)
+            file.write(bytes(_aligned(_HEAD + len(index)) - _HEAD - len(index)))
+            for _, print_ in prints.values():
+                file.write(np.ascontiguousarray(print_.landmarks, "<u4").data)
+                file.write(np.ascontiguousarray(print_.bands).data)
+                file.write(np.ascontiguousarray(print_.fine).data)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        return False
+    return True

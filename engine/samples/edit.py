@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.detect.prints import MAX_SECONDS, Sample, fingerprint
+from engine.detect.prints import MAX_SECONDS, Sample, fingerprint, has_course
 from engine.samples.audio import RATE, AudioError, read, wav
 from engine.samples.entry import FolderError, category_of, dump, write_whole
 from engine.samples.folder import Entry, examine
@@ -19,8 +19,6 @@ from engine.samples.folder import Entry, examine
 Pcm = npt.NDArray[np.int16]
 LEAST_S = 1.0
 """A sample shorter than this can't be recognised."""
-LEAST_LANDMARKS = 100
-"""Nor one with less than this in it: silence, or a steady tone."""
 _TRIMMED_DB = 40.0
 _AROUND_S = 0.1
 
@@ -55,7 +53,7 @@ def check_sound(pcm: Pcm, what: str) -> Pcm:
     sound = sound_of(pcm)[: MAX_SECONDS * RATE]
     if len(sound) < LEAST_S * RATE:
         raise TooLittle(f"{what} holds {len(sound) / RATE:.2f} s of sound; a sample needs {LEAST_S:.1f} s")
-    if len(fingerprint(sound).hashes) < LEAST_LANDMARKS:
+    if not has_course(fingerprint(sound)):
         raise TooLittle(f"{what} holds nothing to recognise: noise without a course, or a steady tone")
     return sound
 
