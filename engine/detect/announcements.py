@@ -17,13 +17,18 @@ REST = 250
 """Frames after a match in which no other is looked for, or fewer where the sample ends sooner."""
 SAME_FRAMES = 75
 """A sample found at a place so near to that of its last match has gone on: 1.5 s."""
-LEAST_S, SURE_S = 1.1, 1.5
-"""So much of a sample must be heard, or most of one that is shorter; then so much for the usual measures."""
+LEAST_S = 1.2
+"""So much of a sample must be heard, or most of one that is shorter."""
+SCORE, RECENT_SCORE = 0.8, 0.7
+VOICE = 0.6
 SPEED = 0.0225
 """No line plays faster or slower by more."""
-DRIFT = 0.03
-LEAD = 30.0
+WANDER, BEND, OTHER_VOICE = 0.2, 0.1, 0.1
+"""The same words said again, or by a synthesiser at another pitch, lie further from the sample."""
+LEAD = 25.0
 """dB: by so much, summed over the frames, must the best fit better than another."""
+ALIKE_DB = 1.0
+"""Frames in which two samples fit equally well, but for this, don't count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,18 @@ class Match:
 
 
 def is_good(laid: Laid, least: float) -> bool:
-    """Whether it is the same recording: course and harmonics fit, at the same speed, now too."""
-    if laid.seconds < least or abs(laid.speed - 1) > SPEED or laid.drift > DRIFT:
-        return False
-    sure = np.interp(laid.seconds, (LEAST_S, SURE_S), (0.0, 1.0))
-    return laid.score >= 0.8 - 0.06 * sure and laid.recent >= 0.65 and laid.voice >= 0.4 - 0.06 * sure
+    """Whether it is the same recording: course, formants and harmonics fit, at one speed, now too."""
+    return (
+        laid.seconds >= least and laid.score >= SCORE and laid.recent >= RECENT_SCORE
+        and abs(laid.speed - 1) <= SPEED and laid.wander <= WANDER and laid.bend <= BEND
+        and laid.voice >= VOICE and laid.other_voice <= OTHER_VOICE
+    )  # fmt: skip
+
+
+def lead(best: Laid, other: Laid) -> float:
+    """By how much the best fits better than another, in dB summed over the frames that tell."""
+    less = other.away - best.away
+    return float((less - np.clip(less, -ALIKE_DB, ALIKE_DB)).sum())
 
 
 class Announcements:
@@ -118,7 +130,7 @@ class Announcements:
             if number not in found and (laid := lay(self._library.prints[number], rival.offset, heard)):
                 found[number] = (rival, laid)
         for number, (_, other) in found.items():
-            if number != chosen.number and float((other.away - best.away).sum()) < LEAD:
+            if number != chosen.number and lead(best, other) < LEAD:
                 return None  # both fit what was heard so far
         return Match(
             chosen.number, best.score, best.seconds, best.voice, best.begin_frame, chosen.offset, best.left

@@ -1,4 +1,10 @@
-"""A sample laid over what was heard: how well the course of its bands and its harmonics fit."""
+"""A sample laid over what was heard: how well the course of its bands and its harmonics fit.
+
+The line's noise is reckoned with: what it hides of the sample is taken to be noise. Then the places of the
+two are matched to a small part of a frame, and that tells whether it is the same recording or the same words
+said again: a line that plays faster sounds higher by as much, in its harmonics and in its formants, and keeps
+every syllable's place.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.detect.landmarks import BANDS, FINE, FIRST, FLOOR_DB, SIZE, Floats
+from engine.detect.landmarks import BANDS, FINE, FIRST, FLOOR_DB, LAST, SIZE, Floats
 from engine.detect.prints import Print, bands_of, fine_of
 from engine.detect.types import SAMPLE_RATE
 
@@ -25,17 +31,23 @@ EQUALISED_DB = 12.0
 LOST_DB = FLOOR_DB + 6.0
 """What is weaker is no line's noise: lost packets."""
 LOST_SHARE = 0.25
-WORTH = 0.35
-"""Correlation at the first try, at which another shift or speed may help."""
+WORTH, LIKELY = 0.35, 0.55
+"""Correlation at the first try, at which another shift or speed may help; and at the best of those."""
 UNLIKE_DB = 15.0
 """No band is counted as further away."""
 OUTSIDE_DB = 6.0
 """A frame that a sample has nothing for is so far away."""
 SHIFTS = np.arange(-4, 5)
-SPEEDS = (0.98, 0.99, 1.0, 1.01, 1.02)
+SPEEDS = np.array((0.98, 0.99, 1.0, 1.01, 1.02))
 RATIOS = np.arange(-12, 13) * 0.0025 + 1
 RECENT = 50
 """Frames: the last second must fit, too."""
+PIECE = 20
+"""Frames whose place is told by themselves."""
+STEADY = 150.0
+"""Variance of the pieces' places (in frames) below which they don't tell the speed well."""
+BANDS_HIGHER = 9.5
+"""Bands by which a course seems shifted for a ratio of e: they lie closer the higher they are."""
 
 
 class Heard:
@@ -56,12 +68,16 @@ class Laid:
     score: float
     recent: float
     seconds: float
-    voice: float
-    """How alike the harmonics are: 1 for all the same."""
     speed: float
-    """By which every frequency heard is higher than the sample's."""
-    drift: float
-    """How much better the score is at another speed: a line that plays faster sounds higher by as much."""
+    """How much faster than the sample the line plays."""
+    wander: float
+    """How far the pieces lie from where that speed puts them, in frames."""
+    voice: float
+    """How alike the harmonics are at that speed: 1 for all the same."""
+    other_voice: float
+    """And how much more at another pitch."""
+    bend: float
+    """Bands by which the formants lie elsewhere than that speed puts them."""
     begin_frame: int
     left: int
     """Frames until the sample ends."""
@@ -80,7 +96,7 @@ def lay(print_: Print, offset: int, heard: Heard) -> Laid | None:
         return None
     bands = heard.bands[begin:end]
     place = heard.first + begin + offset
-    margin = 6 + round(0.012 * count)
+    margin = 6 + round(0.015 * count)
     there = np.clip(np.arange(place - margin, place + count + margin), 0, length - 1)
     sample = bands_of(print_, there)
     nominal = sample[margin : margin + count]
@@ -93,47 +109,42 @@ def lay(print_: Print, offset: int, heard: Heard) -> Laid | None:
     if total < LEAST or total < (1 - LOST_SHARE) * np.count_nonzero(sounds):
         return None
 
-    gain = _gain(bands, nominal, weight, loudest, heard.noise)
-    laid = np.maximum(sample + gain, heard.noise)
+    laid = np.maximum(sample + _gain(bands, nominal, weight, loudest, heard.noise), heard.noise)
     clear = np.clip((laid[margin : margin + count] - heard.noise) / 10, 0, 1)
     laid -= laid.mean(axis=1, keepdims=True)
     level = bands - bands.mean(axis=1, keepdims=True)
-    at = np.arange(count) + margin
-    if _correlate(level, laid[None, at], weight)[0] < WORTH:
+    at = np.arange(count, dtype=np.float32) + margin
+    if _correlate(level, laid[None, margin : margin + count], weight)[0] < WORTH:
         return None
-
-    voiced = (loud > loudest - VOICED_DB) & audible
-    voice, speed = _voice(
-        heard.fine[begin:end], fine_of(print_, there[at]), clear @ _TO_FINE * voiced[:, None]
-    )
-    within = min(max(speed, 0.975), 1.025)
     middle = float(at.mean())
-    away_from = at - middle
-    # Neighbouring frames overlap by two thirds: every other one tells which shift and speed fit.
-    some, some_weight = level[::2], weight[::2]
-    grid = middle + away_from[::2] * within + SHIFTS[:, None]
-    scores = _correlate(some, laid[np.rint(grid).astype(np.intp)], some_weight)
-    shift = int(scores.argmax())
-    near = SHIFTS[max(0, shift - 1) : shift + 2]
-    grid = middle + away_from[::2] * _OTHERS + near[None, :, None]
-    others = _correlate(some, laid[np.rint(grid).astype(np.intp)].reshape(-1, len(some), BANDS), some_weight)
-    best = np.rint(middle + away_from * within + SHIFTS[shift]).astype(np.intp)
-    fitting = laid[best]
+    found = _nearly(level, laid, at - middle, middle, weight)
+    if found is None:
+        return None
+    speed, middle = found
+    for _ in range(2):
+        more, faster, _ = _lag(level, laid, at, speed, middle, weight)
+        middle += min(max(more, -1.0), 1.0)
+        speed += min(max(faster, -0.01), 0.01)
+    _, _, wander = _lag(level, laid, at, speed, middle, weight)
+    exact = _places(at, speed, middle)
+    fitting = _between(laid, exact)
     score = float(_correlate(level, fitting[None], weight)[0])
-    recent = weight.copy()
-    recent[:-RECENT] = 0
-    enough = recent.sum() >= 15
-    last = float(_correlate(level[-RECENT:], fitting[None, -RECENT:], recent[-RECENT:])[0]) if enough else score
+    recent = score
+    if weight[-RECENT:].sum() >= 15:
+        recent = float(_correlate(level[-RECENT:], fitting[None, -RECENT:], weight[-RECENT:])[0])
+    nearest = there[np.clip(np.rint(exact).astype(np.intp), 0, len(there) - 1)]
+    voiced = (loud > loudest - VOICED_DB) & audible
+    voice, other = _voice(
+        heard.fine[begin:end], fine_of(print_, nearest), clear @ _TO_FINE * voiced[:, None], speed
+    )
     away = np.full(len(heard.bands), OUTSIDE_DB, np.float32)
     away[~heard.audible] = 0
     away[begin:end] = np.minimum(np.abs(level - fitting), UNLIKE_DB).mean(axis=1) * audible
     return Laid(
-        score, last, total / 50, voice, speed, float(others.max() - scores[shift]),
-        heard.first + begin, length - int(there[best[-1]]), away,
+        score, recent, total / 50, speed, wander, voice, other - voice,
+        abs(_higher(level, fitting, weight) - BANDS_HIGHER * float(np.log(speed))),
+        heard.first + begin, length - int(nearest[-1]), away,
     )  # fmt: skip
-
-
-_OTHERS = np.array(SPEEDS)[:, None, None]
 
 
 def _gain(bands: Floats, nominal: Floats, weight: Floats, loudest: float, noise: Floats) -> Floats:
@@ -144,18 +155,82 @@ def _gain(bands: Floats, nominal: Floats, weight: Floats, loudest: float, noise:
     told = strong & (nominal + np.float32(usual) > noise + np.float32(ABOVE_DB))
     count = told.sum(axis=0)
     mean = (more * told).sum(axis=0) / np.maximum(count, 1)
-    gain: Floats = np.where(count >= 8, np.clip(mean, usual - EQUALISED_DB, usual + EQUALISED_DB), usual)
+    gain = np.where(count >= 8, np.clip(mean, usual - EQUALISED_DB, usual + EQUALISED_DB), usual)
     return gain.astype(np.float32)
 
 
-def _voice(heard: Floats, sample: Floats, weight: Floats) -> tuple[float, float]:
-    """How alike the harmonics are, and the ratio of frequencies at which they are most so."""
+def _nearly(
+    level: Floats, laid: Floats, from_middle: Floats, middle: float, weight: Floats
+) -> tuple[float, float] | None:
+    """The speed, and the place of the middle, that fit best among a few; None where none does. Neighbouring
+    frames overlap by two thirds: every other one tells."""
+    some, weight = level[::2], weight[::2]
+    grid = middle + from_middle[::2] + SHIFTS[:, None]
+    scores = _correlate(some, laid[np.rint(grid).astype(np.intp)], weight)
+    shift = int(scores.argmax())
+    near = SHIFTS[max(0, shift - 1) : shift + 2]
+    grid = middle + from_middle[::2] * SPEEDS[:, None, None] + near[None, :, None]
+    scores = _correlate(some, laid[np.rint(grid).astype(np.intp)].reshape(-1, len(some), BANDS), weight)
+    best = int(scores.argmax())
+    if scores[best] < LIKELY:
+        return None
+    return float(SPEEDS[best // len(near)]), middle + float(near[best % len(near)])
+
+
+def _places(at: Floats, speed: float, middle: float) -> Floats:
+    """Where the sample's rows are that belong to those heard."""
+    places: Floats = middle + (at - at.mean()) * np.float32(speed)
+    return places
+
+
+def _between(rows: Floats, at: Floats) -> Floats:
+    low = np.clip(np.floor(at).astype(np.intp), 0, len(rows) - 2)
+    first = rows[low]
+    mixed: Floats = first + (rows[low + 1] - first) * (at - low).astype(np.float32)[:, None]
+    return mixed
+
+
+def _lag(
+    level: Floats, laid: Floats, at: Floats, speed: float, middle: float, weight: Floats
+) -> tuple[float, float, float]:
+    """By how many frames the sample should be moved, how much faster it should be played, and how far its
+    pieces lie from there. A piece's place is where the difference is least, by the course's steepness."""
+    exact = _places(at, speed, middle)
+    rest = _centred(level - _between(laid, exact), weight)
+    slope = (_between(laid, exact + 1) - _between(laid, exact - 1)) * (weight[:, None] / 2)
+    edges = np.arange(0, len(level), PIECE)
+    steep = np.add.reduceat(np.einsum("tb,tb->t", slope, slope), edges) + 1e-3
+    lags = np.add.reduceat(np.einsum("tb,tb->t", rest, slope), edges) / steep
+    share = steep / steep.sum()
+    where = np.minimum(edges + PIECE / 2, len(level) - 1) - len(level) / 2
+    mean, centre = float(share @ lags), float(share @ where)
+    where = where - centre
+    faster = float(share @ (where * (lags - mean))) / max(float(share @ where**2), STEADY)
+    left = lags - mean - faster * where
+    return mean - faster * centre, faster, float(share @ left**2) ** 0.5
+
+
+def _centred(rows: Floats, weight: Floats) -> Floats:
+    """Each band's mean taken away, and what has no weight."""
+    centred: Floats = (rows - (weight / weight.sum()) @ rows) * weight[:, None]
+    return centred
+
+
+def _higher(level: Floats, fitting: Floats, weight: Floats) -> float:
+    """Bands by which the course heard seems to lie higher than the sample's."""
+    rest = _centred(level - fitting, weight)
+    slope = (fitting[:, 2:] - fitting[:, :-2]) * (weight[:, None] / 2)
+    return -float((rest[:, 1:-1] * slope).sum() / ((slope * slope).sum() + 1e-3))
+
+
+def _voice(heard: Floats, sample: Floats, weight: Floats, speed: float) -> tuple[float, float]:
+    """How alike the harmonics are when they are as much higher as the line is faster; and at best."""
     weighed = heard * weight
     by_bins = weighed.T @ sample  # a row for each bin heard, a column for each of the sample's
     norm = float((weighed * heard).sum()) * float((weight * sample * sample).sum())
     sums = (by_bins[_BINS, _LOWER] * (1 - _PART) + by_bins[_BINS, _LOWER + 1] * _PART).sum(axis=1)
-    best = int(sums.argmax())
-    return float(sums[best]) / (norm**0.5 + 1e-6), float(RATIOS[best])
+    sums /= norm**0.5 + 1e-6
+    return float(sums[np.abs(RATIOS - speed).argmin()]), float(sums.max())
 
 
 _BINS = np.arange(FINE)
@@ -167,10 +242,9 @@ _PART = (_WHERE - _LOWER).astype(np.float32)
 
 def _to_fine() -> Floats:
     """From bands to the bins of the fine structure that lie in them."""
-    mel = np.log1p(np.arange(FIRST, FIRST + FINE) * SAMPLE_RATE / SIZE / 700)
-    low, high = (np.log1p(b * SAMPLE_RATE / SIZE / 700) for b in (FIRST, 215))
-    band = np.clip(np.rint((mel - low) / (high - low) * (BANDS + 1) - 1), 0, BANDS - 1)
-    return (band[None, :] == np.arange(BANDS)[:, None]).astype(np.float32)
+    mel = np.log1p(np.arange(FIRST, LAST) * SAMPLE_RATE / SIZE / 700)
+    band = np.clip(np.rint((mel - mel[0]) / (mel[-1] - mel[0]) * (BANDS + 1) - 1), 0, BANDS - 1)
+    return (band[None, :FINE] == np.arange(BANDS)[:, None]).astype(np.float32)
 
 
 _TO_FINE = _to_fine()
@@ -179,11 +253,9 @@ _TO_FINE = _to_fine()
 def _correlate(heard: Floats, laid: Floats, weight: Floats) -> Floats:
     """Correlation of the bands' courses, each band's mean taken away. `laid` holds several rows of frames."""
     share = weight / weight.sum()
-    a = heard - share @ heard
-    a *= weight[:, None]
+    a = (heard - share @ heard) * weight[:, None]
     b = laid - (share @ laid)[:, None]
     top = np.einsum("tb,stb->s", a, b)
     norm = np.einsum("tb,tb->", a, a) * np.einsum("stb,stb,t->s", b, b, weight)
     scores: Floats = top / np.sqrt(norm + 1e-6)
     return scores
-
