@@ -19,11 +19,13 @@ SAME_FRAMES = 75
 """A sample found at a place so near to that of its last match has gone on: 1.5 s."""
 LEAST_S = 1.2
 """So much of a sample must be heard, or most of one that is shorter."""
-SCORE, RECENT_SCORE = 0.8, 0.7
+SCORE = ((8.0, 25.0), (0.73, 0.82))
+"""Least correlation on a noisy and on a clean line, by how many dB speech is above the noise."""
+RECENT_SCORE = 0.7
 VOICE = 0.6
 SPEED = 0.0225
 """No line plays faster or slower by more."""
-WANDER, BEND, OTHER_VOICE = 0.2, 0.1, 0.1
+WANDER, BEND, OTHER_VOICE = 0.18, 0.09, 0.08
 """The same words said again, or by a synthesiser at another pitch, lie further from the sample."""
 LEAD = 25.0
 """dB: by so much, summed over the frames, must the best fit better than another."""
@@ -47,10 +49,10 @@ class Match:
     """Frames until the sample ends."""
 
 
-def is_good(laid: Laid, least: float) -> bool:
+def is_good(laid: Laid, least: float, above_noise: float) -> bool:
     """Whether it is the same recording: course, formants and harmonics fit, at one speed, now too."""
-    return (
-        laid.seconds >= least and laid.score >= SCORE and laid.recent >= RECENT_SCORE
+    return bool(
+        laid.seconds >= least and laid.score >= np.interp(above_noise, *SCORE) and laid.recent >= RECENT_SCORE
         and abs(laid.speed - 1) <= SPEED and laid.wander <= WANDER and laid.bend <= BEND
         and laid.voice >= VOICE and laid.other_voice <= OTHER_VOICE
     )  # fmt: skip
@@ -122,7 +124,7 @@ class Announcements:
             self._seen[each.number] = (each, now)
             if (laid := lay(self._library.prints[each.number], each.offset, heard)) is not None:
                 found[each.number] = (each, laid)
-        good = [(c, m) for c, m in found.values() if is_good(m, self._least(c.number))]
+        good = [(c, m) for c, m in found.values() if is_good(m, self._least(c.number), heard.above_noise)]
         if not good:
             return None
         chosen, best = min(good, key=lambda each: float(each[1].away.sum()))

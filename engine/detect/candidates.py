@@ -7,14 +7,25 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.detect.landmarks import (
-    BLOCK, FLOOR_DB, HOP, KEY_BITS, TABLES, WINDOW, Floats, Ints, Words, courses, signs,
+    BLOCK,
+    FLOOR_DB,
+    HOP,
+    KEY_BITS,
+    TABLES,
+    WINDOW,
+    Floats,
+    Ints,
+    Words,
+    courses,
+    signs,
 )  # fmt: skip
 from engine.detect.prints import Library
 
 DOUBTFUL = 5
 """Signs of a key that may as well be the other way: those of the smallest values."""
-MOST = 2000
+MOST = 800
 """Windows of the library that are compared in a block."""
+MOST_DIFFER = 30
 ONE_DIFFERS, SOME_DIFFER = 24.0, 26.0
 """Of the 96 signs so many may differ: in one second heard, and on average in three that overlap by half."""
 BACK = (2, 4)
@@ -47,7 +58,7 @@ class Candidates:
         heard: Words | None = None
         found: list[Candidate] = []
         if len(bands) >= WINDOW and bands[-WINDOW:].max() > AUDIBLE_DB:
-            values = courses(bands[-WINDOW:], _LAST)
+            values = courses(bands[None, -WINDOW:])
             heard = signs(values)
             found = self._find(values[0], heard, now)
         self._before.insert(0, heard)
@@ -56,21 +67,19 @@ class Candidates:
 
     def _find(self, values: Floats, heard: Words, now: int) -> list[Candidate]:
         library = self._library
-        windows = library.near(_keys(values, heard), MOST)
-        differ = library.differ(windows, heard)
-        few = differ <= SOME_DIFFER + 4
-        windows, first = np.unique(windows[few], return_index=True)
+        near = library.near(_keys(values, heard), MOST)
+        windows, differ = library.close(near, heard, MOST_DIFFER)
         if not len(windows):
             return []
-        differ = differ[few][first]
+        windows, first = np.unique(windows, return_index=True)
+        differ = differ[first]
         numbers = library.numbers(windows)
         total, count = differ.astype(np.float64), np.ones(len(windows))
         for back in BACK:
             if back > len(self._before) or (words := self._before[back - 1]) is None:
                 break
-            earlier = windows - round(back * BLOCK / HOP)
-            fits = library.numbers(earlier) == numbers
-            total += np.where(fits, library.differ(earlier, words), 0)
+            fits, differed = library.earlier(windows, numbers, round(back * BLOCK / HOP), words)
+            total += differed
             count += fits
         mean = total / count
         good = np.flatnonzero(mean <= np.where(count > 1, SOME_DIFFER, ONE_DIFFERS))
@@ -83,8 +92,6 @@ class Candidates:
                 break
         return list(seen.values())
 
-
-_LAST = np.array([WINDOW])
 
 
 def _keys(values: Floats, heard: Words) -> Ints:

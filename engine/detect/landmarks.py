@@ -70,8 +70,8 @@ def _cosines(count: int, orders: range) -> Floats:
 def _order() -> Ints:
     """Signs by how well they last: slow and broad ones first, dealt out to the tables in turn."""
     coarse = sorted(range(SIGNS), key=lambda i: i // SHAPES + 0.9 * (i % SHAPES))
-    keyed = [coarse[table : TABLES * KEY_BITS : TABLES] for table in range(TABLES)]
-    return np.array(sum(keyed, []) + coarse[TABLES * KEY_BITS :])
+    keyed = np.array(coarse[: TABLES * KEY_BITS]).reshape(KEY_BITS, TABLES).T.ravel()
+    return np.concatenate((keyed, coarse[TABLES * KEY_BITS :]))
 
 
 _BANDS = _band_matrix()
@@ -83,12 +83,11 @@ _USUAL = (1 / (1 + 0.7 * (_ORDER % SHAPES))).astype(np.float32)
 _FINE_TO = FIRST + FINE + _AROUND
 
 
-def courses(bands: Floats, ends: Ints) -> Floats:
-    """The `SIGNS` values, in usual sizes, of the windows of `bands` that end before the frames `ends`."""
-    windows = np.lib.stride_tricks.sliding_window_view(bands, WINDOW, axis=0)[ends - WINDOW]
+def courses(windows: Floats) -> Floats:
+    """The `SIGNS` values, in usual sizes, of windows of `WINDOW` frames of bands: a row each."""
     deep = windows.max(axis=(1, 2), keepdims=True) - np.float32(DEEP_DB)
-    values: Floats = _IN_TIME @ (np.maximum(windows, deep).transpose(0, 2, 1) @ _OVER_BANDS)
-    found: Floats = values.reshape(len(ends), SIGNS)[:, _ORDER] / _USUAL
+    values = _IN_TIME @ np.maximum(windows, deep) @ _OVER_BANDS
+    found: Floats = values.reshape(len(windows), SIGNS)[:, _ORDER] / _USUAL
     return found
 
 
@@ -114,6 +113,7 @@ class Spectrogram:
 
     def __init__(self) -> None:
         self._samples: Floats = np.zeros(SIZE - FRAME_SAMPLES + BLOCK * FRAME_SAMPLES, np.float32)
+        self._windows = windows_of(self._samples)
         self._waiting = 0
         self.frames = 0
 
@@ -126,14 +126,18 @@ class Spectrogram:
         if self._waiting < BLOCK:
             return None
         self._waiting = 0
-        block = look(self._samples)
+        block = look(self._windows)
         self._samples[: SIZE - FRAME_SAMPLES] = self._samples[FRAME_SAMPLES - SIZE :]
         return block
 
 
-def look(samples: Floats) -> Block:
-    """A row for each whole window of `samples`, every 20 ms."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[::FRAME_SAMPLES]
+def windows_of(samples: Floats) -> Floats:
+    """Every whole window of `samples`, 20 ms after one another: a view, a row each."""
+    return np.lib.stride_tricks.sliding_window_view(samples, SIZE)[::FRAME_SAMPLES]
+
+
+def look(windows: Floats) -> Block:
+    """A row for each window."""
     spectrum = np.fft.rfft(windows * _HANN, axis=1)[:, FIRST:LAST]
     power = spectrum.real**2 + spectrum.imag**2
     bands = 10 * np.log10(power @ _BANDS + np.float32(10 ** (FLOOR_DB / 10)))
@@ -145,5 +149,5 @@ def look(samples: Floats) -> Block:
     np.cumsum(total, axis=1, out=total)
     width = 2 * _AROUND + 1
     mean = (total[:, width:] - total[:, :-width]) / np.float32(width)
-    fine = np.clip(db[:, :FINE] - mean, -FINE_DB, FINE_DB)
+    fine: Floats = np.clip(db[:, :FINE] - mean, -FINE_DB, FINE_DB)
     return Block(bands, fine)

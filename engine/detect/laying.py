@@ -28,6 +28,10 @@ ABOVE_DB = 3.0
 """Of what noise doesn't hide."""
 EQUALISED_DB = 12.0
 """So much the line changes one band against the others."""
+NOISE_DB = 2.0
+STRONG_DB = 25.0
+JOINED_SHARE = 0.45
+"""Of the way from the weakest frames to the loud ones: what is above sounds."""
 LOST_DB = FLOOR_DB + 6.0
 """What is weaker is no line's noise: lost packets."""
 LOST_SHARE = 0.25
@@ -55,9 +59,19 @@ class Heard:
 
     def __init__(self, bands: Floats, fine: Floats, first: int) -> None:
         self.bands, self.fine, self.first = bands, fine, first
-        self.noise: Floats = np.partition(bands, len(bands) // 12, axis=0)[len(bands) // 12]
-        """What each band does not fall below for long: the line's noise."""
-        self.audible = bands.max(axis=1) > LOST_DB
+        weakest = len(bands) // 12
+        self.noise: Floats = np.partition(bands, weakest, axis=0)[weakest] + np.float32(NOISE_DB)
+        """The line's noise: a little more than what each band is in its weakest frames."""
+        loudest = bands.max(axis=1)
+        self.audible = loudest > LOST_DB
+        strong = bands > loudest.max() - STRONG_DB
+        self.above_noise = float((bands - self.noise)[strong].mean())
+        """How far its loudest parts are above it, in dB."""
+        above = (bands - self.noise).mean(axis=1)
+        low, high = np.percentile(above, (10, 80))
+        sounds = above > low + JOINED_SHARE * (high - low)
+        self.sounds_from = int(sounds.argmax())
+        """The first frame with more than noise: what was joined in the middle was not heard before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +100,10 @@ class Laid:
 
 
 def lay(print_: Print, offset: int, heard: Heard) -> Laid | None:
-    """`offset` is of frames, from the sample's beginning to the stream's. None where they don't overlap enough
-    or have nothing in common."""
+    """`offset` is of frames, from the sample's beginning to the stream's. None where they don't overlap
+    enough or have nothing in common."""
     length = len(print_.bands)
-    begin = max(0, 3 - heard.first - offset)
+    begin = max(heard.sounds_from, 3 - heard.first - offset)
     end = min(len(heard.bands), length - 4 - heard.first - offset)
     count = end - begin
     if count < LEAST:
@@ -244,7 +258,8 @@ def _to_fine() -> Floats:
     """From bands to the bins of the fine structure that lie in them."""
     mel = np.log1p(np.arange(FIRST, LAST) * SAMPLE_RATE / SIZE / 700)
     band = np.clip(np.rint((mel - mel[0]) / (mel[-1] - mel[0]) * (BANDS + 1) - 1), 0, BANDS - 1)
-    return (band[None, :FINE] == np.arange(BANDS)[:, None]).astype(np.float32)
+    inside: Floats = (band[None, :FINE] == np.arange(BANDS)[:, None]).astype(np.float32)
+    return inside
 
 
 _TO_FINE = _to_fine()

@@ -9,7 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.detect.landmarks import (
-    FINE_DB, FLOOR_DB, HOP, KEY_BITS, SIZE, TABLES, WINDOW, Floats, Ints, Words, courses, look, signs,
+    FINE_DB,
+    FLOOR_DB,
+    HOP,
+    KEY_BITS,
+    SIZE,
+    TABLES,
+    WINDOW,
+    Block,
+    Floats,
+    Ints,
+    Words,
+    courses,
+    look,
+    signs,
+    windows_of,
 )  # fmt: skip
 from engine.detect.types import FRAME_SAMPLES
 
@@ -59,12 +73,17 @@ def fingerprint(pcm: npt.NDArray[np.int16]) -> Print:
     """Of a sample's audio at 8 kHz."""
     sound = pcm[: MAX_SECONDS * 8000].astype(np.float32)
     after = -len(sound) % FRAME_SAMPLES + 2 * FRAME_SAMPLES
-    block = look(np.concatenate((np.zeros(SIZE - FRAME_SAMPLES), sound, np.zeros(after))).astype(np.float32))
+    padded = np.concatenate((np.zeros(SIZE - FRAME_SAMPLES), sound, np.zeros(after))).astype(np.float32)
+    return from_block(look(windows_of(padded)))
+
+
+def from_block(block: Block) -> Print:
+    """Of all of a sample's frames."""
     bands = block.bands
     after = max(_AFTER, WINDOW - len(bands))
     bands = np.concatenate((bands, np.full((after, bands.shape[1]), FLOOR_DB, np.float32)))
-    ends = np.arange(WINDOW, len(bands) + 1, HOP)
-    parts = [signs(courses(bands, ends[at : at + _CHUNK])) for at in range(0, len(ends), _CHUNK)]
+    windows = np.lib.stride_tricks.sliding_window_view(bands, WINDOW, axis=0)[::HOP].transpose(0, 2, 1)
+    parts = [signs(courses(windows[at : at + _CHUNK])) for at in range(0, len(windows), _CHUNK)]
     steps = np.rint((block.fine + FINE_DB) / _FINE_STEP).astype(np.uint8)
     return Print(
         np.concatenate(parts),
@@ -112,9 +131,12 @@ class Library:
         self.prints: list[Print] = [print_ for _, print_ in taken]
         counts = [len(p.landmarks) for p in self.prints]
         self._firsts = np.cumsum([0, *counts])
-        whole = [p.landmarks for p in self.prints]
-        self._landmarks: Words = np.concatenate(whole) if whole else np.zeros((0, 3), np.uint32)
-        keys = np.ascontiguousarray(self._landmarks).view(np.uint16)[:, :TABLES]
+        words = [p.landmarks for p in self.prints]
+        whole: Words = np.concatenate(words) if words else np.zeros((0, 3), np.uint32)
+        # The signs that are looked up by lie together: few windows need the others.
+        self._keyed = np.ascontiguousarray(whole[:, :2]).view(np.uint64).ravel()
+        self._others = np.ascontiguousarray(whole[:, 2])
+        keys = self._keyed.view(np.uint16).reshape(-1, TABLES)
         self._order = np.empty((TABLES, len(keys)), np.uint32)
         self._starts = np.empty((TABLES, KEY + 1), np.uint32)
         for table in range(TABLES):
@@ -140,17 +162,30 @@ class Library:
         ends = np.cumsum(counts)
         if not len(ends):
             return np.zeros(0, np.int64)
-        first = begin.ravel()[some] + (some // keys.shape[1]) * len(self._landmarks)
+        first = begin.ravel()[some] + (some // keys.shape[1]) * len(self._keyed)
         places = np.repeat(first - (ends - counts), counts) + np.arange(ends[-1])
         found: Ints = self._order.ravel()[places].astype(np.int64)
         return found
 
-    def differ(self, windows: Ints, heard: Words) -> Ints:
-        """How many of the signs differ, for each window; more than there are for one that is none."""
-        inside = (windows >= 0) & (windows < len(self._landmarks))
-        words = self._landmarks[np.where(inside, windows, 0)]
-        found: Ints = np.bitwise_count(words ^ heard).sum(axis=1, dtype=np.int64)
-        return np.where(inside, found, 1 << 10)
+    def close(self, windows: Ints, heard: Words, most: int) -> tuple[Ints, Ints]:
+        """Those of the windows of which no more than `most` signs differ, and how many do."""
+        keyed, other = heard[0, :2].view(np.uint64)[0], heard[0, 2]
+        differ = np.bitwise_count(self._keyed[windows] ^ keyed)
+        few = differ <= most
+        windows = windows[few]
+        differ = differ[few] + np.bitwise_count(self._others[windows] ^ other)
+        few = differ <= most
+        return windows[few], differ[few].astype(np.int64)
+
+    def earlier(self, windows: Ints, numbers: Ints, back: int, heard: Words) -> tuple[Ints, Ints]:
+        """Whether each window's sample has one so many before it; and if so, of how many signs that one
+        differs."""
+        before = windows - back
+        fits = before >= self._firsts[numbers]
+        before = np.where(fits, before, 0)
+        differ = np.bitwise_count(self._keyed[before] ^ heard[0, :2].view(np.uint64)[0])
+        differ += np.bitwise_count(self._others[before] ^ heard[0, 2])
+        return fits.astype(np.int64), np.where(fits, differ, 0).astype(np.int64)
 
     def numbers(self, windows: Ints) -> Ints:
         """Of which sample they are."""

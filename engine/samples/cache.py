@@ -79,20 +79,24 @@ def _aligned(at: int) -> int:
 def _split(
     files: list[list[int | str]], mapped: npt.NDArray[np.uint8], at: int
 ) -> dict[str, tuple[Stamp, Print]]:
-    """The fingerprints that were kept as one after the other; none where something does not fit."""
-    sizes = [(int(count) * 4 * _WORDS, int(rows) * BANDS, int(rows) * FINE // 2) for *_, count, rows in files]
-    if any(min(each) < 0 for each in sizes) or at + sum(map(sum, sizes)) != len(mapped):
+    """The fingerprints that were kept: all landmarks, which are needed at once, then each one's rows. None
+    where something does not fit."""
+    counts = [(int(count) * 4 * _WORDS, int(rows)) for *_, count, rows in files]
+    words = sum(count for count, _ in counts)
+    total = at + words + sum(rows for _, rows in counts) * (BANDS + FINE // 2)
+    if any(min(each) < 0 for each in counts) or total != len(mapped):
         return {}
     found: dict[str, tuple[Stamp, Print]] = {}
-    for (name, size, changed, _, _), (words, bands, fine) in zip(files, sizes, strict=True):
-        ends = (at + words, at + words + bands, at + words + bands + fine)
+    row = at + words
+    for (name, size, changed, _, _), (count, rows) in zip(files, counts, strict=True):
+        fine = row + rows * BANDS
         print_ = Print(
-            mapped[at : ends[0]].view("<u4").reshape(-1, _WORDS),
-            mapped[ends[0] : ends[1]].reshape(-1, BANDS),
-            mapped[ends[1] : ends[2]].reshape(-1, FINE // 2),
+            mapped[at : at + count].view("<u4").reshape(-1, _WORDS),
+            mapped[row:fine].reshape(-1, BANDS),
+            mapped[fine : fine + rows * FINE // 2].reshape(-1, FINE // 2),
         )
         found[str(name)] = (Stamp(int(size), int(changed)), print_)
-        at = ends[2]
+        at, row = at + count, fine + rows * FINE // 2
     return found
 
 
@@ -117,6 +121,7 @@ def save(path: Path, prints: dict[str, tuple[Stamp, Print]]) -> bool:
             file.write(bytes(_aligned(_HEAD + len(index)) - _HEAD - len(index)))
             for _, print_ in prints.values():
                 file.write(np.ascontiguousarray(print_.landmarks, "<u4").data)
+            for _, print_ in prints.values():
                 file.write(np.ascontiguousarray(print_.bands).data)
                 file.write(np.ascontiguousarray(print_.fine).data)
         Path(temporary).replace(path)

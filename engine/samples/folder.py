@@ -78,9 +78,9 @@ def read_folder(folder: Path, kept: Path | None = None) -> tuple[Library, list[s
             continue
         new[name] = made
         samples.append((each.sample, made[1]))
-    if new.keys() != old.keys() or any(new[n] is not old[n] for n in new):
-        if cache.save(path, new) and len(again := cache.load(path)) == len(new):
-            samples = [(sample, again[name][1]) for name, (sample, _) in zip(new, samples, strict=True)]
+    changed = new.keys() != old.keys() or any(new[n] is not old[n] for n in new)
+    if changed and cache.save(path, new) and len(again := cache.load(path)) == len(new):
+        samples = [(sample, again[name][1]) for name, (sample, _) in zip(new, samples, strict=True)]
     return Library(samples), wrong
 
 

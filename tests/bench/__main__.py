@@ -16,6 +16,7 @@ RUNS = (
     ("30 s", ["flow_latency.py"]),
     ("30 s", ["dtmf_bench.py"]),
     ("40 s", ["call_setup.py"]),
+    ("40 s", ["many_samples_cost.py"]),
     ("1 minute", ["sip_flood.py"]),
     ("80 s", ["hearing_cost.py"]),
     ("80 s", ["speech_quality.py"]),
