@@ -81,7 +81,7 @@ def match(library: Library, pcm: Pcm) -> Answer | None:
         sample = library.samples[found.number]
         answer = {
             "sample": asdict(sample), "score": round(found.score, 3), "seconds": found.seconds,
-            "landmarks": found.votes,
+            "harmonics": round(found.voice, 3),
         }  # fmt: skip
         if sample.accuracy == "ACCURACY":
             return answer
