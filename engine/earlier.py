@@ -196,7 +196,7 @@ class Earlier:
 
     async def _amend(self, attempt: int, found: dict[str, Any]) -> None:
         at = datetime.now(UTC)
-        heard = Heard(found["sample"], found["score"], found["seconds"], found["landmarks"], at)
+        heard = Heard(found["sample"], found["score"], found["seconds"], found["harmonics"], at)
         row = await self._past.amend(attempt, lambda record: heard_again(record, heard), heard.note)
         if row is not None:
             self._changed(row)

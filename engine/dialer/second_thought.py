@@ -23,7 +23,8 @@ class Heard:
     sample: Mapping[str, str | int]
     score: float
     seconds: float
-    landmarks: int
+    harmonics: float
+    """How alike the voices' harmonics are: 1 for all the same."""
     at: datetime
 
     @property
@@ -51,7 +52,7 @@ def heard_again(record: AttemptRecord, heard: Heard) -> AttemptRecord | None:
     stretch = unknown[-1]
     why = (
         f"{heard.seconds:.1f} s of sample {heard.sample['uniqueid']}, correlation {heard.score:.2f}, "
-        f"{heard.landmarks} landmarks, {heard.note}"
+        f"harmonics {heard.harmonics:.2f}, {heard.note}"
     )
     confidence = min(1.0, heard.score)
     told = Detection(
