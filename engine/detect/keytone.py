@@ -44,6 +44,8 @@ EXACT = 0.0175
 SHORTEST = 31 * SAMPLE_RATE // 1000
 """Tones of 40 ms are keys and those of 23 ms are none: half-way."""
 
+_STRIDE = 32  # samples whose sines are made by turning the first one's
+_INNER = np.arange(_STRIDE)[:, None]
 _SPOILT = 12 * SAMPLE_RATE // 1000
 _CORE = 240  # samples that the first estimate looks at
 _MARGIN = 160  # samples looked at before the first and after the last window
@@ -95,26 +97,32 @@ def _estimate(core: Floats, tone: int, hz: int) -> float:
     return hz * (1 + float(_STEPS[at]) + min(max(shift, -1.0), 1.0) * 0.005)
 
 
-def _sines(hz: tuple[float, float], n: Doubles) -> Doubles:
-    """cos, sin of one frequency and of the other, at sample numbers."""
-    low, high = (2 * np.pi / SAMPLE_RATE * f * n for f in hz)
-    return np.stack((np.cos(low), np.sin(low), np.cos(high), np.sin(high)), axis=1)
+def _sines(hz: tuple[float, float], first: float, count: int) -> Doubles:
+    """cos, sin of one frequency and of the other, [count, 4], at sample numbers `first` and up."""
+    angles = 2j * np.pi / SAMPLE_RATE * np.array(hz)
+    starts = np.exp(np.arange(first, first + count, _STRIDE)[:, None, None] * angles)
+    both = (starts * np.exp(_INNER * angles)).reshape(-1, 2)[:count]
+    return both.view(np.float64)
 
 
 def _fit(basis: Doubles, x: Doubles) -> Doubles:
-    return np.linalg.solve(basis.T @ basis + 1e-6 * np.eye(basis.shape[1]), basis.T @ x)
+    products = basis.T @ basis
+    products.ravel()[:: len(products) + 1] += 1e-6
+    return np.linalg.solve(products, basis.T @ x)
 
 
-def _refine(hz: tuple[float, float], x: Doubles, n: Doubles) -> tuple[float, float]:
-    """One step of Gauss and Newton: frequencies that fit better."""
-    basis = _sines(hz, n)
-    slope = basis * (n / len(n))[:, None]
-    c = _fit(np.concatenate((basis, slope), axis=1), x)
+def _refine(hz: tuple[float, float], x: Doubles, first: float) -> tuple[float, float]:
+    """One step of Gauss and Newton: frequencies that fit better. `first` is the number of x[0]."""
+    count = len(x)
+    basis = np.empty((count, 8))
+    basis[:, :4] = _sines(hz, first, count)
+    np.multiply(basis[:, :4], np.arange(first, first + count)[:, None] / count, out=basis[:, 4:])
+    c = _fit(basis, x)
     out = []
     for at, f in zip((0, 2), hz, strict=True):
         a, b, da, db = c[at], c[at + 1], c[at + 4], c[at + 5]
         power = a * a + b * b
-        turn = (b * da - a * db) / (power * len(n)) if power > 0 else 0.0
+        turn = (b * da - a * db) / (power * count) if power > 0 else 0.0
         out.append(f + min(max(turn * SAMPLE_RATE / (2 * np.pi), -30.0), 30.0))
     return out[0], out[1]
 
@@ -135,17 +143,16 @@ def measure(kept: Floats, start: int, pair: int, first: int, last: int) -> KeyTo
     x = kept[left:right].astype(np.float64)
     centre = middle - left
     begin, end = centre - _CORE // 2, centre + _CORE // 2
-    hz = _refine(hz, x[begin:end], np.arange(begin, end) - float(centre))
+    hz = _refine(hz, x[begin:end], begin - centre)
     for _ in range(2):
-        basis = _sines(hz, np.arange(len(x)) - float(centre))
+        basis = _sines(hz, -centre, len(x))
         tones = basis @ _fit(basis[begin:end], x[begin:end])
         begin, end = _edges(x, tones, (begin + end) // 2)
         if end - begin < 160:
             return None
-        inner = slice(begin + 8, min(end - 8, begin + 8 + _LONGEST))
-        n = np.arange(inner.start, inner.stop) - float(inner.stop + inner.start - 1) / 2
-        hz = _refine(hz, x[inner], n)
-    return _verdict(pair, hz, x[inner], n, start + left + begin, start + left + end)
+        inner = x[begin + 8 : min(end - 8, begin + 8 + _LONGEST)]
+        hz = _refine(hz, inner, (1 - len(inner)) / 2)
+    return _verdict(pair, hz, inner, start + left + begin, start + left + end)
 
 
 def _edges(x: Doubles, tones: Doubles, centre: int) -> tuple[int, int]:
@@ -157,11 +164,11 @@ def _edges(x: Doubles, tones: Doubles, centre: int) -> tuple[int, int]:
 
 
 def _verdict(
-    pair: int, hz: tuple[float, float], x: Doubles, n: Doubles, begin: int, end: int
+    pair: int, hz: tuple[float, float], x: Doubles, begin: int, end: int
 ) -> KeyTone | None:
     nominal = LOW[pair // 4], HIGH[pair % 4]
     off = max(abs(f / f0 - 1) for f, f0 in zip(hz, nominal, strict=True))
-    basis = _sines(hz, n)
+    basis = _sines(hz, (1 - len(x)) / 2, len(x))
     low, high, noise, rest = _levels(basis, x)
     if not _is_key(off, low, high, noise, _parts(rest, hz)):
         whole = _without_worst(rest)
