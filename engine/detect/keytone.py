@@ -41,6 +41,9 @@ is below may be as strong as they are. Speech comes up to 11.4 dB."""
 EXACT = 0.0175
 """How far a frequency may be off in these two cases."""
 
+_DOUBT_OFF, _DOUBT_DB, _DOUBT_FLAT = 0.01, 4.0, 0.2
+"""What 30 ms leave in doubt of a frequency and of levels, and the flatness that they don't show of noise."""
+
 SHORTEST = 31 * SAMPLE_RATE // 1000
 """Tones of 40 ms are keys and those of 23 ms are none: half-way."""
 
@@ -144,6 +147,8 @@ def measure(kept: Floats, start: int, pair: int, first: int, last: int) -> KeyTo
     centre = middle - left
     begin, end = centre - _CORE // 2, centre + _CORE // 2
     hz = _refine(hz, x[begin:end], begin - centre)
+    if _is_hopeless(nominal, hz, x[begin:end], begin - centre):
+        return None
     for _ in range(2):
         basis = _sines(hz, -centre, len(x))
         tones = basis @ _fit(basis[begin:end], x[begin:end])
@@ -153,6 +158,25 @@ def measure(kept: Floats, start: int, pair: int, first: int, last: int) -> KeyTo
         inner = x[begin + 8 : min(end - 8, begin + 8 + _LONGEST)]
         hz = _refine(hz, inner, (1 - len(inner)) / 2)
     return _verdict(pair, hz, inner, start + left + begin, start + left + end)
+
+
+def _is_hopeless(
+    nominal: tuple[float, float], hz: tuple[float, float], core: Doubles, first: float
+) -> bool:
+    """Whether the middle alone is so far from a key's tones that the whole need not be looked at: as nearly
+    all is that speech and music have of them. Every limit is wider than the one that it stands for."""
+    if any(abs(f / f0 - 1) > OFF + _DOUBT_OFF for f, f0 in zip(hz, nominal, strict=True)):
+        return True
+    basis = _sines(hz, first, len(core))
+    low, high, _, rest = _levels(basis, core)
+    if not -REVERSE_TWIST - _DOUBT_DB < _db(low / high) < NORMAL_TWIST + _DOUBT_DB:
+        return True
+    spectrum = np.abs(np.fft.rfft(rest * _HANN, 256))[6:110] ** 2 + 1e-3
+    if float(np.exp(np.log(spectrum).mean())) > _DOUBT_FLAT * float(spectrum.mean()):
+        return False
+    whole = _without_worst(rest)
+    low, high, noise, _ = _levels(basis[whole], core[whole])
+    return _db((low + high) / 2 / noise) < CLEAN - _DOUBT_DB
 
 
 def _edges(x: Doubles, tones: Doubles, centre: int) -> tuple[int, int]:
