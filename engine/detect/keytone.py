@@ -41,7 +41,7 @@ is below may be as strong as they are. Speech comes up to 11.4 dB."""
 EXACT = 0.0175
 """How far a frequency may be off in these two cases."""
 
-_DOUBT_OFF, _DOUBT_DB, _DOUBT_FLAT = 0.01, 4.0, 0.2
+_DOUBT_OFF, _DOUBT_DB, _DOUBT_FLAT = 0.01, 6.0, 0.15
 """What 30 ms leave in doubt of a frequency and of levels, and the flatness that they don't show of noise."""
 
 SHORTEST = 31 * SAMPLE_RATE // 1000
