@@ -249,7 +249,7 @@ class Attempt:
                 return "abandoned", f"no operator within {limit:g} s of the answer"
             if isinstance(message, Listened) and message.hang_up:
                 await self._hang_up("normal", message.outcome)
-                return of_outcome(message.outcome)
+                return of_outcome(message.outcome, answered=True)
             if isinstance(message, Stop):
                 await self._hang_up("normal")
                 return "abandoned", f"{message.reason} between the answer and the bridge"
@@ -320,6 +320,10 @@ class Attempt:
                 return "bridged", f"ended at call.max_duration, {self._config.call.max_duration:g} s"
             if isinstance(message, _LetGo):
                 return "bridged", message.reason
+            if isinstance(message, Listened) and message.hang_up:
+                await self._hang_up("normal", message.outcome)
+                found, reason = of_outcome(message.outcome, answered=True)
+                return "bridged" if found == "abandoned" else found, reason
             if isinstance(message, Stop | _SeatGone):
                 await self._hang_up("normal")
                 return "bridged", message.reason

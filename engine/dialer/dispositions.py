@@ -39,15 +39,22 @@ def of_response(code: int) -> str:
     return "congestion" if 500 <= code <= 599 else "rejected"
 
 
-def of_outcome(outcome: Outcome) -> tuple[str, str]:
-    """The disposition of a call that is hung up for what was heard, and why."""
+NOBODY = frozenset({"busy", "congestion", "sit", "fax", "dial"})
+"""Tones that are no person who has answered."""
+
+
+def of_outcome(outcome: Outcome, *, answered: bool = False) -> tuple[str, str]:
+    """The disposition of a call that is hung up for what was heard, and why. Whoever has answered and may
+    be a person was abandoned."""
     if outcome.category and outcome.finish_cause in (FinishCause.STOPTONE, FinishCause.MATCH):
         return of_category(outcome), f"announcement heard: {outcome.alias}"
-    if outcome.finish_cause is FinishCause.STOPTONE:
-        found = _TONES.get(outcome.stop_tone, "failed")
-        return found, f"{outcome.stop_tone} tone heard before the answer"
     if outcome.finish_cause is FinishCause.ANSWER:
         return "abandoned", "answered, and hung up as detection.hang_up_on says"
+    if answered and outcome.stop_tone not in NOBODY:
+        return "abandoned", f"answered, and hung up for what was heard: {outcome.result}"
+    if outcome.finish_cause is FinishCause.STOPTONE:
+        found = _TONES.get(outcome.stop_tone, "failed")
+        return found, f"{outcome.stop_tone} tone heard {'after' if answered else 'before'} the answer"
     return "no_answer", f"listening ended: {outcome.finish_cause.value}"
 
 

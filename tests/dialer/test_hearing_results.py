@@ -11,6 +11,7 @@ from engine.detect.outcome import FinishCause, Outcome
 from engine.dialer.dispositions import DISPOSITIONS, of_category, of_outcome
 
 CALLEE = "5551234"
+SPOKEN = Outcome(FinishCause.STOPTONE, 8, "prompt", "prompt")
 
 
 def heard(category: int, correction: int = 0) -> Outcome:
@@ -58,6 +59,31 @@ async def test_an_answered_call_is_answered_whatever_was_heard_before():
         (record,) = await world.work()
         assert record.disposition == "bridged"
         assert (record.hearing["result"], record.hearing["status"]) == ("answer", "answered")
+
+
+@virtual_time
+async def test_what_is_heard_after_the_answer_ends_the_call_too_where_listening_goes_on():
+    """Networks answer, and then say that nobody is there; the operator talks to an announcement by then."""
+    async with World([CALLEE, "5550002"]) as world:
+        timeout = Outcome(FinishCause.TIMEOUT, 8, "prompt")
+        world.line.fates[CALLEE] = fate(0.1, "early", 1, "answers", 4, ("announces", 2), 60)
+        world.line.fates["5550002"] = fate(0.1, "early", 1, "answers", 4, ("listened_out", timeout), 60)
+        announced, timed_out = await world.work()
+        assert (announced.disposition, announced.sip_code) == ("power_off", 200)
+        assert (timed_out.disposition, timed_out.hearing["status"]) == ("bridged", "answered")
+        for leg in world.line.legs:
+            assert leg.withs("hangup") == ["normal"]
+            assert [round(at - leg.began, 1) for at in leg.times("hangup")] == [5.1]
+        assert world.line.to(CALLEE).withs("told") == [2]
+
+
+@virtual_time
+async def test_who_has_answered_and_is_hung_up_on_before_the_operator_was_abandoned():
+    async with World([CALLEE, "5550002"], operator={"accept_after": -1}) as world:
+        world.line.fates[CALLEE] = fate(0.1, "early", 1, "answers", 1, ("listened_out", SPOKEN), 60)
+        world.line.fates["5550002"] = fate(0.1, "early", 1, "answers", 1, ("announces", 3), 60)
+        person, announcement = await world.work()
+        assert (person.disposition, announcement.disposition) == ("abandoned", "invalid_number")
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

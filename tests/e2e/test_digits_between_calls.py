@@ -148,3 +148,36 @@ async def test_digits_go_from_each_side_to_the_other_in_its_own_way(
     assert callee.tones == "55#"
     received = [e.digit for e in driver.seen if isinstance(e, messages.Digit) and e.received]
     assert received == ["5", "5", "#", "7", "9", "1"]
+
+
+async def test_keys_pressed_during_the_wait_tone_are_kept_whichever_way_they_come(
+    bench: Bench, drive: Drive, trunk: RawTrunk, phones: tuple[Phone, Phone]
+) -> None:
+    """By telephone-event, by INFO and as tones, one after the other and each once."""
+    callee, _ = phones
+    queue = bench.folder / "queue.csv"
+    queue.write_text("number\n2125550101\n")
+    bench.start_engine(
+        f"trunk.server={trunk.address}", "trunk.register=false", "operator.accept_after=-1",
+        "rtp.inband_dtmf=on", "dialer.autostart=true", queue=queue,
+    )  # fmt: skip
+    driver = await drive()
+    invite = await trunk.answer("2125550101", callee.sdp(True))
+    callee.to = ("127.0.0.1", invite.rtp_port)
+    await driver.until(messages.Attempt, lambda a: a.state == "wait_tone")
+
+    async def told(digit: str) -> None:
+        await driver.until(messages.Digit, lambda e: e.received and e.digit == digit)
+
+    callee.press("1")
+    await told("1")
+    trunk.request("INFO", invite, 9, "Signal=2\r\nDuration=120\r\n", kind="application/dtmf-relay")
+    await told("2")
+    callee.sound("3")
+    await told("3")
+    await driver.send(messages.Accept())
+    await driver.until(messages.Attempt, lambda a: a.state == "bridged")
+    await driver.send(messages.Hangup())
+    trunk.reply(await trunk.next("BYE"), 200)
+    done = await driver.until(messages.AttemptDone)
+    assert (done.digits, done.disposition) == ("123", "bridged")

@@ -58,6 +58,7 @@ ROWS: list[tuple[str, str, dict[str, str], int, dict[str, Any]]] = [
     ("answer", "5550105", {}, 200, {"finish_cause": "answer", "result": "answer", "status": "answered"}),
     ("after the answer", "5550105", {"stop_at_answer": "no", "max_after_answer": "1"}, 200,
      {"finish_cause": TIMEOUT, "status": "answered"}),
+    ("too many", "5550102", {"max_calls": "1"}, 480, {"finish_cause": "limit", "status": "limit"}),
     ("no audio", "5550106", {}, 404, {"finish_cause": "bug_add_fail", "status": "call failed"}),
 ]  # fmt: skip
 COLUMNS = {"stoptone": "da2_param_stoptone", "maxdetecttime": "da2_param_maxdetecttime"}
