@@ -34,6 +34,10 @@ NAMED_IN_FULL = frozenset({"codes", "amd"})
 RECORDED = frozenset({"what", "begin", "format", "layout", "folder", "name"})
 """Keys of [recording] that a queue entry may have for itself, as recording.KEY."""
 SEED_RECORDED = {"recordpath": "recording.folder", "recordformat": "recording.name"}
+SETTINGS = (PREFIX, "detection.", "recording.")
+"""How a queue's columns begin that mean to be settings."""
+KNOWN = sorted(PER_CALL | {f"recording.{key}" for key in RECORDED} | {PREFIX + name for name in SEED_NAMES})
+"""Their names, to be told to whoever has misspelt one."""
 _WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 

@@ -9,6 +9,7 @@ an empty cell leaves the configuration's.
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 from engine.config import Detection, Recording
 from engine.dialer.numbers import NumberError, clean, key_of
 from engine.dialer.ports import NewRow
-from engine.hearing import OptionError, option_name, recorded_with, with_options
+from engine.hearing import KNOWN, SETTINGS, OptionError, option_name, recorded_with, with_options
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ROWS = 1_000_000
@@ -122,6 +123,7 @@ def read_queue(source: Path | str | bytes, country: str = "") -> QueueFile:
         if columns is None:
             columns, is_header = _columns(row)
             if is_header:
+                _check_header(file, line, row, columns)
                 continue
         _take(file, line, row, columns, seen, country)
         if line % 20 == 0:
@@ -132,6 +134,19 @@ def read_queue(source: Path | str | bytes, country: str = "") -> QueueFile:
     if not file.rows and not file.problems:
         raise QueueError(f"{_name(source)} holds no rows: a queue is CSV with a column number.")
     return file
+
+
+def _check_header(file: QueueFile, line: int, row: list[str], columns: dict[str, int]) -> None:
+    """Tell of columns that mean to be settings and are left out."""
+    for at, cell in enumerate(row):
+        name = " ".join(cell.split())[:60]
+        option = option_name(cell)
+        if option and columns[option] != at:
+            file._problem(line, f"the column {name} sets {option} again, and is left out")
+        elif not option and name.lower().startswith(SETTINGS):
+            close = difflib.get_close_matches(name.lower().removeprefix("detection."), KNOWN, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            file._problem(line, f"the column {name} is no setting, and is left out{hint}")
 
 
 def _take(

@@ -208,6 +208,20 @@ def test_a_row_may_be_listened_to_in_a_way_of_its_own():
     )
     own, none = file.new_rows()
     assert (own.options, none.options) == ({"stop_on": "ringback busy", "max_time": "30"}, {})
-    (problem,) = file.problems
+    unknown, problem = file.problems
+    assert (unknown.line, "da2_param_unknown" in unknown.reason) == (1, True)
     assert problem.line == 4
     assert "stop_on = 'beeps'" in problem.reason
+
+
+def test_a_column_that_means_to_be_a_setting_and_is_none_is_told_with_its_line():
+    file = read_queue(
+        b"\nnumber,da2_param_stopton,stop_on,da2_param_stoptone,recording.nam,mood\n"
+        b"5551234,busy,ringback,busy,x,y\n"
+    )
+    assert [(problem.line, problem.reason) for problem in file.problems] == [
+        (2, "the column da2_param_stopton is no setting, and is left out; did you mean da2_param_stoptone?"),
+        (2, "the column da2_param_stoptone sets stop_on again, and is left out"),
+        (2, "the column recording.nam is no setting, and is left out; did you mean recording.name?"),
+    ]
+    assert file.rows[0].options == {"stop_on": "ringback"}
