@@ -27,6 +27,8 @@ WATCHED_S = 2.0
 """Seconds between two looks at the folder; what changes must have stayed the same for as long."""
 SPARED = 200
 """A look may take so small a part of the time between two."""
+FEW = 200
+"""Files of a folder whose fingerprints, where the cache has none, are soon taken."""
 NAMED = 3
 """So many files that are wrong are named one by one."""
 TEACH = (
@@ -106,7 +108,8 @@ class Known:
         self._media.know(self.library)  # as long as none is known, all that is said is unknown
         try:
             if self.folder.is_dir() or self._config.samples:
-                await self.refresh(apart=False)
+                state = await asyncio.to_thread(state_of, self.folder)
+                await self.refresh(apart=state is not None and len(state) > FEW)
                 self._tell_what()
         except FolderError as error:
             self.tell("warning", f"detection.samples: {error}")

@@ -63,6 +63,7 @@ async def test_what_can_not_be_learnt_is_one_sentence(lesson: Lesson) -> None:
 
 
 async def test_only_the_latest_are_kept(lesson: Lesson) -> None:
+    words = said(1)
     for n in range(KEPT + 1):
-        lesson.says(f"L{n}", str(n), said(1))
+        lesson.says(f"L{n}", str(n), words)
     assert await lesson.teach("3", "L0") == "No call has said anything that is not known."

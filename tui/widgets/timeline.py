@@ -39,6 +39,9 @@ TONE_ROLES = {
     "sample": "span-voice",
     "speech": "span-voice",
     "voice": "span-voice",
+    "human": "span-voice",
+    "unmatch": "span-voice",
+    "fax": "span-bad",
 }
 STEP_ROLES = dict.fromkeys(Step, "span-flow") | {Step.BRIDGE: "span-voice", Step.WAIT_TONE: "span-ring"}
 
