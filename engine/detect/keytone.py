@@ -168,11 +168,12 @@ def _is_hopeless(
     if any(abs(f / f0 - 1) > OFF + _DOUBT_OFF for f, f0 in zip(hz, nominal, strict=True)):
         return True
     basis = _sines(hz, first, len(core))
-    low, high, _, rest = _levels(basis, core)
+    low, high, noise, rest = _levels(basis, core)
     if not -REVERSE_TWIST - _DOUBT_DB < _db(low / high) < NORMAL_TWIST + _DOUBT_DB:
         return True
-    spectrum = np.abs(np.fft.rfft(rest * _HANN, 256))[6:110] ** 2 + 1e-3
-    if float(np.exp(np.log(spectrum).mean())) > _DOUBT_FLAT * float(spectrum.mean()):
+    parts = _parts(rest, hz)
+    apart = _db((low + high) / 2 / (noise * parts.elsewhere))
+    if parts.flat > _DOUBT_FLAT or apart > APART - _DOUBT_DB:
         return False
     whole = _without_worst(rest)
     low, high, noise, _ = _levels(basis[whole], core[whole])
