@@ -394,3 +394,8 @@ def test_a_session_interval_below_what_is_allowed_is_told() -> None:
     """RFC 4028, 5: 90 s at least."""
     assert "90 or more" in problems(*GOOD, "sip.session_expires=89")["sip.session_expires"]
     assert problems(*GOOD, "sip.session_expires=0", "x=1").keys() == problems(*GOOD, "x=1").keys()
+
+
+def test_calls_are_forwarded_to_numbers_alone() -> None:
+    assert load(None, [*GOOD, "sip.forward.2000=+12125550100"], {}).sip.forward == {"2000": "+12125550100"}
+    assert "a number to be dialled" in problems(*GOOD, "sip.forward.2000=sip:a@b")["sip.forward.2000"]

@@ -16,11 +16,11 @@ from engine.config import Config, Recording
 from engine.detect.outcome import Outcome
 from engine.dialer.answered_by import BEEP_PATIENCE, MESSAGE, AnsweredBy
 from engine.dialer.dispositions import after_answer, before_answer, of_category, of_outcome
+from engine.dialer.notes import Notes, in_words
 from engine.dialer.ports import (
     AttemptRecord,
     AttemptState,
     Digit,
-    HangupCause,
     Heard,
     Leg,
     LegEvent,
@@ -42,10 +42,6 @@ IDENTIFY = "identify"
 """The tag of compliance.message."""
 END_GRACE = 5.0
 """Seconds that a leg which was hung up has to say that it has ended."""
-
-MAX_DETECTIONS = 500
-MAX_DIGITS = 200
-"""Bounds on what a far end can make one record hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +83,16 @@ class Attempt:
         self.state: AttemptState = "queued"
         self.deadline: float | None = None
         """When the present state times out, on the loop's clock."""
-        self.record = AttemptRecord(0, entry.id, entry.number, wall(), {"queued": 0}, name=entry.name)
+        self._notes = Notes(entry, wall())
+        self.record = self._notes.record
         self._line = line
         self._campaign = entry.options.get("campaign", campaign)
         self._config = config = config.of_campaign(self._campaign)
         self._changed = changed
         self._tell = tell
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
         self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
-        self._answered = False
         self._hung_up = False
         self._given_away = False
         self._listening_in = False
@@ -107,7 +102,6 @@ class Attempt:
         self._may_talk = asyncio.Event()
         """Set once no announcement is, or is still to be, played."""
         self._labelled = asyncio.Event()
-        self._outcome: Outcome | None = None
         self._by = AnsweredBy(config, entry.manual)
         self._early = "operator" if entry.manual else config.dialer.early_media
 
@@ -139,33 +133,30 @@ class Attempt:
         try:
             disposition, reason = await self._call()
         except asyncio.CancelledError:
-            disposition, reason = self._cut_off("cancelled"), "the engine ended"
+            disposition, reason = self._notes.cut_off("cancelled"), "the engine ended"
         except Exception:
             log.exception("the attempt at %s failed", self.entry.number)
-            disposition, reason = self._cut_off("failed"), "an error in the engine; its log says more"
+            disposition, reason = self._notes.cut_off("failed"), "an error in the engine; its log says more"
         finally:
             self._release_legs()
         if self.leg is not None:
             self.record.quality = self.leg.quality
-        self.record.disposition = disposition
-        self.record.reason = self.record.reason or reason
-        self.record.duration_s = round(self._loop.time() - self._began, 3)
-        if self.leg is not None and self._outcome is None:
+        self._notes.over(disposition, reason)
+        if self.leg is not None and self._notes.outcome is None:
             await self._listened(self.leg)
-        if self._outcome is not None:
-            self.record.hearing = _hearing(self._outcome, self._answered, self.record.duration_s)
+        self._notes.keep_hearing()
         self.record.recording = await self._tape.end(disposition)
         return self.record
 
     @property
     def wraps_up(self) -> bool:
         """Whether `wrap_up` will take time."""
-        return "bridged" in self.record.states and self._config.operator.wrap_up > 0
+        return self._notes.bridged and self._config.operator.wrap_up > 0
 
     async def wrap_up(self) -> None:
         """The time after a bridged call in which the operator can write it up; then `done`."""
         seconds = self._config.operator.wrap_up
-        if "bridged" in self.record.states:
+        if self._notes.bridged:
             self._enter("wrap_up", seconds)
             if seconds:
                 try:
@@ -215,10 +206,10 @@ class Attempt:
                 if message.state is LegState.ANSWERED:
                     return None
                 if message.state is LegState.ENDED:
-                    cause = self._cause(message)
+                    cause = self._notes.cause(message, leg)
                     heard = await self._listened(leg)
                     found = of_category(heard) if heard is not None and cause.by != "us" else ""
-                    return found or before_answer(cause), _reason(cause)
+                    return found or before_answer(cause), in_words(cause)
                 if message.state in (LegState.RINGING, LegState.EARLY):
                     if self.state == "dialing":
                         self._enter("listening", None, keep_deadline=True)
@@ -279,8 +270,8 @@ class Attempt:
                 self._tell(LogLine("warning", f"the wait tone could not be played: {message.error}", leg.id))
                 leg.play_wait_tone("ringback")
             if isinstance(message, StateChanged) and message.state is LegState.ENDED:
-                cause = self._cause(message)
-                return after_answer(cause, bridged=False), _reason(cause)
+                cause = self._notes.cause(message, leg)
+                return after_answer(cause, bridged=False), in_words(cause)
 
     async def _with_machine(self, leg: Leg, message: _Message | None) -> tuple[str, str] | None:
         """A machine answered: hang up, or leave a message after its beep."""
@@ -328,8 +319,8 @@ class Attempt:
                 await self._hang_up("normal")
                 return "bridged", message.reason
             if isinstance(message, StateChanged) and message.state is LegState.ENDED:
-                cause = self._cause(message)
-                return after_answer(cause, bridged=True), _reason(cause)
+                cause = self._notes.cause(message, leg)
+                return after_answer(cause, bridged=True), in_words(cause)
 
     # its parts
 
@@ -341,38 +332,33 @@ class Attempt:
                 if event.state is LegState.ANSWERED and not self._hung_up:
                     self._seen_answer(leg, event)
             elif isinstance(event, Heard):
-                self._note(event)
-                if self._answered:
+                self._notes.heard(event)
+                if self._notes.answered:
                     self._by.hear(event.tone)
             elif isinstance(event, Listened):
                 self._heard_out(leg, event.outcome)
-            elif isinstance(event, Digit) and len(self.record.digits) < MAX_DIGITS:
-                self.record.digits += event.digit
+            elif isinstance(event, Digit):
+                self._notes.pressed(event.digit)
             self._inbox.put_nowait(event)
             if isinstance(event, StateChanged) and event.state is LegState.ENDED:
                 return
-
-    def _note(self, heard: Heard) -> None:
-        if len(self.record.detections) < MAX_DETECTIONS:
-            self.record.detections.append(heard)
 
     async def _listened(self, leg: Leg) -> Outcome | None:
         """What came of listening, once the leg is over: with what was still waiting to be heard."""
         outcome = await leg.listened()
         while not leg.events.empty():
             if isinstance(event := leg.events.get_nowait(), Heard):
-                self._note(event)
+                self._notes.heard(event)
         if outcome is not None:
             self._heard_out(leg, outcome)
-        return self._outcome
+        return self._notes.outcome
 
     def _heard_out(self, leg: Leg, outcome: Outcome) -> None:
-        self._outcome = self._outcome or outcome
+        self._notes.outcome = self._notes.outcome or outcome
         self._tape.heard(leg, outcome)
 
     def _seen_answer(self, leg: Leg, event: StateChanged) -> None:
-        self._answered = True
-        self.record.sip_code = event.sip_code or 200
+        self._notes.seen_answer(event)
         self._tape.answered(leg)
         if self._tape.announcement:
             self._announcing = True
@@ -400,7 +386,7 @@ class Attempt:
         if error:
             self._tell(LogLine("error", f"not recorded, recording.announcement failed: {error}", leg.id))
         else:
-            self.record.states.setdefault("announced", round((self._loop.time() - self._began) * 1000))
+            self._notes.reached("announced")
 
     def _operator_there(self, leg: Leg) -> bool:
         """Whether the operator whom the seat had still is; else ask again."""
@@ -433,7 +419,7 @@ class Attempt:
         """Say who is calling to someone who has waited too long; the bridge still cuts it short."""
         await asyncio.sleep(self._config.compliance.message_after)
         await self._may_talk.wait()
-        waits = not self._connected and "bridged" not in self.record.states
+        waits = not self._connected and not self._notes.bridged
         if waits and not self._hung_up and not self._by.machine:
             leg.play(self._config.compliance.message, IDENTIFY)
 
@@ -467,8 +453,8 @@ class Attempt:
                 while True:
                     message = await self._inbox.get()
                     if isinstance(message, StateChanged) and message.state is LegState.ENDED:
-                        if not self._answered:
-                            self._cause(message)
+                        if not self._notes.answered:
+                            self._notes.cause(message, leg)
                         return
         except TimeoutError:
             self._tell(LogLine("warning", f"the call to {self.entry.number} did not confirm its end", leg.id))
@@ -484,29 +470,15 @@ class Attempt:
 
     def _stopped(self, message: _Message) -> tuple[str, str]:
         stop = message if isinstance(message, Stop) else Stop("cancelled", "")
-        return self._cut_off(stop.why), stop.reason
-
-    def _cut_off(self, why: str) -> str:
-        """What a call cut off by our side was: to a callee who had answered, more than cancelled."""
-        if "bridged" in self.record.states:
-            return "bridged"
-        return "abandoned" if self._answered else why
-
-    def _cause(self, message: StateChanged) -> HangupCause:
-        leg_cause = self.leg.cause if self.leg is not None else None
-        cause = message.cause or leg_cause or HangupCause("failed", "network", None, "ended without a cause")
-        if not self._answered:
-            self.record.sip_code = cause.sip_code
-        return cause
+        return self._notes.cut_off(stop.why), stop.reason
 
     def _enter(
         self, state: AttemptState, seconds: float | None = None, *, keep_deadline: bool = False
     ) -> None:
-        now = self._loop.time()
         self.state = state
-        self.record.states.setdefault(state, round((now - self._began) * 1000))
+        self._notes.reached(state)
         if not keep_deadline:
-            self.deadline = None if seconds is None else now + seconds
+            self.deadline = None if seconds is None else self._loop.time() + seconds
         self._changed(self)
 
 
@@ -516,24 +488,3 @@ def _recorded(config: Config, entry: QueueEntry) -> Recording:
         return recorded_with(config.recording, entry.options)
     except OptionError:
         return config.recording
-
-
-def _hearing(outcome: Outcome, answered: bool, call_s: float) -> dict[str, str | int]:
-    return {
-        "finish_cause": outcome.finish_cause.value, "all_tone": outcome.all_tone,
-        "last_tone": outcome.last_tone, "category": outcome.category, "correction": outcome.correction,
-        "result": outcome.result, "status": outcome.status(answered=answered, call_s=call_s),
-        "sample": outcome.sample,
-    }
-
-
-def _reason(cause: HangupCause) -> str:
-    words = {
-        "normal": "hung up by the far end" if cause.by == "far" else "hung up",
-        "no_response": "no SIP response at all",
-        "no_rtp": "no RTP came any more",
-        "unauthorized": "the trunk refused our credentials",
-        "timeout": "timed out",
-    }
-    said = cause.reason or words.get(cause.name, cause.name.replace("_", " "))
-    return said if cause.q850 is None else f"{said} (Q.850 cause {cause.q850})"

@@ -17,7 +17,7 @@ STATES = {
     "ended": ("■", "dim"),
 }
 
-ROLES = {"supervisor": "superv."}
+ROLES = {"supervisor": "superv.", "forwarded": "forward"}
 
 
 def draw_leg(leg: Leg, state: ConsoleState, shown: bool, cells: int) -> Row:
