@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Flag, auto
 
 from engine.control import messages as wire
@@ -24,6 +25,14 @@ SPECTRA_KEPT = 4
 UNMATCHED = "unmatch"
 NO_CADENCE = "450hz"
 """A tone that is not yet told apart; the timeline shows it, the log waits for the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A number that said something unknown, and when (UNIX seconds)."""
+
+    number: str
+    at: float
 
 
 class Change(Flag):
@@ -64,6 +73,8 @@ class ConsoleState:
         self.bye = ""
         self.unknown: tuple[str, str] | None = None
         """The leg and number that said last what no known announcement matched."""
+        self.offer: Offer | None = None
+        """The same where it came before the answer: it may be an announcement."""
         self._chosen = ""
         self._latest = 0.0
         self._apply: dict[type, Callable[..., Change]] = {
@@ -267,6 +278,8 @@ class ConsoleState:
         for call in self.calls.values():
             if call.attempt is not None and call.attempt.entry == event.entry and call.word == "done":
                 call.word = event.disposition.replace("_", " ") or "done"
+        if self.offer is not None and self.offer.number != event.number:
+            self.offer = None
         parts = [event.disposition.replace("_", " ")]
         if answer := " ".join(str(part) for part in (event.sip_code, event.reason) if part):
             parts.append(answer)
@@ -282,13 +295,16 @@ class ConsoleState:
     def _detection(self, event: wire.Detection) -> Change:
         if (track := self.tracks.get(event.leg)) is None:
             return Change.NONE
-        before = track.heard[-1].label if track.heard else ""
+        before = (track.heard[-1].label, track.heard[-1].said) if track.heard else ("", "")
         track.detection(event)
-        if event.tone in (before, NO_CADENCE):
-            return Change.TIMELINE
-        said = "" if event.sample is None else f": {event.sample.alias or event.sample.uniqueid}"
         if event.tone == UNMATCHED and (leg := self.legs.get(event.leg)) is not None:
             self.unknown = leg.id, leg.number
+            if leg.state != "answered":  # else somebody may have spoken
+                self.offer = Offer(leg.number, event.at)
+        meant = track.heard[-1].said
+        if (event.tone, meant) == before or event.tone == NO_CADENCE:
+            return Change.TIMELINE
+        said = f": {meant}" if meant else ""
         text = f"heard {event.tone}{said}" + (f" ({event.why})" if event.why else "")
         return Change.TIMELINE | self._log(wire.LogLine(at=event.at, level="info", text=text, leg=event.leg))
 

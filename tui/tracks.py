@@ -86,14 +86,12 @@ class Spectra:
 @dataclass(slots=True)
 class Stretch:
     """Something that lasted: `label` from `start` to `end`, UNIX seconds. `said` is what an announcement
-    means; `begin_ms` and `end_ms` are the engine's own figures, of the call's audio."""
+    means."""
 
     start: float
     end: float
     label: str
     said: str = ""
-    begin_ms: int = 0
-    end_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -129,7 +127,5 @@ class Track:
         same = last is not None and (last.label, last.said) == (detection.tone, said)
         if last is not None and same and start - last.end < TONE_GAP_S:
             last.start, last.end = min(last.start, start), max(last.end, detection.at)
-            last.end_ms = max(last.end_ms, detection.end_ms)
         else:
-            ms = detection.begin_ms, detection.end_ms
-            self.heard.append(Stretch(start, detection.at, detection.tone, said, *ms))
+            self.heard.append(Stretch(start, detection.at, detection.tone, said))

@@ -9,7 +9,15 @@ from textual.events import Key, Paste
 
 from engine.control import messages as wire
 from tui.keymap import KEYS, merge
+from tui.screens.main import OFFERED_S
 from tui.widgets.dial_box import DialBox
+
+
+def say_something_unknown(engine: FakeEngine, clock: Clock, state: wire.LegStateName = "early") -> None:
+    engine.publish(wire.Leg(id="L7", role="callee", number="5551234", state=state, at=clock.now))
+    engine.publish(wire.Detection(
+        at=clock.now, leg="L7", tone="unmatch", begin_ms=0, end_ms=5000, confidence=0.8, why="speech"
+    ))  # fmt: skip
 
 
 class TestWithNoCall:
@@ -78,10 +86,7 @@ class TestWithNoCall:
         async with open_console(engine, clock) as console:
             await console.pilot.press("g")
             await console.shows("No call has said anything that is not known.")
-            engine.publish(wire.Leg(id="L7", role="callee", number="5551234", state="early", at=clock.now))
-            engine.publish(wire.Detection(
-                at=clock.now, leg="L7", tone="unmatch", begin_ms=0, end_ms=5000, confidence=0.8, why="speech"
-            ))  # fmt: skip
+            say_something_unknown(engine, clock)
             await console.shows("5551234 said something unknown: g teaches what it means.", "g Teach")
             await console.pilot.press("g", "b")
             await console.sent(wire.Teach(category="3", leg="L7"))
@@ -89,6 +94,33 @@ class TestWithNoCall:
             await console.pilot.press("g")
             await console.shows("No call has said anything that is not known.")
             assert "g Teach" not in console.text
+
+    async def test_what_was_said_after_the_answer_is_not_offered_but_can_be_taught(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        async with open_console(engine, clock) as console:
+            say_something_unknown(engine, clock, "answered")
+            await console.shows("heard unmatch")
+            assert "teaches" not in console.text
+            assert "g Teach" not in console.text
+            await console.pilot.press("g", "b")
+            await console.sent(wire.Teach(category="3", leg="L7"))
+
+    async def test_the_offer_to_teach_goes_after_a_while_and_with_the_next_calls_result(
+        self, engine: FakeEngine, clock: Clock
+    ) -> None:
+        async with open_console(engine, clock) as console:
+            say_something_unknown(engine, clock)
+            await console.shows("g Teach")
+            clock.now += OFFERED_S + 1
+            await console.until(lambda: "Teach" not in console.text and "teaches" not in console.text)
+            say_something_unknown(engine, clock)
+            await console.shows("g Teach")
+            engine.publish(wire.AttemptDone(
+                number="5559999", name="", entry=3, started_at="", states={}, detections=[], digits="",
+                sip_code=486, reason="", disposition="busy", duration=1.0,
+            ))  # fmt: skip
+            await console.until(lambda: "Teach" not in console.text and "teaches" not in console.text)
 
     async def test_hold_says_that_there_is_no_call(self, engine: FakeEngine, clock: Clock) -> None:
         async with open_console(engine, clock) as console:

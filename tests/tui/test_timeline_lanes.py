@@ -186,7 +186,7 @@ class TestTheSpectrogram:
         )
         track.detection(told)
         assert "▎power off" in text(draw_heard(track, window(call, AT + 3.5, 40)))
-        assert last_heard(track) == "sample: power off 1.00-2.60 s"
+        assert last_heard(call, track) == "sample: power off 1.4-3.0 s"
 
 
 class TestSteps:

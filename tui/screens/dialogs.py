@@ -142,7 +142,7 @@ class MainDialogs:
 
         def answered(category: str | None) -> None:
             if category not in (None, CANCEL):
-                self._main.state.unknown = None
+                self._main.state.unknown = self._main.state.offer = None
                 self._main.send(wire.Teach(category=category or "", leg=leg), f"Learnt what {number} said.")
 
         self._app.push_screen(teach_screen(number), answered)

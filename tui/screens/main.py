@@ -22,7 +22,7 @@ from tui.draw import Row
 from tui.keymap import bindings, shown
 from tui.queue_book import PAGE
 from tui.screens.dialogs import MainDialogs
-from tui.state import Change, ConsoleState
+from tui.state import Change, ConsoleState, Offer
 from tui.talker import Talker
 from tui.text import count, width
 from tui.widgets.call_panel import CallPanel
@@ -38,6 +38,9 @@ from tui.widgets.timeline import Timeline
 
 TICK = 0.1
 """Seconds between drawings: however many events came, each pane is drawn at most ten times a second."""
+
+OFFERED_S = 30.0
+"""Seconds for which the operator is told that what a call said can be taught."""
 
 WIDTHS = [(0, "-narrow"), (76, "-normal"), (104, "-wide")]
 HEIGHTS = [(0, "-short"), (22, "-medium"), (33, "-tall")]
@@ -64,8 +67,8 @@ class MainScreen(MainDialogs, Screen[None]):
         self.looking = ""
         """The leg whose spectrum was asked for."""
         self._second = 0
-        self._offered: tuple[str, str] | None = None
-        """The leg and number whose unknown announcement the operator was told of."""
+        self._offered: Offer | None = None
+        """The unknown announcement that the operator was told of."""
         self._fetching = False
         self.talker = Talker(self)
         self._actions: dict[str, Callable[[], None]] = {
@@ -134,8 +137,7 @@ class MainScreen(MainDialogs, Screen[None]):
             change |= Change.STATUS
             if self.state.calls_up:
                 change |= Change.CALLS | Change.TIMELINE
-        if self.state.unknown != self._offered:
-            self._offer_to_teach()
+        self._offer_to_teach()
         if not change:
             return
         if change & (Change.ROWS | Change.QUEUE):
@@ -152,11 +154,20 @@ class MainScreen(MainDialogs, Screen[None]):
             self.query_one(LogView).redraw()
 
     def _offer_to_teach(self) -> None:
-        self._offered = self.state.unknown
-        self._redraw(Change.CALLS, KeyBar)
-        if self._offered is not None:
+        """Say that an unknown announcement can be taught, and no longer once it is old."""
+        offer = self.state.offer
+        if offer is not None and self.clock() - offer.at > OFFERED_S:
+            offer = self.state.offer = None
+        if offer == self._offered:
+            return
+        line = self.query_one("#say", SayLine)
+        if offer is not None:
             key = shown(self.keys["teach"])
-            self.say(f"{self._offered[1]} said something unknown: {key} teaches what it means.", "warn")
+            self.say(f"{offer.number} said something unknown: {key} teaches what it means.", "warn")
+        elif line.text.endswith("teaches what it means."):
+            self.say("")
+        self._offered = offer
+        self._redraw(Change.CALLS, KeyBar)
 
     def _look(self) -> None:
         """Have the engine send the spectrum of the call on show."""

@@ -40,7 +40,7 @@ def fitting_keys(state: ConsoleState) -> list[str]:
             ids += ["conference"] if state.can_join else []
             ids += ["supervise"] if call.step is Step.BRIDGE else []
             tail = ["softer", "louder", "mic_softer", "mic_louder"]
-    if state.unknown is not None:
+    if state.offer is not None:
         ids.append("teach")
     if call is not None and call.word == "wrap up":
         ids.append("wrap_up")

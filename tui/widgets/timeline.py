@@ -109,13 +109,14 @@ def draw_heard(track: Track, view: Window) -> Row:
     return canvas.row()
 
 
-def last_heard(track: Track) -> str:
-    """The last verdict with its begin and end in the call's audio; empty while there is none."""
+def last_heard(call: Call, track: Track) -> str:
+    """The last verdict with its begin and end, in the axis's seconds; empty while there is none."""
     if not track.heard:
         return ""
     last = track.heard[-1]
     what = f"{last.label}: {last.said}" if last.said else last.label
-    return f"{clip(what, 32)} {last.begin_ms / 1000:.2f}-{last.end_ms / 1000:.2f} s"
+    begin, end = (max(0.0, at - call.started) for at in (last.start, last.end))
+    return f"{clip(what, 32)} {begin:.1f}-{end:.1f} s"
 
 
 def draw_digits(track: Track, view: Window) -> Row:
@@ -235,7 +236,7 @@ class Timeline(Pane):
             return [heading("TIMELINE", [], cells), quiet]
         scale = window(call, self.clock(), max(1, cells - LABEL - 1), self.zoom).step
         info: Row = [(f"{scale:g} s a column", "dim")]
-        if (last := last_heard(track)) and len(last) < cells - 36:
+        if (last := last_heard(call, track)) and len(last) < cells - 36:
             info = [(last, "text"), (" · ", "faint"), *info]
         elif track.digits:
             info = [(count(len(track.digits), "digit"), "dim"), (" · ", "faint"), *info]
