@@ -192,7 +192,10 @@ class TrunkLine:
             heard = fact.detection
             sample = asdict(heard.sample) if heard.sample is not None else {}
             leg.put(
-                Heard(heard.tone.label, heard.begin_ms, heard.end_ms, heard.confidence, heard.why, sample)
+                Heard(
+                    heard.tone.label, heard.begin_ms, heard.end_ms, heard.confidence, heard.why, sample,
+                    heard.digit,
+                )
             )
         elif isinstance(fact, orders.Listened):
             leg.heard_out(fact.outcome, fact.hang_up)

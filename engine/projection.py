@@ -91,6 +91,7 @@ def attempt_done(record: ports.AttemptRecord) -> messages.AttemptDone:
                 confidence=round(heard.confidence, 3),
                 why=heard.why,
                 sample=wire.sample(heard.sample),
+                digit=heard.digit,
             )
             for heard in record.detections
         ],

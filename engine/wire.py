@@ -137,6 +137,7 @@ def detection(of: str, at: float, heard: orders.Detected) -> messages.Detection:
         confidence=round(found.confidence, 3),
         why=found.why,
         sample=None if found.sample is None else sample(asdict(found.sample)),
+        digit=found.digit,
     )
 
 

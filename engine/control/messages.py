@@ -534,7 +534,7 @@ class Sample(Up, frozen=True):
 
 class Detection(Up, frozen=True, tag="detection"):
     """Heard on a leg. `begin_ms` and `end_ms` count from when listening began. `sample` is the known
-    announcement where `tone` is `sample`."""
+    announcement where `tone` is `sample`, `digit` the key where it is `dtmf`."""
 
     at: float
     leg: str
@@ -544,6 +544,7 @@ class Detection(Up, frozen=True, tag="detection"):
     confidence: float
     why: str
     sample: Sample | None = None
+    digit: str = ""
 
 
 class Hearing(Up, frozen=True):

@@ -66,6 +66,8 @@ class Outcome:
         if self.finish_cause in (FinishCause.BUS_CLOSE, FinishCause.TIMEOUT):
             if self.finish_cause is FinishCause.TIMEOUT and self.last_tone in _SHOWN:
                 return self.last_tone
+            if self.finish_cause is FinishCause.TIMEOUT and self.last_tone == "sample" and self.alias:
+                return self.alias
             return "call failed" if call_s < _FAILED_S else "not recognised"
         if self.finish_cause is FinishCause.BUG_ADD_FAIL:
             return "call failed" if call_s < _FAILED_S else "no early media"

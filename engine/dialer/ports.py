@@ -43,6 +43,8 @@ class Heard:
     why: str
     sample: dict[str, str | int] = field(default_factory=dict)
     """Of a known announcement: `Sample`'s fields."""
+    digit: str = ""
+    """Of a key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from engine.detect.front import Look
 from engine.detect.outcome import FinishCause, Outcome
 from engine.detect.types import Detection, Tone
 from engine.media.codec import Pcm
-from engine.media.orders import Detect, Detected, Fact, Listened, Unmatched
+from engine.media.orders import Detect, Detected, DigitReceived, Fact, Listened, Unmatched
 
 BEEP_S = 60.0
 """A machine's beep is waited for so long after the answer."""
@@ -36,6 +36,7 @@ class Hearing:
         self._answered = order.answered
         self._sound: deque[Pcm] = deque(maxlen=KEPT_FRAMES)
         self._answered_ms: int | None = None
+        self._own_keys = True
         self._heard = False
         self._begun = False
         self._told = False
@@ -69,6 +70,7 @@ class Hearing:
             self._now_answered(listening)
 
     def hears_keys(self, itself: bool) -> None:
+        self._own_keys = itself
         if self._listening is not None:
             self._listening.hears_keys(itself)
 
@@ -119,6 +121,10 @@ class Hearing:
         for found in told:
             self._note(found.tone)
             facts.append(Detected(self.order.stream, now, found))
+            if found.digit and self._own_keys and not self._answered:
+                # After the answer tones are keys only where the far end takes no telephone-event.
+                lasted = found.end_ms - found.begin_ms
+                facts.append(DigitReceived(self.order.stream, now, found.digit, lasted, "inband"))
             if found.tone is Tone.UNMATCH:
                 facts.append(self._unmatched(found, now))
         self._tell(listening, now, facts)

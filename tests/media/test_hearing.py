@@ -18,7 +18,7 @@ from engine.detect.types import Detection, Tone
 from engine.media.ending import Ending
 from engine.media.hearing import Hearing
 from engine.media.listening import Listening as StreamEars
-from engine.media.orders import Answered, CloseStream, Detect, Detected, Listened, Unmatched
+from engine.media.orders import Answered, CloseStream, Detect, Detected, DigitReceived, Listened, Unmatched
 from engine.media.playout import Bounds
 
 STILL = np.zeros(160, np.int16)
@@ -150,6 +150,25 @@ def test_keys_that_another_listener_hears_are_told_and_its_own_detector_rests() 
     leg.hearing.hears_keys(True)
     leg.hear([STILL] * 10 + list(key.astype(np.int16).reshape(-1, 160)))
     assert leg.tones.count(Tone.DTMF) == 2
+
+
+def test_keys_as_tones_before_the_answer_are_digits_though_telephone_event_was_agreed() -> None:
+    leg = Leg()
+    leg.ready()
+    time = np.arange(1600) / 8000
+    key = 8000 * (np.sin(2 * np.pi * 770 * time) + np.sin(2 * np.pi * 1336 * time))
+    frames = [*key.astype(np.int16).reshape(-1, 160), *([STILL] * 10)]
+    leg.hear(frames)
+    pressed = [fact for fact in leg.facts if isinstance(fact, DigitReceived)]
+    assert [(fact.digit, fact.way) for fact in pressed] == [("5", "inband")]
+    leg.hearing.hears_keys(False)  # whoever listens for keys tells them
+    leg.hearing.key(KeyPress("7", 0, 60))
+    leg.hear([STILL])
+    leg.hearing.hears_keys(True)
+    leg.hearing.answered(leg.now, leg.facts)
+    leg.hear(frames)
+    assert len([fact for fact in leg.facts if isinstance(fact, DigitReceived)]) == 1
+    assert leg.tones.count(Tone.DTMF) == 3
 
 
 def test_a_stream_tells_the_outcome_when_it_is_closed_or_told_to_stop(rig) -> None:
