@@ -24,7 +24,7 @@ from engine.detect.plans import PlanError, has_plan, plan
 from engine.detect.prints import Library
 from engine.detect.types import FRAME_SAMPLES, Detection
 from engine.detect.verdict import Summary
-from engine.detect.voice import VoiceModels
+from engine.detect.voice import voice_model
 from engine.samples import audio, folder
 from engine.text import safe
 
@@ -52,29 +52,26 @@ class Task(msgspec.Struct, frozen=True):
 class Worker:
     """Listens to recordings; one in each process."""
 
-    def __init__(self, library: Library | None, settings: Settings) -> None:
+    def __init__(self, library: Library | None, settings: Settings, *, signal_only: bool = False) -> None:
         self._library = library
         self._settings = settings
-        self._models = VoiceModels()
+        self._signal_only = signal_only
 
     def listen(self, task: Task) -> list[dict[str, Any]]:
         """The lines that `--json` prints for a recording; the last is its result, or its error."""
         began = time.process_time()
         try:
             pcm = audio.read(task.path)
-            model = self._models.lend()
-            try:
-                return self._listen(task, pcm, model, began)
-            finally:
-                self._models.give_back(model)
+            return self._listen(task, pcm, began)
         except audio.AudioError as error:
             return [{"type": "error", "file": task.file, "error": str(error)}]
         except Exception as error:  # the other files are listened to all the same
             told = f"{task.path} could not be listened to, by a fault of ours: {error!r}"
             return [{"type": "error", "file": task.file, "error": told}]
 
-    def _listen(self, task: Task, pcm: Any, model: Any, began: float) -> list[dict[str, Any]]:
+    def _listen(self, task: Task, pcm: Any, began: float) -> list[dict[str, Any]]:
         s = self._settings
+        model = voice_model(signal_only=self._signal_only)
         country = task.country if task.country is not None and has_plan(task.country) else None
         analyzer = Analyzer(country, model, self._library, s.amd, s.max_prompt, s.rules)
         listening = Listening(analyzer, self._settings)

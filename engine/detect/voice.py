@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from engine.detect import silero
 from engine.detect.silero import CHUNK, Floats, Silero
 
-__all__ = ["CHUNK", "Floats", "SignalOnly", "Silero", "VoiceModel", "VoiceModels", "probabilities"]
+__all__ = ["CHUNK", "Floats", "SignalOnly", "Silero", "VoiceModel", "probabilities", "voice_model"]
 
 
 _HANN = np.hanning(CHUNK).astype(np.float32)
@@ -82,30 +83,16 @@ class SignalOnly:
         return 1 / (1 + math.exp(-score))
 
 
-class VoiceModels:
-    """Lends models; `made` says which kind."""
+def voice_model(*, signal_only: bool = False) -> VoiceModel:
+    """One stream's: Silero's where it can be had, else the rule."""
+    return SignalOnly() if signal_only or not silero_is_there() else Silero()
 
-    def __init__(self, ready: int = 1, *, signal_only: bool = False) -> None:
-        self._signal_only = signal_only
-        self._free: list[VoiceModel] = [self._make() for _ in range(ready)]
 
-    def _make(self) -> VoiceModel:
-        if not self._signal_only:
-            try:
-                return Silero()
-            except (ImportError, OSError, ValueError):
-                self._signal_only = True
-        return SignalOnly()
-
-    @property
-    def made(self) -> str:
-        return "signal only" if self._signal_only else "silero"
-
-    def lend(self) -> VoiceModel:
-        """A model in its first state."""
-        model = self._free.pop() if self._free else self._make()
-        model.reset()
-        return model
-
-    def give_back(self, model: VoiceModel) -> None:
-        self._free.append(model)
+@cache
+def silero_is_there() -> bool:
+    """Whether its file is installed, and is the model known here."""
+    try:
+        Silero()
+    except (ImportError, OSError, ValueError):
+        return False
+    return True

@@ -356,13 +356,12 @@ class Board:
     def _ready(self, item: Ready, now: float) -> None:
         stream = self.streams.get(item.order.stream)
         if stream is not None and stream.hearing is not None and stream.hearing.order is item.order:
-            stream.hearing.begin(item.listening, item.release)
+            stream.hearing.begin(item.listening)
             return
         for ending in self.endings:
             if ending.hearing.order is item.order:
-                ending.hearing.begin(item.listening, item.release)
+                ending.hearing.begin(item.listening)
                 return
-        item.release()
 
     def _answered(self, order: orders.Answered, now: float) -> None:
         stream = self.streams.get(order.stream)

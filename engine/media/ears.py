@@ -1,4 +1,5 @@
-"""Detectors, made in a thread of their own: a voice model takes 0.1 s, and the media thread never waits."""
+"""Detectors, made in a thread of their own: the first reads the voice model's weights, and the media thread
+never waits."""
 
 from __future__ import annotations
 
@@ -6,13 +7,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening
 from engine.detect.plans import PlanError
 from engine.detect.prints import Library
-from engine.detect.voice import VoiceModel, VoiceModels
+from engine.detect.voice import voice_model
 from engine.media.orders import Detect
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Ready:
-    """What a `Detect` waited for; `release` is to be called when it is used no more."""
+    """What a `Detect` waited for."""
 
     order: Detect
     listening: Listening
-    release: Callable[[], None]
 
 
 class Ears:
@@ -33,7 +32,6 @@ class Ears:
 
     def __init__(self, post: Callable[[Ready], None]) -> None:
         self._post = post
-        self._models = VoiceModels(0)
         self._thread: ThreadPoolExecutor | None = None
         self.known: Library | None = None
 
@@ -52,17 +50,13 @@ class Ears:
             self._thread.submit(self._make, order)
 
     def _make(self, order: Detect) -> None:
-        model: VoiceModel | None = None
         try:
-            model = self._models.lend()
-            listening = Listening(self._analyzer(order, model), order.settings)
-            self._post(Ready(order, listening, partial(self._models.give_back, model)))
+            self._post(Ready(order, Listening(self._analyzer(order), order.settings)))
         except Exception:
             log.exception("media: no detector could be made for stream %s", order.stream)
-            if model is not None:
-                self._models.give_back(model)
 
-    def _analyzer(self, order: Detect, model: VoiceModel) -> Analyzer:
+    def _analyzer(self, order: Detect) -> Analyzer:
+        model = voice_model()
         amd, compared = order.settings.amd, order.settings.max_prompt
         rules = order.settings.rules
         try:

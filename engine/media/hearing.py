@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening
@@ -31,7 +30,6 @@ class Hearing:
         self.over = False
         self._since = now - order.call_s
         self._listening: Listening | None = None
-        self._release: Callable[[], None] = lambda: None
         self._skipped = 0
         self._answered = order.answered
         self._sound: deque[Pcm] = deque(maxlen=KEPT_FRAMES)
@@ -61,9 +59,9 @@ class Hearing:
         """How much was heard or skipped."""
         return self._listening.now_ms if self._listening is not None else 20 * self._skipped
 
-    def begin(self, listening: Listening, release: Callable[[], None]) -> None:
-        """`release` is called once `listening` is needed no longer."""
-        self._listening, self._release = listening, release
+    def begin(self, listening: Listening) -> None:
+        """From now on `listening` hears the frames."""
+        self._listening = listening
         for _ in range(self._skipped):
             listening.skip()
         if self._answered:
@@ -152,8 +150,6 @@ class Hearing:
             self._told = True
             why = cause if cause is FinishCause.BREAK else FinishCause.BUG_ADD_FAIL
             facts.append(Listened(self.order.stream, now, Outcome(why)))
-        self._release()
-        self._release = lambda: None
 
     def _unmatched(self, found: Detection, now: float) -> Unmatched:
         frames = (found.end_ms - found.begin_ms) // 20 + LEAD_FRAMES

@@ -46,7 +46,7 @@ def main() -> None:
         if "detect" in wanted:
             engine.order(Detect(port, country="cn"))
     while "detect" in wanted and not all(heard(engine, port) for port in far_ends):
-        time.sleep(0.05)  # a voice model takes 0.1 s to make: calls begin one by one, here all at once
+        time.sleep(0.05)  # detectors are made one by one
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as folder:
         for a, b in zip(far_ends[::2], far_ends[1::2], strict=True):
             engine.order(Bridge(a, b))

@@ -28,7 +28,7 @@ import soundfile
 from engine.cli.detect import Task, Worker
 from engine.detect.analyzer import Analyzer, answer_each, look_at_each
 from engine.detect.control import Settings
-from engine.detect.voice import VoiceModels
+from engine.detect.voice import voice_model
 from engine.media.work import HEARD_AT_ONCE
 from engine.samples import folder as samples
 
@@ -52,8 +52,8 @@ def tick_cost(corpus: Path, legs: int) -> Ticks:
     """Of `legs` calls that are listened to at once, each another recording."""
     files = sorted(corpus.glob("*.wav"))
     sounds = [soundfile.read(str(files[n % len(files)]), dtype="int16")[0] for n in _spread(len(files), legs)]
-    library, models = samples.load(corpus / "library"), VoiceModels(0)
-    analyzers = [Analyzer(None, models.lend(), library) for _ in sounds]
+    library = samples.load(corpus / "library")
+    analyzers = [Analyzer(None, voice_model(), library) for _ in sounds]
     took = []
     for tick in range(legs + TICKS):
         heard = list(zip(analyzers, sounds, strict=True))[: tick + 1]

@@ -30,7 +30,6 @@ from hearing_cost import LEGS, Ticks, tick_cost
 from engine.cli.detect import Task, Worker, listen_to
 from engine.detect.control import Settings
 from engine.detect.prints import Library
-from engine.detect.voice import VoiceModels
 from engine.samples import folder as samples
 
 EARLY_S = 0.25
@@ -142,8 +141,7 @@ def score(corpus: Path, labels: set[str], signal_only: bool) -> Score:
     library: Library | None = samples.load(corpus / "library")
     tasks = [Task(str(corpus / t["file"]), t["country"], t["answer_at_s"]) for t in truths]
     if signal_only:
-        worker = Worker(library, Settings())
-        worker._models = VoiceModels(signal_only=True)
+        worker = Worker(library, Settings(), signal_only=True)
         results = map(worker.listen, tasks)
     else:
         results = iter(listen_to(tasks, library, Settings()))

@@ -14,7 +14,7 @@ from engine.detect.categories import CATEGORIES
 from engine.detect.control import Listening, Settings
 from engine.detect.outcome import Outcome
 from engine.detect.prints import Library, fingerprint
-from engine.detect.voice import VoiceModels
+from engine.detect.voice import voice_model
 from engine.dialer.dispositions import of_outcome
 from engine.samples.starter import say, spoken
 
@@ -25,7 +25,6 @@ TONES = {n: c for n in QUEUE if (c := NUMBERS[n]).early not in ("announcement", 
 ANNOUNCED = {n: c for n in QUEUE if (c := NUMBERS[n]).early == "announcement"}
 ANSWERING = {n: c for n in QUEUE if (c := NUMBERS[n]).answer_after is not None}
 speaks = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
-MODELS = VoiceModels()
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +44,7 @@ def listen(
     answered: bool = False,
 ) -> tuple[set[str], Outcome]:
     """What is heard until listening ends; `answered`, for so long in any case."""
-    model = MODELS.lend()
-    listening = Listening(Analyzer(country, model, library), Settings())
+    listening = Listening(Analyzer(country, voice_model(), library), Settings())
     if answered:
         listening.answered()
     heard: set[str] = set()
@@ -54,7 +52,6 @@ def listen(
         heard |= {each.tone.label for each in listening.feed(source.frame())}
         if listening.finished is not None and not answered:
             break
-    MODELS.give_back(model)
     return heard, listening.outcome
 
 

