@@ -19,7 +19,8 @@ class ApartError(Exception):
 
 
 class Apart:
-    """`async with Apart("listen", folder) as task`; leaving ends the process."""
+    """`async with Apart("listen", folder) as task`; leaving ends the process. A terminal's Ctrl+C does not
+    reach it."""
 
     def __init__(self, task: str, folder: Path) -> None:
         self._command = [sys.executable, "-m", "engine.samples.apart", task, str(folder)]
@@ -30,7 +31,7 @@ class Apart:
         pipe = asyncio.subprocess.PIPE
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=pipe, stdout=pipe, limit=MAX_ANSWER
+                *self._command, stdin=pipe, stdout=pipe, limit=MAX_ANSWER, start_new_session=True
             )
         except OSError as error:
             raise ApartError(f"no process can be started for announcements ({error.strerror})") from None

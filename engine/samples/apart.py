@@ -102,6 +102,8 @@ def main() -> None:
         print(json.dumps({"error": str(error)}), flush=True)
     except BrokenPipeError:
         os._exit(0)  # nobody waits for the answer any more
+    except Exception as error:  # whatever it is: who waits for the answer tells the user
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from engine.store.database import Database
 from engine.store.records import entry_row, heard, record_of, record_values
 from engine.store.schema import attempts, entries, recordings
 
+LOOKED_BACK = 20_000
+"""Attempts that are looked through, the latest: the queue waits for the store meanwhile."""
+
 
 class PastCalls:
     """Every method may raise StoreError."""
@@ -23,10 +26,12 @@ class PastCalls:
     async def unknown(self, limit: int) -> list[Recorded]:
         """The recordings of attempts that said something unknown and nothing known, the latest first."""
         said = cast(attempts.c.detections, Text)
+        last = select(func.max(attempts.c.id)).scalar_subquery()
         query = (
             select(attempts.c.id, recordings.c.leg, attempts.c.number, recordings.c.path)
             .join(recordings, recordings.c.attempt == attempts.c.id)
             .where(
+                attempts.c.id > last - LOOKED_BACK,
                 said.like('%"tone": "unmatch"%'), said.not_like('%"tone": "sample"%'),
                 attempts.c.disposition != "", recordings.c.ended_at.is_not(None),
                 recordings.c.deleted_at.is_(None), recordings.c.leg == attempts.c.leg,
