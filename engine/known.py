@@ -19,6 +19,7 @@ from engine.detect.prints import Library
 from engine.media.engine import MediaEngine
 from engine.samples.entry import FolderError
 from engine.samples.folder import read_folder
+from engine.samples.health import clashes
 from engine.samples.starter import SOURCE
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Known:
         self._watched_s = watched_s
         self._state: State | None = None
         self._wrong: set[str] = set()
+        self._clashing: set[str] = set()
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,12 +95,14 @@ class Known:
                 except ApartError as error:
                     log.warning("%s", error)  # they are taken here then
             library, wrong = await asyncio.to_thread(read_folder, self.folder)
+            clashing = await asyncio.to_thread(clashes, library)
             self._state = state
         before = {sample.uniqueid for sample in self.library.samples}
         now = {sample.uniqueid for sample in library.samples}
         self.library = library
         self._media.know(library)
         self._name(wrong)
+        self._clash(clashing)
         if self.ready.is_set() and now != before:
             self._tell_change(len(now - before), len(before - now))
         if now - before and self.ready.is_set():
@@ -139,6 +143,15 @@ class Known:
             self.tell("warning", f"an announcement was left out: {sentence}")
         if len(new) > NAMED:
             self.tell("warning", f"{len(new) - NAMED} more were left out; `offhook samples list` names them")
+
+    def _clash(self, sentences: list[str]) -> None:
+        """Tell which samples can't be told apart though they mean something else."""
+        new = [sentence for sentence in sentences if sentence not in self._clashing]
+        self._clashing = set(sentences)
+        for sentence in new[:NAMED]:
+            self.tell("warning", sentence)
+        if len(new) > NAMED:
+            self.tell("warning", f"{len(new) - NAMED} more samples clash; `offhook samples test` names them")
 
     async def _watch(self) -> None:
         await self.ready.wait()

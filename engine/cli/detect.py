@@ -26,6 +26,7 @@ from engine.detect.types import FRAME_SAMPLES, Detection
 from engine.detect.verdict import Summary
 from engine.detect.voice import voice_model
 from engine.samples import audio, folder
+from engine.samples.health import clashes
 from engine.text import safe
 
 PARALLEL = 8
@@ -213,9 +214,11 @@ def run_detect(
     library: Library | None = None
     if samples is not None:
         try:
-            library = folder.load(samples)
+            library, wrong = folder.read_folder(samples)
         except folder.FolderError as error:
             raise Usage(f"--samples: {error}") from None
+        for sentence in [*wrong, *clashes(library)]:
+            say(f"offhook: --samples: {safe(sentence, 1000)}")
     failed = 0
     show = _as_json if as_json else _as_text
     for lines in _with_progress(listen_to(tasks, library, settings), len(tasks)):

@@ -94,16 +94,17 @@ def remove(
 
 @app.command("test")
 def try_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Recordings.")] = None,
     samples: FolderOption = None,
     config: ConfigOption = None,
     override: SetOption = None,
     as_json: MatchesOption = False,
 ) -> None:
-    """Tell which samples a recording matches, when, and how well. Exit status 1 where one matches none."""
+    """Tell which samples a recording matches, when, and how well; without one, which samples can't be told
+    from one another or used. Exit status 1 where a recording matches none, or samples clash."""
     from engine.cli.samples_work import Where, run_test
 
-    raise typer.Exit(run_test(Where(samples, config, override), files, as_json))
+    raise typer.Exit(run_test(Where(samples, config, override), files or [], as_json))
 
 
 @app.command()

@@ -18,10 +18,10 @@ from engine.detect.announcements import Announcements
 from engine.detect.categories import CATEGORIES
 from engine.detect.prints import Library, Sample
 from engine.detect.types import FRAME_SAMPLES
-from engine.samples import edit
+from engine.samples import edit, health
 from engine.samples.audio import AudioError, read
 from engine.samples.entry import ACCURACIES, FolderError, category_of
-from engine.samples.folder import examine, load
+from engine.samples.folder import examine, read_folder
 from engine.samples.packs import import_pack
 from engine.samples.starter import make_starter
 from engine.text import safe
@@ -113,8 +113,23 @@ def run_add(where: Where, file: Path, category: str, said: Sample, begin: float,
         name=said.name or (meaning.name if meaning else ""),
         alias=said.alias or (meaning.alias if meaning else ""),
     )  # fmt: skip
-    print(edit.add(folder, edit.check_sound(pcm, str(file)), sample).uniqueid)
+    added = edit.add(folder, edit.check_sound(pcm, str(file)), sample).uniqueid
+    print(added)
+    library, _ = read_folder(folder)
+    number = next((n for n, s in enumerate(library.samples) if s.uniqueid == added), None)
+    for pair in [] if number is None else health.twins_of(library, number):
+        say(f"offhook: {safe(_of_twins(library, pair), 1000)}")
     return EXIT_OK
+
+
+def _of_twins(library: Library, pair: health.Twins) -> str:
+    better, worse = (library.samples[number] for number in pair)
+    if better.category != worse.category:
+        return health.clash(better, worse)
+    return (
+        f"the samples {better.uniqueid!r} and {worse.uniqueid!r} are the same recording and mean the same "
+        f"({health.meaning(better)}); {better.uniqueid!r}, the better one, is enough"
+    )
 
 
 @one_sentence
@@ -145,7 +160,11 @@ def run_remove(where: Where, uniqueids: list[str]) -> int:
 
 @one_sentence
 def run_test(where: Where, files: list[Path], as_json: bool) -> int:
-    library = load(where.folder())
+    library, wrong = read_folder(where.folder())
+    for sentence in wrong:
+        say(f"offhook: left out: {safe(sentence, 1000)}")
+    if not files:
+        return _test_library(library, wrong, as_json)
     status = EXIT_OK
     for file in files:
         found = list(matches(library, file))
@@ -156,6 +175,22 @@ def run_test(where: Where, files: list[Path], as_json: bool) -> int:
             if not as_json:
                 print(f"{safe(str(file))}: no sample matches")
     return status
+
+
+def _test_library(library: Library, wrong: list[str], as_json: bool) -> int:
+    """What in it can't be told apart. Samples that mean the same may be alike."""
+    pairs = health.twins(library)
+    clashing = 0
+    for pair in pairs:
+        better, worse = (library.samples[number] for number in pair)
+        clashing += better.category != worse.category
+        if as_json:
+            told = {"better": better.uniqueid, "worse": worse.uniqueid}
+            print(json.dumps({**told, "clash": better.category != worse.category}, ensure_ascii=False))
+        else:
+            print(safe(_of_twins(library, pair), 1000))
+    say(f"{len(library)} samples, {len(pairs)} pairs that are alike, {clashing} of them mean something else")
+    return NO_MATCH if wrong or clashing else EXIT_OK
 
 
 def _in_words(match: dict[str, Any]) -> str:

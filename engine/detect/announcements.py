@@ -18,12 +18,14 @@ REST = 250
 SAME_FRAMES = 75
 """A sample found at a place so near to that of its last match has gone on: 1.5 s."""
 LEAST_S = 1.2
-"""So much of a sample must be heard, or most of one that is shorter."""
-SCORE = ((8.0, 25.0), (0.73, 0.82))
+"""So much of a sample must be heard,"""
+LEAST_SHARE = 0.7
+"""or so much of one that is shorter."""
+SCORE = ((8.0, 25.0), (0.72, 0.76))
 """Least correlation on a noisy and on a clean line, by how many dB speech is above the noise."""
 RECENT_SCORE = 0.7
 VOICE = 0.6
-SPEED = 0.0225
+SPEED = 0.024
 """No line plays faster or slower by more."""
 WANDER, BEND, OTHER_VOICE = 0.18, 0.09, 0.08
 """The same words said again, or by a synthesiser at another pitch, lie further from the sample."""
@@ -31,6 +33,9 @@ LEAD = 25.0
 """dB: by so much, summed over the frames, must the best fit better than another."""
 ALIKE_DB = 1.0
 """Frames in which two samples fit equally well, but for this, don't count."""
+UNSURE_S, UNSURE_FRAMES = 3.0, 25
+"""Of two that say the same to their end, but mean something else, the better is told after so long, or so
+shortly before the first of them ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +137,27 @@ class Announcements:
             if number not in found and (laid := lay(self._library.prints[number], rival.offset, heard)):
                 found[number] = (rival, laid)
         for number, (_, other) in found.items():
-            if number != chosen.number and lead(best, other) < LEAD:
+            if number != chosen.number and not self._outdoes(chosen.number, best, number, other):
                 return None  # both fit what was heard so far
         return Match(
             chosen.number, best.score, best.seconds, best.voice, best.begin_frame, chosen.offset, best.left
         )
 
+    def _outdoes(self, number: int, best: Laid, rival: int, other: Laid) -> bool:
+        """Whether no more can be expected that tells the best from a rival."""
+        by = lead(best, other)
+        if by >= LEAD:
+            return True
+        library = self._library
+        place = len(library.prints[number].bands) - best.left
+        if by <= -LEAD or not library.same_from(
+            number, place, rival, len(library.prints[rival].bands) - other.left
+        ):
+            return False
+        if library.samples[number].category == library.samples[rival].category:
+            return True
+        return best.seconds >= UNSURE_S or min(best.left, other.left) <= UNSURE_FRAMES
+
     def _least(self, number: int) -> float:
         """Seconds of a sample that must be heard."""
-        return min(LEAST_S, 0.8 * len(self._library.prints[number].bands) / 50)
+        return min(LEAST_S, LEAST_SHARE * len(self._library.prints[number].bands) / 50)

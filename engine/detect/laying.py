@@ -50,8 +50,6 @@ PIECE = 20
 """Frames whose place is told by themselves."""
 STEADY = 150.0
 """Variance of the pieces' places (in frames) below which they don't tell the speed well."""
-BANDS_HIGHER = 9.5
-"""Bands by which a course seems shifted for a ratio of e: they lie closer the higher they are."""
 
 
 class Heard:
@@ -135,13 +133,18 @@ def lay(print_: Print, offset: int, heard: Heard) -> Laid | None:
     if found is None:
         return None
     speed, middle = found
-    for _ in range(2):
-        more, faster, _ = _lag(level, laid, at, speed, middle, weight)
+    steep = np.zeros_like(laid)
+    steep[:, 1:-1] = (laid[:, 2:] - laid[:, :-2]) / 2
+    steep *= _HIGHER
+    for _ in range(3):
+        higher = laid - steep * np.float32(np.log(speed))
+        more, faster, _ = _lag(level, higher, at, speed, middle, weight)
         middle += min(max(more, -1.0), 1.0)
         speed += min(max(faster, -0.01), 0.01)
-    _, _, wander = _lag(level, laid, at, speed, middle, weight)
+    higher = laid - steep * np.float32(np.log(speed))
+    _, _, wander = _lag(level, higher, at, speed, middle, weight)
     exact = _places(at, speed, middle)
-    fitting = _between(laid, exact)
+    fitting = _between(higher, exact)
     score = float(_correlate(level, fitting[None], weight)[0])
     recent = score
     if weight[-RECENT:].sum() >= 15:
@@ -156,7 +159,7 @@ def lay(print_: Print, offset: int, heard: Heard) -> Laid | None:
     away[begin:end] = np.minimum(np.abs(level - fitting), UNLIKE_DB).mean(axis=1) * audible
     return Laid(
         score, recent, total / 50, speed, wander, voice, other - voice,
-        abs(_higher(level, fitting, weight) - BANDS_HIGHER * float(np.log(speed))),
+        abs(_bend(level, fitting, weight)),
         heard.first + begin, length - int(nearest[-1]), away,
     )  # fmt: skip
 
@@ -230,7 +233,7 @@ def _centred(rows: Floats, weight: Floats) -> Floats:
     return centred
 
 
-def _higher(level: Floats, fitting: Floats, weight: Floats) -> float:
+def _bend(level: Floats, fitting: Floats, weight: Floats) -> float:
     """Bands by which the course heard seems to lie higher than the sample's."""
     rest = _centred(level - fitting, weight)
     slope = (fitting[:, 2:] - fitting[:, :-2]) * (weight[:, None] / 2)
@@ -252,6 +255,17 @@ _WHERE = np.clip((FIRST + _BINS) / RATIOS[:, None] - FIRST, 0, FINE - 1.001)
 _LOWER = np.floor(_WHERE).astype(np.intp)
 _PART = (_WHERE - _LOWER).astype(np.float32)
 """Where a sample has what is heard in a bin, at each of the ratios."""
+
+
+def _higher() -> Floats:
+    """Bands by which a course lies higher for a ratio of e: they lie closer the higher they are."""
+    low, high = (np.log1p(at * SAMPLE_RATE / SIZE / 700) for at in (FIRST, LAST - 1))
+    hz = 700 * np.expm1(low + (high - low) * (np.arange(BANDS) + 1) / (BANDS + 1))
+    bands: Floats = ((BANDS + 1) / (high - low) * hz / (hz + 700)).astype(np.float32)
+    return bands
+
+
+_HIGHER = _higher()
 
 
 def _to_fine() -> Floats:

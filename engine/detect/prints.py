@@ -65,6 +65,9 @@ _AFTER = 12
 """Frames of the silence after a sample that its last landmarks tell, too."""
 _FINE_STEP = 2 * FINE_DB / 15
 KEY = 1 << KEY_BITS
+SAME_SIGNS = 34
+SAME_RUN = 8
+"""Two samples say the same when no more of the signs differ on average, in any so many windows: 0.5 s."""
 _CHUNK = 500
 """Windows worked through at a time."""
 
@@ -186,6 +189,29 @@ class Library:
         differ = np.bitwise_count(self._keyed[before] ^ heard[0, :2].view(np.uint64)[0])
         differ += np.bitwise_count(self._others[before] ^ heard[0, 2])
         return fits.astype(np.int64), np.where(fits, differ, 0).astype(np.int64)
+
+    def same_from(self, number: int, frame: int, other: int, its_frame: int) -> bool:
+        """Whether two samples say the same from a frame of each on, to the end of one of them."""
+        back = min(frame, its_frame, WINDOW)
+        first, its_first = (max(0, -(-(f - back) // HOP)) for f in (frame, its_frame))
+        begin, its_begin = self._firsts[number] + first, self._firsts[other] + its_first
+        count = min(self._firsts[number + 1] - begin, self._firsts[other + 1] - its_begin)
+        if count <= 0:
+            return True
+        ours, its = slice(begin, begin + count), slice(its_begin, its_begin + count)
+        differ = np.bitwise_count(self._keyed[ours] ^ self._keyed[its])
+        differ += np.bitwise_count(self._others[ours] ^ self._others[its])
+        total = np.cumsum(np.concatenate(([0], differ)))
+        run = min(SAME_RUN, count)
+        return bool((total[run:] - total[:-run]).max() <= SAME_SIGNS * run)
+
+    def sorted_by(self, table: int) -> Ints:
+        """All windows: those that share a part lie together, and of those the likest."""
+        bits = np.uint64(table * KEY_BITS)
+        turned = (self._keyed >> bits) | (self._keyed << ((np.uint64(64) - bits) % np.uint64(64)))
+        # The part comes first, that is highest.
+        found: Ints = np.argsort((turned << np.uint64(48)) | (turned >> np.uint64(16)), kind="stable")
+        return found
 
     def numbers(self, windows: Ints) -> Ints:
         """Of which sample they are."""

@@ -100,6 +100,13 @@ def test_one_joined_in_the_middle_is_recognised(library: Library) -> None:
     assert names(library, speech_like(4)[12000:]) == ["s4"]
 
 
+def test_the_noise_before_one_that_is_joined_in_the_middle_does_not_count(library: Library) -> None:
+    sound = np.concatenate((np.zeros(12000), speech_like(4)[12000:]))
+    [(name, at, _)] = heard(library, sound + np.random.default_rng(1).normal(0, 300, len(sound)))
+    assert name == "s4"
+    assert at < 1.5 + 1.9
+
+
 def test_one_that_loops_is_told_each_time(library: Library) -> None:
     loop = np.concatenate((speech_like(4), np.zeros(8000, np.int16)))
     assert names(library, np.tile(loop, 3)) == ["s4"] * 3
@@ -126,6 +133,31 @@ def test_the_same_words_in_another_voice_are_another_announcement(library: Libra
     size = 160
     grains = [higher[round(at * 7 / 8) :][:size] for at in range(0, len(x) - 2 * size, size)]
     assert names(library, np.concatenate(grains)) == []
+
+
+def test_the_same_recording_twice_is_told_as_soon_as_one_alone() -> None:
+    """An operator has taught it from two calls."""
+    once = speech_like(1)
+    again = (once / 3 + np.random.default_rng(1).normal(0, 60, len(once))).astype(np.int16)
+    twice = Library((Sample(f"s{n}", category=2), fingerprint(x)) for n, x in enumerate((once, again)))
+    [(_, at, _)] = heard(twice, worse("2 % slow", speech_like(1)))
+    assert at < 2.5
+
+
+def test_of_two_that_mean_something_else_but_are_alike_one_is_told_in_the_end() -> None:
+    sound = speech_like(1)
+    clash = Library((Sample(f"s{n}", category=n), fingerprint(sound)) for n in (2, 3))
+    [(_, at, _)] = heard(clash, sound)
+    assert 3.0 < at < 4.0
+
+
+def test_a_short_one_is_told() -> None:
+    short = speech_like(60, 1.2)
+    library = Library([(Sample("short"), fingerprint(short))])
+    for lead in (0, 900, 2100):
+        sound = np.concatenate((np.zeros(lead), short, np.zeros(4000)))
+        sound += np.random.default_rng(1).normal(0, 30, len(sound))
+        assert names(library, sound) == ["short"]
 
 
 def test_an_empty_library_hears_nothing() -> None:
