@@ -90,14 +90,14 @@ class RawTrunk(asyncio.DatagramProtocol):
                 self._new.clear()
                 await self._new.wait()
 
-    def reply(self, request: Message, code: int, body: str = "", tag: str = "far") -> None:
+    def reply(self, request: Message, code: int, body: str = "", tag: str = "far", *headers: str) -> None:
         to = request.header("To")
         lines = [
             f"SIP/2.0 {code} Whatever",
             *(f"{name}: {request.header(name)}" for name in ("Via", "From", "Call-ID", "CSeq")),
             f"To: {to if 'tag=' in to else f'{to};tag={tag}'}",
-            f"Contact: <sip:far@{self.address}>",
-        ]
+            f"Contact: <sip:far@{self.address}>", *headers,
+        ]  # fmt: skip
         self.send(_with_body(lines, body))
 
     def invite(self, caller: str, body: str, *headers: str) -> None:

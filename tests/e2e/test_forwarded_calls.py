@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raw_trunk import RawTrunk, sdp, udp_port
 from rig import RATE, Bench, Driver
 
 from engine.control import messages
@@ -96,6 +97,30 @@ async def test_the_caller_gets_the_final_response_that_the_callees_side_means(
     await told(bench, "bye", by="phone")
     await told(bench, "recording", "5550303")
     assert loud(bench.recording("5550303").received) > 0.4
+
+
+async def test_a_refusal_goes_back_with_its_cause_and_our_own_call_goes_no_second_round(
+    bench: Bench,
+) -> None:
+    trunk = await RawTrunk.open()
+    with udp_port() as free:
+        ours: tuple[str, int] = free.getsockname()
+    try:
+        bench.start_engine(
+            f"trunk.server={trunk.address}", "trunk.register=false", f"sip.listen={ours[0]}:{ours[1]}",
+            'sip.forward={"1001"="2125550101"}',
+        )
+        trunk.engine = ours
+        trunk.invite("2125550199", sdp(40000))
+        onward = await trunk.next("INVITE")
+        assert onward.number == "2125550101"
+        trunk.reply(onward, 404, "", "far", "Reason: Q.850;cause=1")
+        final = await trunk.next(code=404, Call_ID="from-2125550199")
+        assert final.header("Reason") == "Q.850;cause=1"
+        trunk.invite("1001", sdp(40000))
+        assert await trunk.next(code=482, Call_ID="from-1001")
+    finally:
+        trunk.close()
 
 
 async def test_a_caller_who_gives_up_ends_the_call_that_was_placed_for_them(
