@@ -1,7 +1,7 @@
 """The beep that ends an answering machine's greeting: any single tone of 400 to 2400 Hz.
 
 A voice makes tones too: in a telephone's band a vowel may be little else than its second harmonic, for a
-tenth of a second, where that lies under 540 Hz. There a beep must be purer than voices are, or last longer,
+tenth of a second, mostly under 540 Hz. There a beep must be purer than voices are, or last longer,
 or come when nobody has just spoken.
 """
 
@@ -18,7 +18,7 @@ SHORT_MS = 70.0
 SPREAD_HZ, SHARE = 5.0, 0.7
 """What two mobile codecs, or noise 5 dB down, leave of a tone's steadiness and of its share of the power."""
 BRIEF_MS, BRIEF_SPREAD_HZ, BRIEF_SHARE = 110.0, 3.5, 0.8
-VOICES_HZ = 540.0
+VOICES_HZ = 1000.0
 STILL_MS = 60.0
 """Nobody spoke for so long before it."""
 NOISY_MS = 150.0

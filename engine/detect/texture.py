@@ -21,10 +21,12 @@ FIRST, LAST = 58, 440
 AROUND = 12
 PEAK = 3.0
 """A peak is so much above the mean of what is around it."""
-LEAST = 1e-4
-"""Weaker against the strongest, it is none."""
+LEAST, LOWEST = 3e-4, 5
+"""Weaker against the strongest line above 40 Hz, it is none: what a codec makes of hum."""
 STEADY, SHARE = 2.0, 0.3
 """So many steady peaks in the mean, with such a share of the power, are notes."""
+FAINT_STEADY, DIFFERENT, CHANGING = 0.8, 9, 2.0
+"""In noise: so many steady peaks in the mean, so many different ones, and so many times the mean."""
 DIP = 10**-1.5
 DIPS = 0.2
 """More of the frames than this are 15 dB under the loud ones in speech: its syllables and pauses."""
@@ -47,6 +49,7 @@ class Notes:
         self._fed = 0
         self._before: list[Bools] = []
         self._looks: list[tuple[int, float, float]] = []
+        self._lines: list[Bools] = []
         self._powers: list[float] = []
         self.heard = False
 
@@ -68,15 +71,27 @@ class Notes:
         peaks, power = _peaks(samples)
         if len(self._before) == 2:
             steady = peaks & self._before[0] & self._before[1]
-            share = float(power.dot(_widened(steady)))
+            wide = _widened(steady)
+            share = float(power.dot(wide))
             self._looks.append((int(np.count_nonzero(steady)), share, float(power.sum())))
-            del self._looks[:-LOOKS], self._before[0]
+            self._lines.append(wide)
+            del self._looks[:-LOOKS], self._lines[:-LOOKS], self._before[0]
             self.heard = self._notes()
         self._before.append(_widened(peaks))
 
     def _level(self, power: float) -> None:
         self._powers.append(power)
         del self._powers[: -LOOKS * FRAMES]
+
+    def changing(self) -> bool:
+        """Whether steady lines come and go, be it in noise: a melody's, where hum has always the same."""
+        count = len(self._looks)
+        steady = sum(x[0] for x in self._looks)
+        if count < ENOUGH or steady < FAINT_STEADY * count:
+            return False
+        all_of_them = np.logical_or.reduce(self._lines)
+        different = int(np.count_nonzero(all_of_them[1:] > all_of_them[:-1]))
+        return different >= max(DIFFERENT, CHANGING * steady / count)
 
     def _notes(self) -> bool:
         looks = self._looks
@@ -103,7 +118,7 @@ def _peaks(samples: Floats) -> tuple[Bools, Floats]:
     band = power[FIRST:LAST]
     total = np.cumsum(power)
     around = total[FIRST + AROUND : LAST + AROUND] - total[FIRST - AROUND - 1 : LAST - AROUND - 1]
-    least = np.maximum(around * (PEAK / (2 * AROUND + 1)), float(band.max()) * LEAST)
+    least = np.maximum(around * (PEAK / (2 * AROUND + 1)), float(power[LOWEST:].max()) * LEAST)
     left, right = power[FIRST - 1 : LAST - 1], power[FIRST + 1 : LAST + 1]
     found: Bools = (band > left) & (band >= right) & (band > least)
     return found, band.astype(np.float32)

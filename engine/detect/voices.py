@@ -162,11 +162,11 @@ class Voices:
     def _is_music(self) -> bool:
         return (
             self._sound_ms >= MUSIC_MS
-            and self._moves.tonality >= TONAL
-            and self._moves.count >= MOVES
             and self._asked >= 30
             and self._talk <= MUSIC_SHARE
             and self._other_ms == 0
+            and (self._moves.count >= MOVES or self._notes.changing())
+            and self._moves.tonality >= TONAL
         )
 
     def _sung(self) -> bool:

@@ -47,6 +47,10 @@ def movement(x: Floats) -> int:
 
 
 def notes(x: Floats) -> bool:
+    return listened(x).heard
+
+
+def listened(x: Floats) -> Notes:
     heard = Notes()
     for at in range(0, len(x) - 159, 160):
         frame = x[at : at + 160].astype(np.float32)
@@ -54,7 +58,7 @@ def notes(x: Floats) -> bool:
             heard.feed(frame)
         else:
             heard.pause()
-    return heard.heard
+    return heard
 
 
 @pytest.mark.parametrize("slope", [0, 1, 5 / 3, 2])
@@ -67,6 +71,20 @@ def test_music_moves_and_its_notes_are_heard_in_noise_too():
     for x in (chords(), chords() + noise(1, -28)):
         assert movement(x) >= 3
         assert notes(x)
+
+
+def test_a_melody_under_much_noise_has_lines_that_change_where_noise_and_a_tone_have_none():
+    assert listened(chords() + noise(0, -22)).changing()
+    for x in (noise(0, -22), noise(1, -22) + busy(), busy()):
+        assert not listened(x).changing()
+
+
+def test_mains_hum_through_a_law_s_steps_is_no_music():
+    t = np.arange(SECONDS * RATE) / RATE
+    hum = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in (1, 3, 5, 7)) * 1200
+    coarse = np.sign(hum) * np.round(np.abs(hum) / 64) * 64
+    assert not listened(coarse).changing()
+    assert not notes(coarse)
 
 
 @pytest.mark.parametrize("pitch", [110, 190, 300])
