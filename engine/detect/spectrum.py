@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.detect.band import CENTRE_HZ, RATE, Complex
 from engine.detect.plans import Cadence
@@ -73,6 +75,13 @@ class Spectrum:
         return known >= 0.6
 
 
+@cache
+def _window(count: int) -> npt.NDArray[np.float64]:
+    """Hann's; its signs put 0 Hz in the middle of the spectrum."""
+    window: npt.NDArray[np.float64] = np.hanning(count) * np.resize((1.0, -1.0), count)
+    return window
+
+
 def measure(values: Complex) -> Spectrum | None:
     """The spectrum of a burst's values, of its last 400 ms; None for one too short to tell."""
     count = len(values)
@@ -80,8 +89,8 @@ def measure(values: Complex) -> Spectrum | None:
         return None
     if count > MAX_VALUES:
         values, count = values[-MAX_VALUES:], MAX_VALUES
-    window = np.hanning(count)
-    power = np.abs(np.fft.fft(values * window, _SIZE)) ** 2
+    power = np.abs(np.fft.fft(values * _window(count), _SIZE))
+    power *= power
     total = float(power.sum())
     if total <= 0:
         return None
@@ -91,7 +100,9 @@ def measure(values: Complex) -> Spectrum | None:
     strongest = 0.0
     for _ in range(6):
         peak = int(power.argmax())
-        around = np.arange(peak - half, peak + half + 1) % _SIZE
+        around: slice | npt.NDArray[np.intp] = slice(peak - half, peak + half + 1)
+        if not half <= peak < _SIZE - half:
+            around = np.arange(peak - half, peak + half + 1) % _SIZE
         share = float(power[around].sum()) / total
         strongest = strongest or share
         if share < strongest * _WEAK:
@@ -100,7 +111,6 @@ def measure(values: Complex) -> Spectrum | None:
         curve = left - 2 * mid + right
         offset = 0.5 * (left - right) / curve if curve else 0.0
         place = peak + max(-0.5, min(0.5, offset))
-        hz = (place if place < _SIZE / 2 else place - _SIZE) * RATE / _SIZE
-        lines.append(Line(CENTRE_HZ + hz, share))
+        lines.append(Line(CENTRE_HZ + (place - _SIZE / 2) * RATE / _SIZE, share))
         power[around] = 0.0
     return Spectrum(tuple(lines), width)
