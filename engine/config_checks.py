@@ -108,8 +108,12 @@ def _check_campaign(name: str, own: Campaign, config: Config, add: Add) -> None:
     _check_sections(path, own.detection, own.recording, add_own)
     if not name.isprintable() or "/" in name:
         add(f"campaigns.{name}", "a name that no file has", "a queue file's name is allowed, without suffix")
-    if own.detection.samples != config.detection.samples:
-        add(f"{path}detection.samples", shown(own.detection.samples), "detection.samples is for all calls")
+    from engine.hearing import ENGINE_WIDE  # numpy: only where it is needed
+
+    for key in sorted(ENGINE_WIDE):
+        value = getattr(own.detection, key)
+        if value != getattr(config.detection, key):
+            add(f"{path}detection.{key}", shown(value), f"detection.{key} is for all calls")
     if own.detection.starter != config.detection.starter:
         add(f"{path}detection.starter", shown(own.detection.starter), "detection.starter is for all calls")
     if own.recording.keep_days != config.recording.keep_days:

@@ -88,6 +88,7 @@ def test_the_command_line_goes_before_every_campaign(tmp_path: Path) -> None:
         ("a.trunk]\nserver = 'a'\n", "line 21, campaigns.a.trunk: found"),
         ("spring.recording]\n[campaigns]\nb = 3\n", "line 23, campaigns.b: found 3; a section is allowed"),
         ("a.detection]\nsamples = 'x'\n", "line 22, campaigns.a.detection.samples: found"),
+        ("a.detection]\nstarter = false\n", "line 22, campaigns.a.detection.starter: found false; det"),
         ("a.recording]\nkeep_days = 3\n", "line 22, campaigns.a.recording.keep_days: found 3; it"),
         ("a.recording]\nname = '{x}'\n", "line 22, campaigns.a.recording.name: found '{x}'; {x} is"),
         ("'a/b'.recording]\n", "line 21, campaigns.a/b: found a name that no file has"),
