@@ -29,10 +29,18 @@ SPEED = 0.024
 """No line plays faster or slower by more."""
 WANDER, BEND, OTHER_VOICE = 0.18, 0.09, 0.08
 """The same words said again, or by a synthesiser at another pitch, lie further from the sample."""
-LEAD = 25.0
+LEAD = 40.0
 """dB: by so much, summed over the frames, must the best fit better than another."""
 ALIKE_DB = 1.0
 """Frames in which two samples fit equally well, but for this, don't count."""
+FRAME_DB = 4.0
+"""No frame counts for more: what a lost packet leaves is like one of them by chance."""
+MANY = 100
+"""Samples that were candidates lately; older ones are then forgotten."""
+RIVALS = 6
+"""So many samples are laid over what was heard once one fits."""
+POOR_VOICE, POOR_FRAMES, SAME_PLACE = 0.35, 25, 4
+"""What fits so poorly is not laid again for so long, about that place."""
 UNSURE_S, UNSURE_FRAMES = 3.0, 25
 """Of two that say the same to their end, but mean something else, the better is told after so long, or so
 shortly before the first of them ends."""
@@ -66,7 +74,7 @@ def is_good(laid: Laid, least: float, above_noise: float) -> bool:
 def lead(best: Laid, other: Laid) -> float:
     """By how much the best fits better than another, in dB summed over the frames that tell."""
     less = other.away - best.away
-    return float((less - np.clip(less, -ALIKE_DB, ALIKE_DB)).sum())
+    return float(np.clip(less - np.clip(less, -ALIKE_DB, ALIKE_DB), -FRAME_DB, FRAME_DB).sum())
 
 
 class Announcements:
@@ -84,6 +92,7 @@ class Announcements:
         self._fine: Floats = np.zeros((2 * KEPT, FINE), np.float32)
         self._end = 0
         self._seen: dict[int, tuple[Candidate, int]] = {}
+        self._poor: dict[int, tuple[int, int]] = {}
         self._rest_until = 0
         self._told: Match | None = None
 
@@ -113,6 +122,7 @@ class Announcements:
         last, self._told = self._told, match
         self._rest_until = now + min(match.left, REST)
         self._seen.clear()
+        self._poor.clear()
         return None if last is not None and self._goes_on(last, match) else match
 
     def _goes_on(self, last: Match, match: Match) -> bool:
@@ -120,20 +130,31 @@ class Announcements:
         return match.number == last.number and abs(match.offset - last.offset) < SAME_FRAMES
 
     def _judge(self, candidates: list[Candidate], begin: int, now: int) -> Match | None:
-        heard = Heard(
-            self._bands[begin : self._end], self._fine[begin : self._end], now - (self._end - begin)
-        )
-        self._seen = {n: s for n, s in self._seen.items() if now - s[1] < KEPT}
-        found: dict[int, tuple[Candidate, Laid]] = {}
+        first = now - (self._end - begin)
+        if len(self._seen) > MANY:
+            self._seen = {n: seen for n, seen in self._seen.items() if now - seen[1] < KEPT}
+            self._poor = {n: poor for n, poor in self._poor.items() if now < poor[1]}
         for each in candidates:
             self._seen[each.number] = (each, now)
-            if (laid := lay(self._library.prints[each.number], each.offset, heard)) is not None:
+        worth = [c for c in candidates if self._is_worth(c, now - max(first, -c.offset), now)]
+        if not worth:
+            return None
+        heard = Heard(self._bands[begin : self._end], self._fine[begin : self._end], first)
+        found: dict[int, tuple[Candidate, Laid]] = {}
+        for each in worth:
+            laid = lay(self._library.prints[each.number], each.offset, heard)
+            if laid is None or laid.voice < POOR_VOICE:
+                self._poor[each.number] = (each.offset, now + POOR_FRAMES)
+            if laid is not None:
                 found[each.number] = (each, laid)
         good = [(c, m) for c, m in found.values() if is_good(m, self._least(c.number), heard.above_noise)]
         if not good:
             return None
         chosen, best = min(good, key=lambda each: float(each[1].away.sum()))
-        for number, (rival, _) in self._seen.items():
+        rivals = sorted((c for c, at in self._seen.values() if now - at < KEPT), key=lambda c: c.differ)
+        self._seen = {c.number: self._seen[c.number] for c in rivals[:RIVALS]}
+        for rival in rivals[:RIVALS]:
+            number = rival.number
             if number not in found and (laid := lay(self._library.prints[number], rival.offset, heard)):
                 found[number] = (rival, laid)
         for number, (_, other) in found.items():
@@ -142,6 +163,12 @@ class Announcements:
         return Match(
             chosen.number, best.score, best.seconds, best.voice, best.begin_frame, chosen.offset, best.left
         )
+
+    def _is_worth(self, candidate: Candidate, frames: int, now: int) -> bool:
+        """Whether enough of it can have been heard, and it did not fit poorly a moment ago."""
+        offset, until = self._poor.get(candidate.number, (0, 0))
+        poor = now < until and abs(candidate.offset - offset) <= SAME_PLACE
+        return not poor and frames >= 45 * self._least(candidate.number)
 
     def _outdoes(self, number: int, best: Laid, rival: int, other: Laid) -> bool:
         """Whether no more can be expected that tells the best from a rival."""

@@ -46,6 +46,8 @@ SPEEDS = np.array((0.98, 0.99, 1.0, 1.01, 1.02))
 RATIOS = np.arange(-12, 13) * 0.0025 + 1
 RECENT = 50
 """Frames: the last second must fit, too."""
+TURNS, ENOUGH = 4, 0.06
+"""Times that the places are made more exact; or until they move by less, in frames."""
 PIECE = 20
 """Frames whose place is told by themselves."""
 STEADY = 150.0
@@ -136,15 +138,15 @@ def lay(print_: Print, offset: int, heard: Heard) -> Laid | None:
     steep = np.zeros_like(laid)
     steep[:, 1:-1] = (laid[:, 2:] - laid[:, :-2]) / 2
     steep *= _HIGHER
-    for _ in range(3):
+    for turn in range(TURNS):
         higher = laid - steep * np.float32(np.log(speed))
-        more, faster, _ = _lag(level, higher, at, speed, middle, weight)
+        exact = _places(at, speed, middle)
+        fitting = _between(higher, exact)
+        more, faster, wander = _lag(level - fitting, higher, exact, weight)
+        if turn == TURNS - 1 or abs(more) + abs(faster) * count / 2 < ENOUGH:
+            break
         middle += min(max(more, -1.0), 1.0)
         speed += min(max(faster, -0.01), 0.01)
-    higher = laid - steep * np.float32(np.log(speed))
-    _, _, wander = _lag(level, higher, at, speed, middle, weight)
-    exact = _places(at, speed, middle)
-    fitting = _between(higher, exact)
     score = float(_correlate(level, fitting[None], weight)[0])
     recent = score
     if weight[-RECENT:].sum() >= 15:
@@ -207,19 +209,17 @@ def _between(rows: Floats, at: Floats) -> Floats:
     return mixed
 
 
-def _lag(
-    level: Floats, laid: Floats, at: Floats, speed: float, middle: float, weight: Floats
-) -> tuple[float, float, float]:
+def _lag(rest: Floats, laid: Floats, exact: Floats, weight: Floats) -> tuple[float, float, float]:
     """By how many frames the sample should be moved, how much faster it should be played, and how far its
-    pieces lie from there. A piece's place is where the difference is least, by the course's steepness."""
-    exact = _places(at, speed, middle)
-    rest = _centred(level - _between(laid, exact), weight)
+    pieces lie from there. A piece's place is where the `rest`, what is heard without what is laid at the
+    places `exact`, is least, by the course's steepness."""
+    rest = _centred(rest, weight)
     slope = (_between(laid, exact + 1) - _between(laid, exact - 1)) * (weight[:, None] / 2)
-    edges = np.arange(0, len(level), PIECE)
+    edges = np.arange(0, len(rest), PIECE)
     steep = np.add.reduceat(np.einsum("tb,tb->t", slope, slope), edges) + 1e-3
     lags = np.add.reduceat(np.einsum("tb,tb->t", rest, slope), edges) / steep
     share = steep / steep.sum()
-    where = np.minimum(edges + PIECE / 2, len(level) - 1) - len(level) / 2
+    where = np.minimum(edges + PIECE / 2, len(rest) - 1) - len(rest) / 2
     mean, centre = float(share @ lags), float(share @ where)
     where = where - centre
     faster = float(share @ (where * (lags - mean))) / max(float(share @ where**2), STEADY)
