@@ -47,6 +47,9 @@ _DOUBT_OFF, _DOUBT_DB, _DOUBT_FLAT = 0.01, 6.0, 0.15
 SHORTEST = 31 * SAMPLE_RATE // 1000
 """Tones of 40 ms are keys and those of 23 ms are none: half-way."""
 
+OCTAVE = 0.012
+"""A note and its second harmonic are so close to two to one; no key's tones are, unless the low one is 2 %
+too low and the high one 2 % too high."""
 _STRIDE = 32  # samples whose sines are made by turning the first one's
 _INNER = np.arange(_STRIDE)[:, None]
 _SPOILT = 12 * SAMPLE_RATE // 1000
@@ -193,6 +196,8 @@ def _verdict(
 ) -> KeyTone | None:
     nominal = LOW[pair // 4], HIGH[pair % 4]
     off = max(abs(f / f0 - 1) for f, f0 in zip(hz, nominal, strict=True))
+    if abs(hz[1] / hz[0] - 2) < OCTAVE:
+        return None
     basis = _sines(hz, (1 - len(x)) / 2, len(x))
     low, high, noise, rest = _levels(basis, x)
     if not _is_key(off, low, high, noise, _parts(rest, hz)):

@@ -209,3 +209,11 @@ def test_a_steady_pair_that_is_no_key_is_not_measured_in_every_frame():
     for at in range(0, len(pcm), 160):
         detector.feed(pcm[at : at + 160])
     assert detector.measured <= 30
+
+
+@pytest.mark.parametrize("hz", [712, 786, 833])
+def test_a_note_and_its_octave_are_no_key(hz):
+    t = np.arange(8 * 60) / 8000
+    note = SINE_AT_0_DBM0 * (0.2 * np.sin(2 * np.pi * hz * t) + 0.08 * np.sin(4 * np.pi * hz * t))
+    sound = np.concatenate((np.zeros(1600), note, np.zeros(1600)))
+    assert keys_in(with_noise(sound.astype(np.int16), -50)) == ""
