@@ -10,6 +10,8 @@ MESSAGE = "machine"
 """The tag of dialer.machine_message."""
 BEEP_PATIENCE = 60.0
 """Seconds that a machine's beep is waited for, and a message at most takes."""
+AFTER_BEEP = 0.9
+"""A beep is told 0.2 s after it began and lasts a second at most; the machine records from its end on."""
 AMD_TIME = 5000
 """Asterisk's total_analysis_time, ms."""
 
@@ -24,6 +26,10 @@ class AnsweredBy:
         self._known = asyncio.Event()
         self.machine = False
         """A machine answered, and is not to be bridged."""
+        self.message_at = 0.0
+        """When its message begins, on the loop's clock; 0 until a beep was heard."""
+        self.talks_to_machine = False
+        """The message has begun."""
 
     def hear(self, tone: str) -> None:
         if tone in ("human", "machine") and not self._known.is_set():

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from engine.config import Config, Recording
 from engine.detect.outcome import Outcome
-from engine.dialer.answered_by import BEEP_PATIENCE, MESSAGE, AnsweredBy
+from engine.dialer.answered_by import AFTER_BEEP, BEEP_PATIENCE, MESSAGE, AnsweredBy
 from engine.dialer.dispositions import after_answer, before_answer, of_category, of_outcome
 from engine.dialer.notes import Notes, in_words
 from engine.dialer.ports import (
@@ -283,8 +283,11 @@ class Attempt:
             return "machine", "an answering machine answered, and no beep came"
         if isinstance(message, Heard) and message.tone in ("machine", "beep"):
             self.deadline = self._loop.time() + BEEP_PATIENCE
-            if message.tone == "beep":
-                leg.play(self._config.dialer.machine_message, MESSAGE)
+            if message.tone == "beep" and not self._by.talks_to_machine:
+                waits = self._by.message_at > 0.0
+                self._by.message_at = self._loop.time() + AFTER_BEEP
+                if not waits:
+                    self._spawn(self._leave_message(leg))
         if isinstance(message, PlaybackEnded) and message.tag == MESSAGE:
             if message.error:
                 self._tell(LogLine("error", f"dialer.machine_message: {message.error}", leg.id))
@@ -292,6 +295,13 @@ class Attempt:
             left = "could not be played" if message.error else "was left"
             return "machine", f"an answering machine answered; the message {left}"
         return None
+
+    async def _leave_message(self, leg: Leg) -> None:
+        """Once the last beep is over."""
+        while (left := self._by.message_at - self._loop.time()) > 0:
+            await asyncio.sleep(left)
+        self._by.talks_to_machine = True
+        leg.play(self._config.dialer.machine_message, MESSAGE)
 
     async def _until_ended(self, leg: Leg) -> tuple[str, str]:
         agent = self.seat.leg

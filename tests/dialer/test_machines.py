@@ -7,6 +7,7 @@ from dialer_fakes import World, fate
 from virtual_time import virtual_time
 
 from engine.config_file import ConfigError, load
+from engine.dialer.answered_by import AFTER_BEEP
 
 CALLEE = "5551234"
 TRUNK = ["trunk.server=127.0.0.1", "trunk.register=false"]
@@ -40,9 +41,19 @@ async def test_a_message_begins_after_the_beep_and_the_call_ends_with_it():
         assert record.disposition == "machine"
         assert "was left" in record.reason
         assert leg.withs("play") == ["m.wav"]
-        assert leg.times("play") == [pytest.approx(28.1)]
+        assert leg.times("play") == [pytest.approx(28.1 + AFTER_BEEP)]
         assert leg.times("hangup") == [pytest.approx(35.1)]
         assert leg.withs("bridge") == []
+
+
+@virtual_time
+async def test_a_beep_of_two_tones_is_waited_out_and_one_amid_the_message_does_not_begin_it_again():
+    beeps = (25, ("hears", "beep"), 0.4, ("hears", "beep"), 3, ("hears", "beep"), 4, "message_ends")
+    async with World([CALLEE], dialer={"machine": "message", "machine_message": "m.wav"}) as world:
+        world.line.fates[CALLEE] = fate(*GREETED, *beeps)
+        (record,) = await world.work()
+        assert "was left" in record.reason
+        assert world.line.to(CALLEE).times("play") == [pytest.approx(28.1 + 0.4 + AFTER_BEEP)]
 
 
 @virtual_time
