@@ -58,7 +58,9 @@ def check_announcements(config: Config) -> bool:
     """Whether the known announcements can be read; says how many there are, or what is wrong."""
     folder = samples_folder(config)
     if not config.detection.samples and not folder.is_dir():
-        print("announcements: none are known; `offhook samples starter` adds some")
+        first = "the first start makes some, as " if config.detection.starter else ""
+        print(f"announcements: none are known yet; {first}`offhook samples starter` does; your carrier's own "
+              "must be taught")
         return True
     try:
         entries, wrong = examine(folder)
