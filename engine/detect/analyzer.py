@@ -162,8 +162,8 @@ class Analyzer:
         assert self._half is not None
         (look, found), self._half = self._half, None
         if self._voices is not None:
-            if self._question is not None:
-                answer_each((self,))
+            if (question := self._question) is not None:
+                self._question, self._answer = None, self._voices.model.probability(question)
             found += self._speech(look, self._voices)
         found += self._still()
         return found

@@ -285,6 +285,6 @@ def _correlate(heard: Floats, laid: Floats, weight: Floats) -> Floats:
     a = (heard - share @ heard) * weight[:, None]
     b = laid - (share @ laid)[:, None]
     top = np.einsum("tb,stb->s", a, b)
-    norm = np.einsum("tb,tb->", a, a) * np.einsum("stb,stb,t->s", b, b, weight)
+    norm = np.einsum("tb,tb->", a, a) * (np.einsum("stb,stb->st", b, b) @ weight)
     scores: Floats = top / np.sqrt(norm + 1e-6)
     return scores

@@ -52,7 +52,9 @@ class Silero:
 
     def probability(self, chunk: Floats) -> float:
         """Of speech in the next `CHUNK` samples, 1.0 being full scale."""
-        return probabilities((self,), (chunk,))[0]
+        states, found = self._network.step(self._take(chunk)[None], self._state[None])
+        self._state = states[0]
+        return found[0]
 
     def _take(self, chunk: Floats) -> Floats:
         sound = self._sound
