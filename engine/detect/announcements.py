@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.detect.candidates import Candidate, Candidates
 from engine.detect.landmarks import BANDS, FINE, Floats, Spectrogram
-from engine.detect.laying import Heard, Laid, lay
+from engine.detect.laying import LEAST, Heard, Laid, lay
 from engine.detect.prints import Library
 
 KEPT = 225
@@ -39,8 +39,10 @@ MANY = 100
 """Samples that were candidates lately; older ones are then forgotten."""
 RIVALS = 6
 """So many samples are laid over what was heard once one fits."""
-POOR_VOICE, POOR_FRAMES, SAME_PLACE = 0.35, 25, 4
+POOR_VOICE, POOR_FRAMES, SAME_PLACE = 0.35, 15, 4
 """What fits so poorly is not laid again for so long, about that place."""
+LAST_FRAMES = 66
+"""Where all that is looked back at does not lie at one place, the last so many frames can tell."""
 UNSURE_S, UNSURE_FRAMES = 3.0, 25
 """Of two that say the same to their end, but mean something else, the better is told after so long, or so
 shortly before the first of them ends."""
@@ -140,6 +142,24 @@ class Announcements:
         if not worth:
             return None
         heard = Heard(self._bands[begin : self._end], self._fine[begin : self._end], first)
+        match = self._fitting(worth, heard, now)
+        if match is None and len(heard.bands) >= LAST_FRAMES + LEAST:
+            before, last = heard.split(LAST_FRAMES)
+            match = self._fitting(worth[:2], last, now)
+            if match is not None:
+                return self._with(match, before)
+        return match
+
+    def _with(self, match: Match, before: Heard) -> Match | None:
+        """A match of what came last, which must fit what came before, too, though by a few frames elsewhere:
+        a jitter buffer that adapts leaves out or repeats some."""
+        laid = lay(self._library.prints[match.number], match.offset, before)
+        if laid is None or laid.voice < POOR_VOICE:
+            return None
+        return replace(match, begin_frame=laid.begin_frame, seconds=match.seconds + laid.seconds)
+
+    def _fitting(self, worth: list[Candidate], heard: Heard, now: int) -> Match | None:
+        """The one that fits what was heard, where no other does."""
         found: dict[int, tuple[Candidate, Laid]] = {}
         for each in worth:
             laid = lay(self._library.prints[each.number], each.offset, heard)

@@ -57,10 +57,12 @@ STEADY = 150.0
 class Heard:
     """What is looked back at: `bands` and `fine` from frame `first` on."""
 
-    def __init__(self, bands: Floats, fine: Floats, first: int) -> None:
+    def __init__(self, bands: Floats, fine: Floats, first: int, noise: Floats | None = None) -> None:
         self.bands, self.fine, self.first = bands, fine, first
-        weakest = len(bands) // 12
-        self.noise: Floats = np.partition(bands, weakest, axis=0)[weakest] + np.float32(NOISE_DB)
+        if noise is None:
+            weakest = len(bands) // 12
+            noise = np.partition(bands, weakest, axis=0)[weakest] + np.float32(NOISE_DB)
+        self.noise: Floats = noise
         """The line's noise: a little more than what each band is in its weakest frames."""
         loudest = bands.max(axis=1)
         self.audible = loudest > LOST_DB
@@ -72,6 +74,13 @@ class Heard:
         sounds = above > low + JOINED_SHARE * (high - low)
         self.sounds_from = int(sounds.argmax())
         """The first frame with more than noise: what was joined in the middle was not heard before."""
+
+
+    def split(self, frames: int) -> tuple[Heard, Heard]:
+        """What came before the last so many frames, and those."""
+        at = len(self.bands) - frames
+        before = Heard(self.bands[:at], self.fine[:at], self.first, self.noise)
+        return before, Heard(self.bands[at:], self.fine[at:], self.first + at, self.noise)
 
 
 @dataclass(frozen=True, slots=True)

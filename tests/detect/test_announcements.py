@@ -151,6 +151,15 @@ def test_of_two_that_mean_something_else_but_are_alike_one_is_told_in_the_end() 
     assert 3.0 < at < 4.0
 
 
+@pytest.mark.parametrize("slip", [-320, -160, 80, 320])
+def test_what_a_jitter_buffer_leaves_out_or_repeats_delays_little(library: Library, slip: int) -> None:
+    x, at = speech_like(4), 8000
+    slipped = np.concatenate((x[:at], x[at + slip :]))  # as much is left out, or heard again
+    [(name, told, _)] = heard(library, slipped)
+    assert name == "s4"
+    assert told <= 3.4
+
+
 def test_a_short_one_is_told() -> None:
     short = speech_like(60, 1.2)
     library = Library([(Sample("short"), fingerprint(short))])
