@@ -191,7 +191,7 @@ class Analyzer:
 
     def _single_tones(self, look: Look) -> Iterable[Detection]:
         now = self.now_ms
-        if (heard := self._sit.look(self._pure)) is not None:
+        if (heard := self._sit.feed(look.line, now)) is not None:
             yield Detection(Tone.SIT, round(heard[0]), now, 1.0, heard[1])
         if (heard := self._fax.look(self._pure, look.level, now)) is not None and not self._amid_music:
             self._decide()

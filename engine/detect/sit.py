@@ -1,85 +1,147 @@
-"""Special information tones: three rising tones, whose heights and lengths say why the call failed."""
+"""Special information tones: three rising tones, whose heights and lengths say why the call failed.
+
+ITU-T E.180 has 950, 1400 and 1800 Hz, 330 ms each; North America's (Telcordia GR-1162) differ in height and
+length to tell the reason. Told apart by their ratios to the third, which a line's speed does not change.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass
 
-from engine.detect.pure import PureTones, Steady
+from engine.detect.pure import BIN_HZ, Spectrum
 
 RANGES = ((870.0, 1030.0), (1315.0, 1485.0), (1700.0, 1855.0))
-"""Hz that each tone may have: ITU-T E.180's +-50 Hz, and 2 % of a line's speed error."""
+"""Hz that each tone may have: E.180's +-50 Hz, and 2 % of a line's speed error."""
+STANDS_OUT = 6.0
+"""A tone's power by that of the bins around it, as far as `AROUND` bins: voices have more lines there."""
+NEAR, AROUND = 3, 10
+LEAST_SHARE = 0.12
+"""Of all the power; so much is left of a tone in noise three times as strong."""
+ONE_HZ, HELD = 20.0, 0.6
+"""So much of a tone lies so near to its middle height; lost packets that are made up for turn its phase."""
+DROPOUT_MS = 90.0
+"""So much may be missing inside one tone: a lost packet smears into two frames, and two may be lost."""
 TONE_MS = (190.0, 460.0)
 GAP_MS = 80.0
-CUT_MS = 90.0
-"""Between two pieces of one tone, a lost packet between them."""
-ONE_HZ = 45.0
-"""Pieces of one tone: a lost packet that is made up for turns its phase, which moves what is measured."""
-FIRST_MS = 80.0
+FIRST_MS = 60.0
 """A first tone that was joined in the middle may be as short as this."""
+KEPT = 30
 THIRD_MS = 100.0
 """So much of the third tone is enough."""
 LONG_MS = 327.0
 """Between the short, 274 ms, and the long, 380 ms, of the North American tones."""
+LOW_FIRST, ITU_FIRST, HIGH_FIRST = 913.8 / 1776.7, 950 / 1800, 985.2 / 1776.7
+LOW_SECOND, HIGH_SECOND = 1370.6 / 1776.7, 1428.5 / 1776.7
 _MEANINGS = {
-    # first high?, first long?, second high?, second long?
-    (False, False, False, False): "intercept: the number has changed or is out of service",
-    (True, True, False, False): "vacant code: there is no such number",
-    (False, False, True, True): "reorder: all trunks of this network are busy",
-    (True, False, True, False): "reorder: all trunks of another network are busy",
-    (True, True, True, True): "no circuit: all circuits of this network are busy",
-    (False, True, False, True): "no circuit: all circuits of another network are busy",
+    # first high?, second high?, second long?
+    (False, False, False): "intercept: the number has changed or is out of service",
+    (False, False, True): "no circuit: all circuits of another network are busy",
+    (True, False, False): "vacant code: there is no such number",
+    (False, True, True): "reorder: all trunks of this network are busy",
+    (True, True, False): "reorder: all trunks of another network are busy",
+    (True, True, True): "no circuit: all circuits of this network are busy",
 }
+PLAIN = "special information tones"
+
+
+@dataclass(slots=True)
+class _Tone:
+    place: int
+    heights: list[float]
+    begin_ms: float
+    end_ms: float
+
+    @property
+    def ms(self) -> float:
+        return self.end_ms - self.begin_ms
+
+    @property
+    def hz(self) -> float:
+        return sorted(self.heights)[len(self.heights) // 2]
+
+    def is_held(self) -> bool:
+        """Whether it was heard for most of its time, and at one height."""
+        middle = self.hz
+        near = sum(abs(hz - middle) <= ONE_HZ for hz in self.heights)
+        return near >= HELD * len(self.heights) and 20 * len(self.heights) >= self.ms / 2
 
 
 class SpecialInformation:
-    """Asked every frame; tells a sequence once."""
+    """Fed every frame; tells a sequence once."""
 
     def __init__(self) -> None:
-        self._told: float = -1.0
+        self._tones: list[_Tone] = []
+        self._told = False
 
-    def look(self, tones: PureTones) -> tuple[float, str] | None:
+    def feed(self, spectrum: Spectrum, now_ms: float) -> tuple[float, str] | None:
         """When it began, in ms, and what it was, once the third tone is certain."""
-        third = tones.open
-        if third is None or not _within(third, 2) or third.begin_ms == self._told:
+        line = _line(spectrum)
+        if line is None:
+            if self._tones and now_ms - self._tones[-1].end_ms > DROPOUT_MS + GAP_MS:
+                self._tones.clear()
             return None
-        rows = _rows([*tones.ended, third])
-        if len(rows) < 3 or rows[-1].ms < THIRD_MS:
+        self._hear(*line, now_ms - 1000 * 0.5 * BIN_PERIOD)
+        return self._sequence()
+
+    def _hear(self, place: int, hz: float, at_ms: float) -> None:
+        tones = self._tones
+        if tones and tones[-1].place != place and len(tones[-1].heights) < 2:
+            tones.pop()
+        if tones and tones[-1].place == place and at_ms - tones[-1].end_ms <= DROPOUT_MS:
+            tones[-1].heights = [*tones[-1].heights[-KEPT:], hz]
+            tones[-1].end_ms = at_ms + 10
+            return
+        tones.append(_Tone(place, [hz], at_ms - 10, at_ms + 10))
+        del tones[:-3]
+        self._told = False
+
+    def _sequence(self) -> tuple[float, str] | None:
+        if self._told or [t.place for t in self._tones] != [0, 1, 2]:
             return None
-        first, second, last = rows[-3:]
-        if not (_within(first, 0) and _within(second, 1)):
+        first, second, third = self._tones
+        if third.ms < THIRD_MS or not all(t.is_held() for t in self._tones):
             return None
-        if second.begin_ms - first.end_ms > GAP_MS or last.begin_ms - second.end_ms > GAP_MS:
+        if second.begin_ms - first.end_ms > GAP_MS or third.begin_ms - second.end_ms > GAP_MS:
             return None
         if not (FIRST_MS <= first.ms <= TONE_MS[1] and TONE_MS[0] <= second.ms <= TONE_MS[1]):
             return None
-        self._told = third.begin_ms
-        heard = "/".join(f"{t.hz:.0f}" for t in (first, second, last))
-        return first.begin_ms, f"{heard} Hz, {first.ms:.0f}/{second.ms:.0f} ms: {_meaning(first, second)}"
+        self._told = True
+        heard = "/".join(f"{t.hz:.0f}" for t in self._tones)
+        meaning = _meaning(first.hz / third.hz, second.hz / third.hz, second.ms > LONG_MS)
+        return first.begin_ms, f"{heard} Hz, {first.ms:.0f}/{second.ms:.0f} ms: {meaning}"
 
 
-def _rows(tones: list[Steady]) -> list[Steady]:
-    """Tones, with those in one range that a lost packet has cut made whole; single frames are left out."""
-    rows: list[Steady] = []
-    for tone in tones:
-        if tone.frames < 2:
-            continue
-        last = rows[-1] if rows else None
-        if last is not None and abs(last.hz - tone.hz) < ONE_HZ and tone.begin_ms - last.end_ms < CUT_MS:
-            frames = last.frames + tone.frames
-            hz = (last.hz * last.frames + tone.hz * tone.frames) / frames
-            rows[-1] = replace(last, end_ms=tone.end_ms, frames=frames, hz=hz)
-        else:
-            rows.append(tone)
-    return rows
+BIN_PERIOD = 1 / BIN_HZ
+"""A spectrum's length in s: its middle is when a tone is heard."""
 
 
-def _within(tone: Steady, place: int) -> bool:
-    low, high = RANGES[place]
-    return low <= tone.hz <= high
+def _line(spectrum: Spectrum) -> tuple[int, float] | None:
+    """Which of the three tones a frame has, and how high it is."""
+    k = spectrum.bin
+    hz = k * BIN_HZ
+    if spectrum.share < LEAST_SHARE or not RANGES[0][0] - BIN_HZ < hz < RANGES[2][1] + BIN_HZ:
+        return None
+    power = spectrum.power
+    around = float(power[k - AROUND : k - NEAR + 1].sum() + power[k + NEAR : k + AROUND + 1].sum())
+    if spectrum.tone < STANDS_OUT / 3 * around:
+        return None
+    a, b, c = (math.log(p + 1e-9) for p in power[k - 1 : k + 2].tolist())
+    curve = a - 2 * b + c
+    hz += (0.5 * (a - c) / curve if curve else 0.0) * BIN_HZ
+    for place, (low, high) in enumerate(RANGES):
+        if low <= hz <= high:
+            return place, hz
+    return None
 
 
-def _meaning(first: Steady, second: Steady) -> str:
-    if abs(first.hz - 950) < 17 and abs(second.hz - 1400) < 14:
-        return "special information tones"
-    key = (first.hz > 950, first.ms > LONG_MS, second.hz > 1400, second.ms > LONG_MS)
-    return _MEANINGS.get(key, "special information tones")
+def _meaning(first: float, second: float, long: bool) -> str:
+    """By both tones' heights over the third's, and the second's length."""
+    if abs(first - ITU_FIRST) < min(ITU_FIRST - LOW_FIRST, HIGH_FIRST - ITU_FIRST) / 2:
+        return PLAIN
+    high = first > ITU_FIRST, second > (LOW_SECOND + HIGH_SECOND) / 2
+    if high == (False, True):
+        long = True  # the only one of these heights, as the next
+    elif high == (True, False):
+        long = False
+    return _MEANINGS[*high, long]
