@@ -177,6 +177,7 @@ class Detection(Section, frozen=True):
     reason_header: Annotated[str, Meta(pattern=HEADER)] = ""
     codes: dict[str, int] = {}
     amd: dict[str, int] = {}
+    tone_plans: str = ""
     tone_busy_rule: CadenceRule = ""
     tone_congestion_rule: CadenceRule = ""
     tone_ringback_rule: CadenceRule = ""
@@ -351,6 +352,12 @@ def samples_folder(config: Config) -> Path:
     """Where known announcements are; by default a folder in the state directory."""
     folder = config.detection.samples
     return Path(folder).expanduser().absolute() if folder else state_dir() / "samples"
+
+
+def plans_file(config: Config) -> Path | None:
+    """The file of tone plans of the user's own; None: there is none."""
+    file = config.detection.tone_plans
+    return Path(file).expanduser().absolute() if file else None
 
 
 def control_socket(config: Config) -> Path:

@@ -14,11 +14,14 @@ from engine.config import (
     Detection,
     Recording,
     Trunk,
+    plans_file,
     port_range,
     split_host_port,
     split_proxy,
     trunk_path,
 )
+from engine.detect.plans import PlanError
+from engine.detect.plans import read as read_plans
 from engine.dial_rules import RuleError, compiled
 from engine.hearing_checks import Add, check_hearing, shown
 
@@ -81,6 +84,11 @@ def check(config: Config, need_trunk: bool, add: Add) -> None:
     if config.dialer.machine == "message":
         _check_message(config.dialer.machine_message, add)
     _check_sections("", config.detection, config.recording, add)
+    if (plans := plans_file(config)) is not None:
+        try:
+            read_plans(plans)
+        except PlanError as error:
+            add("detection.tone_plans", shown(config.detection.tone_plans), str(error))
     for name, own in config.campaigns.items():
         _check_campaign(name, own, config, add)
     for section, key, word in (
@@ -114,8 +122,6 @@ def _check_campaign(name: str, own: Campaign, config: Config, add: Add) -> None:
         value = getattr(own.detection, key)
         if value != getattr(config.detection, key):
             add(f"{path}detection.{key}", shown(value), f"detection.{key} is for all calls")
-    if own.detection.starter != config.detection.starter:
-        add(f"{path}detection.starter", shown(own.detection.starter), "detection.starter is for all calls")
     if own.recording.keep_days != config.recording.keep_days:
         add(f"{path}recording.keep_days", shown(own.recording.keep_days), "it counts for all recordings")
 

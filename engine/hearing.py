@@ -26,7 +26,7 @@ SEED_NAMES = {
     "tone_ringback_rule": "tone_ringback_rule", "tone_450hz_rule": "tone_450hz_rule",
 }  # fmt: skip
 """mod_da2's parameters by the keys of [detection] that do the same."""
-ENGINE_WIDE = frozenset({"samples", "starter"})
+ENGINE_WIDE = frozenset({"samples", "starter", "tone_plans"})
 """Keys that a queue entry can't have for itself."""
 PER_CALL = frozenset(field.name for field in msgspec.structs.fields(Detection)) - ENGINE_WIDE
 NAMED_IN_FULL = frozenset({"codes", "amd"})

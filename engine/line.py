@@ -12,7 +12,7 @@ from pyVoIP.VoIP import InvalidStateError, NoPortsAvailableError
 
 from engine.bridges import Bridges
 from engine.config import Config, Detection
-from engine.detect.plans import plans
+from engine.detect.plans import code_of
 from engine.detour import Detour
 from engine.dialer.numbers import NumberError, parse
 from engine.dialer.ports import (
@@ -129,10 +129,7 @@ class TrunkLine:
             region = parse(number, trunk).region.lower()
         except NumberError:
             region = ""
-        for country in ({"gb": "uk"}.get(region, region), {"gb": "uk"}.get(trunk, trunk)):
-            if country in plans():
-                return country
-        return ""
+        return code_of(region) or code_of(trunk)
 
     def talking_with(self, leg: TrunkLeg) -> list[TrunkLeg]:
         """The other legs on which what is said on this one can be heard, or which it hears."""

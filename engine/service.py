@@ -15,10 +15,12 @@ from pathlib import Path
 import msgspec
 
 from engine import projection, wire
-from engine.config import Config, SetupError, control_socket, store_url
+from engine.config import Config, SetupError, control_socket, plans_file, store_url
 from engine.control import messages
 from engine.control.server import ControlServer
 from engine.desk import Desk
+from engine.detect import plans
+from engine.detect.plans import PlanError
 from engine.dialer import ports
 from engine.dialer.dialer import Dialer
 from engine.dialer.queue_csv import QueueFile
@@ -68,6 +70,10 @@ class Engine:
         on_event: Callable[[messages.Event], None] = lambda event: None,
     ) -> None:
         self.config = config
+        try:
+            plans.use(plans_file(config))
+        except PlanError as error:  # the file was good when the configuration was read
+            raise SetupError(f"detection.tone_plans: {error}") from None
         self.stopping = asyncio.Event()
         self.socket = control_socket(config)
         self.station = Station(config)

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from engine.cli.common import EXIT_OK, EXIT_USAGE, Usage, say
 from engine.cli.detect_report import page
+from engine.detect import plans
 from engine.detect.analyzer import Analyzer
 from engine.detect.control import Listening, Settings
 from engine.detect.plans import PlanError, has_plan, plan
@@ -146,6 +147,14 @@ def listen_to(
     context = multiprocessing.get_context("fork")
     with context.Pool(cores, _start_worker, (library, settings)) as pool:
         yield from pool.imap(_work, tasks, chunksize=2)
+
+
+def use_plans(file: Path | None) -> None:
+    """Tone plans of the user's own, for all that is listened to from now on. Raises Usage."""
+    try:
+        plans.use(file)
+    except PlanError as error:
+        raise Usage(f"--tone-plans: {error}") from None
 
 
 def tasks_of(

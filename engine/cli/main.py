@@ -77,6 +77,9 @@ def detect(
         Path | None,
         typer.Option("--tasks", metavar="FILE", help="A JSON-lines list: file, country, answer_at_s."),
     ] = None,
+    tone_plans: Annotated[
+        Path | None, typer.Option("--tone-plans", metavar="FILE", help="Tone plans of your own (TOML).")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="HTML", help="Write a page about one recording.")
     ] = None,
@@ -86,13 +89,14 @@ def detect(
 ) -> None:
     """Tell what recordings say: tones, announcements, keys, people and machines."""
     from engine.cli.common import Usage, load_config
-    from engine.cli.detect import run_detect, tasks_of
-    from engine.config import samples_folder
+    from engine.cli.detect import run_detect, tasks_of, use_plans
+    from engine.config import plans_file, samples_folder
     from engine.hearing import settings
 
     try:
-        chosen = tasks_of(files or [], country, answer_at, tasks)
         found = load_config(config, override or [], need_trunk=False)
+        use_plans(tone_plans or plans_file(found))
+        chosen = tasks_of(files or [], country, answer_at, tasks)
         folder = samples_folder(found)
         if samples is None and (folder.is_dir() or found.detection.samples):
             samples = folder

@@ -125,6 +125,8 @@ class _Shown:
     whole: int = 0
     gaps: int = 0
     piece: bool = False
+    first: bool = False
+    """The rest of a burst is the first that was heard."""
     pure: bool = True
     errors: float = 0.0
 
@@ -174,8 +176,8 @@ def _fit_at(
         if goes_on and index == newest:
             continue
         if not _close(interval.ms, burst.on_ms, burst.on_range):
-            if index == 0 and interval.ms < burst.on_ms:
-                shown.piece = True
+            if interval.ms < burst.on_ms:
+                shown.piece, shown.first = True, index == 0
                 shown.pure = shown.pure and interval.spectrum.purity >= PURE
                 begin = interval.begin_ms
             break
@@ -186,7 +188,7 @@ def _fit_at(
     if later is None:
         return None
     count = shown.count + goes_on
-    if count == 0:
+    if count == 0 or (count == 1 and shown.piece and not shown.first):
         return None
     ready, at_ms = _ready(cadence, shown, last, gap_ms, patient)
     error = shown.errors / max(1, shown.whole + shown.gaps)
@@ -208,7 +210,7 @@ def _ready(
     if shown.whole >= 2:
         return True, 0.0
     slow = last.on_ms >= SLOW_MS
-    started = gap_ms is None or shown.piece
+    started = gap_ms is None or shown.first
     return slow and started and shown.whole == 1 and shown.gaps >= 1 and shown.pure, math.inf
 
 
@@ -219,7 +221,8 @@ def _rings(shown: _Shown, gap_ms: float | None, bursts: int) -> tuple[bool, floa
     if gap_ms is None:
         return shown.whole == 1 and shown.pure and not bursts, math.inf
     wanted = SETTLED_MS if shown.whole == 1 and shown.pure and not bursts else RINGBACK_GAP_MS
-    return gap_ms >= wanted and shown.whole >= bursts and (shown.whole > 0 or shown.pure), wanted
+    enough = shown.whole >= bursts and (shown.whole > 0 or (shown.pure and shown.first))
+    return enough and gap_ms >= wanted, wanted if enough else math.inf
 
 
 def _sound_alike(one: Cadence, other: Cadence) -> bool:

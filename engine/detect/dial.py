@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from engine.detect.bursts import Interval
+from collections.abc import Iterable
 
-HZ = (330.0, 350.0, 400.0, 425.0, 440.0, 450.0, 480.0)
-"""What dial tones are made of (ITU-T E.180 supplement 2)."""
+from engine.detect.bursts import Interval
+from engine.detect.plans import Cadence
+
 SLACK_HZ = 12.0
 LASTS_MS = 2500.0
 """No burst of a cadence is longer: the longest is 2 s."""
@@ -16,9 +17,11 @@ OTHER = 0.12
 
 
 class DialTone:
-    """Asked while a burst goes on; tells each once."""
+    """Asked while a burst goes on; tells each once. `dials` are the dial tones there are, whoever's."""
 
-    def __init__(self) -> None:
+    def __init__(self, dials: Iterable[Cadence]) -> None:
+        sides = ((hz, c.am_hz) for c in dials for hz in c.frequencies)
+        self._hz = frozenset(f for hz, am in sides for f in (hz - am, hz, hz + am))
         self._told = -1.0
 
     def look(self, burst: Interval | None) -> str:
@@ -26,7 +29,7 @@ class DialTone:
         if burst is None or burst.ms < LASTS_MS or burst.begin_ms == self._told or burst.spectrum is None:
             return ""
         lines = burst.spectrum.lines
-        known = [x for x in lines if any(abs(x.hz - hz) <= SLACK_HZ for hz in HZ)]
+        known = [x for x in lines if any(abs(x.hz - hz) <= SLACK_HZ for hz in self._hz)]
         if sum(x.share for x in known) < KNOWN or not lines or lines[0] not in known:
             return ""
         if any(x.share >= OTHER for x in lines if x not in known):

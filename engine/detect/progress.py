@@ -19,6 +19,7 @@ from engine.detect.cadence import (
 )
 from engine.detect.dial import LASTS_MS, DialTone
 from engine.detect.plans import Cadence, Plan
+from engine.detect.plans import plans as all_plans
 from engine.detect.rules import ToneRules
 from engine.detect.silence import SILENCE_DBM0
 from engine.detect.types import Detection, Tone
@@ -26,6 +27,8 @@ from engine.detect.types import Detection, Tone
 TOLERANCES_HZ = (6.0, 13.0)
 """The plans' frequencies lie 10 Hz apart at least, so the nearer ones come first; a line whose speed is 2 %
 off moves them further. In one country's plan they lie further apart."""
+NEAR_FITS = 0.1
+"""Where none of the nearer ones fits so well, those further away are looked at."""
 SINGLE_MS = 400.0
 """A plan's tone this long is worth telling before it has become a cadence."""
 PURE_SINGLE = 0.9
@@ -38,6 +41,7 @@ OTHERS = 3
 """Frames in a row of other sound: fewer are a burst's own edge."""
 BLIP_MS, BLIP_DB = 120.0, 10.0
 """A burst that is no tone is overlooked if it is shorter than this, or so much weaker than the tone."""
+FRAME_MS = 20.0
 OPENING_MS = 120.0
 """So much of a burst shows what tone it is."""
 NOISE_SLACK_DB = 9.0
@@ -51,7 +55,10 @@ class ProgressTones:
     def __init__(self, plans: list[Plan], rules: ToneRules | None = None) -> None:
         rules = rules or ToneRules()
         self._single_rule = rules.single
-        self._countries = distinct(c for p in plans for c in rules.apply(p).cadences)
+        heard = [c for p in plans for c in rules.apply(p).cadences]
+        if len(plans) == 1:
+            heard += [c for c in plans[0].dials if c.bursts]
+        self._countries = distinct(heard)
         self._cadences: list[Cadence] = list(self._countries)
         self._likely: frozenset[str] = frozenset()
         """Countries that have all that was heard so far; empty while nothing was."""
@@ -65,7 +72,7 @@ class ProgressTones:
         self._fits: list[Fit] = []
         self._foreign_ms = 0
         self._noise = 0.0
-        self._dial = DialTone()
+        self._dial = DialTone(c for p in all_plans().values() for c in p.dials)
         self._dialling = False
         self._told_single = self._told_by_rule = False
         self._tone_open = False
@@ -83,10 +90,6 @@ class ProgressTones:
     def _among_others(self) -> bool:
         """Whether other sound came shortly before the first burst, or since."""
         return self._other_ms > self._history[0].begin_ms - ALONE_MS
-
-    @property
-    def _single_gap_ms(self) -> float:
-        return float((self._single_rule[0].off_range or (0, 0))[0])
 
     @property
     def current(self) -> str:
@@ -177,9 +180,12 @@ class ProgressTones:
         matching = [c for c in self._cadences if burst is not None and self._is(burst, c)]
         self._tone_open = bool(matching)
         if age >= LASTS_MS and (why := self._dial.look(burst)) and burst is not None:
+            told = self._told
             self._forget()
             self._dialling = self._told_single = True
-            return [Detection(Tone.DIAL, round(burst.begin_ms), now_ms, 0.9, why)]
+            self._told = Tone.DIAL
+            heard = Detection(Tone.DIAL, round(burst.begin_ms), now_ms, 0.9, why)
+            return [] if told is Tone.DIAL else [heard]
         if burst is None or not matching:
             return []
         if age > 1.3 * max(b.on_ms for c in matching for b in c.bursts):
@@ -228,10 +234,12 @@ class ProgressTones:
     def _by_rule(self, gap: float, now_ms: int) -> list[Detection]:
         """A tone of its own rule, which is told before it is a cadence."""
         last = self._history[-1]
-        if not self._single_rule or self._told_by_rule or gap < self._single_gap_ms or last.spectrum is None:
+        if not self._single_rule or self._told_by_rule or last.spectrum is None:
             return []
-        low, high = self._single_rule[0].on_range or (0, 0)
-        if not low - EDGE_MS <= last.ms <= high + EDGE_MS:
+        rule = self._single_rule[0]
+        low, high = rule.on_range or (0, 0)
+        least, most = rule.off_range or (0, 0)
+        if not (low - EDGE_MS <= last.ms <= high + EDGE_MS and least <= gap <= most + FRAME_MS + EDGE_MS):
             return []
         self._told_by_rule = self._told_single = True
         why = f"{last.spectrum.describe()} for {last.ms:.0f} ms, then {gap:.0f} ms of quiet"
@@ -241,7 +249,7 @@ class ProgressTones:
         patient = self.patient or self._among_others
         for tolerance in self._tolerances:
             fits = [f for c in self._cadences if (f := fit(c, history, gap, tolerance, patient))]
-            if fits:
+            if fits and min(f.error for f in fits) <= NEAR_FITS:
                 break
         lasts = history[-1].ms if gap is None else gap
         changes = [f.changes_ms for f in fits if f.changes_ms > lasts]

@@ -20,9 +20,9 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ToneRules:
-    """What replaces every plan's own cadence; empty for none. `single`: a tone of any plan, so long and
-    followed by so much quiet (the upper bound of which does not count), is `450hz`. `ringback_whole`:
-    ringback waits for its whole cycle."""
+    """What replaces every plan's own cadence; empty for none. `single`: a tone of any plan, so long, is
+    `450hz` once the quiet after it has lasted for the lower bound; where nobody listened then, up to the
+    upper one. `ringback_whole`: ringback waits for its whole cycle."""
 
     busy: tuple[Burst, ...] = ()
     congestion: tuple[Burst, ...] = ()

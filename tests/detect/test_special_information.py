@@ -31,10 +31,10 @@ def sequence(kind: str, dbm0: float = -24.0, speed: float = 1.0, joined_ms: int 
 
 def told(pcm: Pcm) -> list[tuple[int, str]]:
     analyzer = Analyzer("us")
-    return [
-        (analyzer.now_ms, d.why.split(": ", 1)[1])
-        for at in range(0, len(pcm) - 159, 160) for d in analyzer.feed(pcm[at : at + 160]) if d.tone is Tone.SIT
-    ]
+    found = []
+    for at in range(0, len(pcm) - 159, 160):
+        found += [(analyzer.now_ms, d) for d in analyzer.feed(pcm[at : at + 160]) if d.tone is Tone.SIT]
+    return [(when, d.why.split(": ", 1)[1]) for when, d in found]
 
 
 def noisy(pcm: Pcm, dbm0: float) -> Pcm:

@@ -89,6 +89,21 @@ def test_tone_450hz_rule_passes_over_bursts_of_other_lengths():
     assert "450hz" not in [n for n, _ in heard(beeps(350, 350), "cn", rules)]
 
 
+def test_tone_450hz_rule_is_not_told_once_the_quiet_has_outlasted_its_upper_bound():
+    """Frames that nobody had the time to hear cover the moment at which it would have been told."""
+    told = {}
+    for rule in ("500-1500|1000-1000", "500-1500|1000-1300"):
+        analyzer = Analyzer("cn", rules=ToneRules(single=parse(rule)))
+        names = []
+        for number, frame in enumerate(tone(plan("cn").ringback, 5000).reshape(-1, 160)):
+            if 98 <= number < 102:
+                analyzer.skip()
+            else:
+                names += [d.tone.label for d in analyzer.feed(frame)]
+        told[rule] = names
+    assert told == {"500-1500|1000-1000": ["ringback"], "500-1500|1000-1300": ["ringback", "450hz"]}
+
+
 def test_ringback_waits_for_its_whole_cadence_where_that_is_set():
     pcm = tone(plan("cn").ringback, 9000)
     early = dict(heard(pcm, "cn", ToneRules()))["ringback"]
