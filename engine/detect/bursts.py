@@ -29,6 +29,8 @@ BELOW_PEAK = 0.16
 """A burst goes on while its power is not so much less than its peak's."""
 SMOOTHED = 4
 """Values over which the power is averaged where noise is near: it fluctuates."""
+SAME_HZ = 4.0
+"""A tone comes back at the same height, whatever the line's speed."""
 BRIDGED_MS = 50.0
 """A shorter interruption is none: the nulls of a modulation, a lost packet."""
 SHORTEST_MS = 60.0
@@ -53,6 +55,15 @@ class Interval:
     @property
     def ms(self) -> float:
         return self.end_ms - self.begin_ms
+
+
+    def spectrum_is_like(self, other: Interval) -> bool:
+        """Whether the strongest line of both is the same, as far as the shorter one tells."""
+        one, two = self.spectrum, other.spectrum
+        if one is None or two is None or not one.lines or not two.lines:
+            return False
+        slack = SAME_HZ + max(one.width_hz, two.width_hz) / 8
+        return any(abs(two.lines[0].hz - line.hz) <= slack for line in one.lines[:2])
 
 
 @dataclass(slots=True)

@@ -128,6 +128,8 @@ class _Shown:
     first: bool = False
     """The rest of a burst is the first that was heard."""
     pure: bool = True
+    slow: bool = True
+    """Its whole bursts are long ones."""
     errors: float = 0.0
 
     @property
@@ -172,17 +174,19 @@ def _fit_at(
             expected = burst.level_db - later[1]
             if abs(interval.level_db - later[0].level_db - expected) > LEVEL_SLACK_DB:
                 break
+            if not later[0].spectrum_is_like(interval):
+                shown.pure = False
         later = (interval, burst.level_db)
+        shown.pure = shown.pure and interval.spectrum.purity >= PURE
         if goes_on and index == newest:
             continue
         if not _close(interval.ms, burst.on_ms, burst.on_range):
             if interval.ms < burst.on_ms:
                 shown.piece, shown.first = True, index == 0
-                shown.pure = shown.pure and interval.spectrum.purity >= PURE
                 begin = interval.begin_ms
             break
         shown.errors += abs(interval.ms - burst.on_ms) / burst.on_ms
-        shown.pure = shown.pure and interval.spectrum.purity >= PURE
+        shown.slow = shown.slow and burst.on_ms >= SLOW_MS
         shown.whole += 1
         begin = interval.begin_ms
     if later is None:
@@ -209,9 +213,8 @@ def _ready(
         return _rings(shown, gap_ms, min(cycle, 2) if patient else 0)
     if shown.whole >= 2:
         return True, 0.0
-    slow = last.on_ms >= SLOW_MS
     started = gap_ms is None or shown.first
-    return slow and started and shown.whole == 1 and shown.gaps >= 1 and shown.pure, math.inf
+    return shown.slow and started and shown.whole == 1 and shown.gaps >= 1 and shown.pure, math.inf
 
 
 def _rings(shown: _Shown, gap_ms: float | None, bursts: int) -> tuple[bool, float]:

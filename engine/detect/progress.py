@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from engine.detect.band import Places
 from engine.detect.bursts import Interval, Segmenter
@@ -42,6 +43,8 @@ OTHERS = 3
 BLIP_MS, BLIP_DB = 120.0, 10.0
 """A burst that is no tone is overlooked if it is shorter than this, or so much weaker than the tone."""
 FRAME_MS = 20.0
+FOREIGN_RINGBACK, FOREIGN_BUSY = 3, 5
+"""So many bursts and gaps of another country's tone are wanted."""
 OPENING_MS = 120.0
 """So much of a burst shows what tone it is."""
 NOISE_SLACK_DB = 9.0
@@ -56,10 +59,15 @@ class ProgressTones:
         rules = rules or ToneRules()
         self._single_rule = rules.single
         heard = [c for p in plans for c in rules.apply(p).cadences]
+        self._abroad: dict[Cadence, frozenset[str]] = {}
+        """The tones of countries that are not the one given: what none of its own explains may be of them."""
         if len(plans) == 1:
             heard += [c for c in plans[0].dials if c.bursts]
+            others = (p for p in all_plans().values() if p.country != plans[0].country)
+            if not (rules.busy or rules.congestion or rules.ringback):
+                self._abroad = distinct(c for p in others for c in p.cadences)
         self._countries = distinct(heard)
-        self._cadences: list[Cadence] = list(self._countries)
+        self._cadences: list[Cadence] = [*self._countries, *self._abroad]
         self._likely: frozenset[str] = frozenset()
         """Countries that have all that was heard so far; empty while nothing was."""
         self._tolerances = TOLERANCES_HZ[-1:] if len(plans) == 1 else TOLERANCES_HZ
@@ -246,11 +254,10 @@ class ProgressTones:
         return [Detection(Tone.SINGLE, round(last.begin_ms), now_ms, 0.95, why)]
 
     def _by_cadence(self, history: list[Interval], gap: float | None, now_ms: int) -> list[Detection]:
-        patient = self.patient or self._among_others
-        for tolerance in self._tolerances:
-            fits = [f for c in self._cadences if (f := fit(c, history, gap, tolerance, patient))]
-            if fits and min(f.error for f in fits) <= NEAR_FITS:
-                break
+        fits, countries = self._fitting(history, gap, self._countries), self._countries
+        if not fits and self._abroad:
+            countries = self._abroad
+            fits = [_doubted(f) for f in self._fitting(history, gap, countries)]
         lasts = history[-1].ms if gap is None else gap
         changes = [f.changes_ms for f in fits if f.changes_ms > lasts]
         last = math.inf if gap is None else RINGBACK_GAP_MS if gap < RINGBACK_GAP_MS else self._forget_ms
@@ -258,7 +265,7 @@ class ProgressTones:
         self._fits = fits
         if not fits:
             return self._unfit(gap)
-        verdict = judge(fits, self._countries, self._likely, self._rang)
+        verdict = judge(fits, countries, self._likely, self._rang)
         if verdict is None:
             return []
         self.verdict = verdict
@@ -269,6 +276,19 @@ class ProgressTones:
         self._rang = self._rang or verdict.tone is Tone.RINGBACK
         self._told_single = True
         return [self._detection(verdict, history, now_ms)]
+
+    def _fitting(
+        self, history: list[Interval], gap: float | None, among: dict[Cadence, frozenset[str]]
+    ) -> list[Fit]:
+        newest = history[-1].spectrum
+        patient = self.patient or self._among_others
+        fits: list[Fit] = []
+        for tolerance in self._tolerances:
+            possible = [c for c in among if newest is not None and newest.matches(c, tolerance)]
+            fits = [f for c in possible if (f := fit(c, history, gap, tolerance, patient))]
+            if fits and min(f.error for f in fits) <= NEAR_FITS:
+                break
+        return fits
 
     def _unfit(self, gap: float | None) -> list[Detection]:
         self.verdict = None
@@ -297,3 +317,9 @@ class ProgressTones:
             self._close_burst(burst, now_ms)
         whole = [i for i in self._history if i.spectrum is not None and i.ms >= 150]
         return self._single(whole[-1], now_ms) if whole else []
+
+
+def _doubted(found: Fit) -> Fit:
+    """Of a country that is not the one given: told once it has been shown one time more."""
+    least = FOREIGN_RINGBACK if found.cadence.tone is Tone.RINGBACK else FOREIGN_BUSY
+    return found if found.count >= least else replace(found, ready=False)
