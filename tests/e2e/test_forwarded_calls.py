@@ -123,6 +123,7 @@ async def test_a_refusal_goes_back_with_its_cause_and_our_own_call_goes_no_secon
         trunk.close()
 
 
+@pytest.mark.slow
 async def test_a_caller_who_gives_up_ends_the_call_that_was_placed_for_them(
     bench: Bench, drive: Drive
 ) -> None:
@@ -139,6 +140,7 @@ async def test_a_caller_who_gives_up_ends_the_call_that_was_placed_for_them(
     assert not [e for e in driver.seen if isinstance(e, messages.LogLine) and "missed" in e.text]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 async def test_an_announcement_before_the_answer_is_the_callers_final_response(
     bench: Bench, drive: Drive

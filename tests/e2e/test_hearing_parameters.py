@@ -13,15 +13,15 @@ NUMBERS = """
 [numbers.5550100]
 early = "busy"
 refuse = 486
-refuse_after = 5.0
+refuse_after = 4.3
 [numbers.5550101]
 early = "busy"
 refuse = 486
-refuse_after = 3.0
+refuse_after = 2.8
 [numbers.5550102]
 early = "silence"
 refuse = 480
-refuse_after = 4.0
+refuse_after = 3.5
 [numbers.5550103]
 early = "ringback"
 answer_after = 4.0
@@ -69,7 +69,7 @@ def test_each_row_of_a_campaign_is_listened_to_in_its_own_way(bench: Bench, tmp_
     bench.start_carrier(NUMBERS + "".join(f"[numbers.{agent}]\nanswer_after = 0.1\n" for agent in agents))
     config = tmp_path / "offhook.toml"
     config.write_text(
-        '[campaigns.spring.detection]\nstop_on = ["sample"]\nmax_time = 4.0\n'
+        '[campaigns.spring.detection]\nstop_on = ["sample"]\nmax_time = 3.5\n'
         '[campaigns.spring.recording]\nwhat = "analysed"\nname = "{campaign}/{name}-{result}"\n'
     )
     columns = sorted({column for _, _, own, _, _ in ROWS for column in own})
