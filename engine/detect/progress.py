@@ -47,9 +47,11 @@ FOREIGN_RINGBACK, FOREIGN_BUSY = 3, 5
 """So many bursts and gaps of another country's tone are wanted."""
 OPENING_MS = 120.0
 """So much of a burst shows what tone it is."""
-NOISE_SLACK_DB = 9.0
+NOISE_SLACK_DB = 8.0
 NOISE_RISE_DB = 0.05
 """The line's noise is the quietest of late; it is believed to rise by so much a frame."""
+QUIET_FRAMES = 5
+"""Quiet that lasts no longer is what lost packets leave in the noise."""
 
 
 class ProgressTones:
@@ -80,6 +82,7 @@ class ProgressTones:
         self._fits: list[Fit] = []
         self._foreign_ms = 0
         self._noise = 0.0
+        self._levels: list[float] = []
         self._dial = DialTone(c for p in all_plans().values() for c in p.dials)
         self._dialling = False
         self._told_single = self._told_by_rule = False
@@ -144,7 +147,8 @@ class ProgressTones:
 
     def _watch_for_others(self, level: float, now_ms: int) -> None:
         """In a gap: steady noise belongs to the line, anything that rises above it does not."""
-        self._noise = min(level, self._noise + NOISE_RISE_DB)
+        self._levels = [*self._levels[-QUIET_FRAMES:], level]
+        self._noise = min(max(self._levels), self._noise + NOISE_RISE_DB)
         if level >= SILENCE_DBM0 and level > self._noise + NOISE_SLACK_DB:
             self._foreign_ms += 20
             self._others += 1

@@ -78,3 +78,17 @@ def test_what_is_too_weak_to_be_looked_at_changes_nothing_of_what_follows(level:
     busy = tone(plan("cn").busy, 4000)
     weak = named(np.concatenate([with_noise(silence(1000), level), busy] * 2), "cn")
     assert weak == named(np.concatenate([silence(1000), busy] * 2), "cn") == ["busy", "busy"]
+
+
+def with_losses(pcm: Pcm, share: float, seed: int) -> Pcm:
+    """Packets that nothing makes up for."""
+    lossy = pcm[: len(pcm) // 160 * 160].reshape(-1, 160).copy()
+    lossy[np.random.default_rng(seed).random(len(lossy)) < share] = 0
+    return lossy.reshape(-1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("country", "which"), [("uk", "ringback"), ("cn", "ringback"), ("us", "busy")])
+def test_holes_that_lost_packets_leave_in_a_lines_noise_make_it_no_other_sound(country, which, seed):
+    pcm = np.concatenate((silence(300), tone(getattr(plan(country), which), 12000)))
+    assert named(with_losses(with_noise(pcm, -32, seed), 0.08, seed), country)[:1] == [which]
