@@ -192,7 +192,7 @@ class Analyzer:
         now = self.now_ms
         if (heard := self._sit.feed(look.line, now)) is not None:
             yield Detection(Tone.SIT, round(heard[0]), now, 1.0, heard[1])
-        if (heard := self._fax.look(self._pure, look.level, now)) is not None and not self._amid_music:
+        if (heard := self._fax.look(self._pure, look.line, now)) is not None and not self._amid_music:
             self._decide()
             yield Detection(Tone.FAX, round(heard[0]), now, 0.95, heard[1])
         if self._answered_ms is not None and now - self._answered_ms < BEEP_WAIT_MS:

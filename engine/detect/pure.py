@@ -25,6 +25,8 @@ DRIFT_HZ = 14.0
 """Further from the tone's mean than this, it is another one."""
 KEPT = 16
 """Tones remembered: noise and lost packets cut one into several."""
+NEAR, AROUND = 3, 10
+"""Bins from a line's: what lies between is around it."""
 DROPOUT = 2
 """Frames that may be missing inside one tone: a lost packet smears into two."""
 
@@ -145,10 +147,22 @@ class PureTones:
 
 def _line(spectrum: Spectrum) -> tuple[float, float, float] | None:
     """Frequency, level and share of a spectrum's one tone, if it is strong enough."""
-    dbm0 = 10 * math.log10(spectrum.tone / MILLIWATT_POWER + 1e-12)
-    if dbm0 < FLOOR_DBM0:
+    level = dbm0(spectrum.tone)
+    if level < FLOOR_DBM0:
         return None
-    return line_of(spectrum), dbm0, spectrum.share
+    return line_of(spectrum), level, spectrum.share
+
+
+def dbm0(power: float) -> float:
+    """A mean square as a level."""
+    return 10 * math.log10(power / MILLIWATT_POWER + 1e-12)
+
+
+def stands_out(spectrum: Spectrum, by: float) -> bool:
+    """Whether the strongest line, at 630 Hz or more, has `by` times the power of the bins around it."""
+    k, power = spectrum.bin, spectrum.power
+    around = float(power[k - AROUND : k - NEAR + 1].sum() + power[k + NEAR : k + AROUND + 1].sum())
+    return spectrum.tone >= by / 3 * around
 
 
 def line_of(spectrum: Spectrum) -> float:

@@ -6,23 +6,21 @@ length to tell the reason. Told apart by their ratios to the third, which a line
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from engine.detect.pure import BIN_HZ, Spectrum
+from engine.detect.pure import BIN_HZ, Spectrum, line_of, stands_out
 
 RANGES = ((870.0, 1030.0), (1315.0, 1485.0), (1700.0, 1855.0))
 """Hz that each tone may have: E.180's +-50 Hz, and 2 % of a line's speed error."""
 STANDS_OUT = 6.0
-"""A tone's power by that of the bins around it, as far as `AROUND` bins: voices have more lines there."""
-NEAR, AROUND = 3, 10
+"""A tone's power by that of the bins around it: voices have more lines there."""
 LEAST_SHARE = 0.12
 """Of all the power; so much is left of a tone in noise three times as strong."""
 ONE_HZ, HELD = 20.0, 0.6
 """So much of a tone lies so near to its middle height; lost packets that are made up for turn its phase."""
 DROPOUT_MS = 90.0
 """So much may be missing inside one tone: a lost packet smears into two frames, and two may be lost."""
-TONE_MS = (190.0, 460.0)
+TONE_MS = (190.0, 440.0)
 GAP_MS = 80.0
 FIRST_MS = 60.0
 """A first tone that was joined in the middle may be as short as this."""
@@ -122,13 +120,9 @@ def _line(spectrum: Spectrum) -> tuple[int, float] | None:
     hz = k * BIN_HZ
     if spectrum.share < LEAST_SHARE or not RANGES[0][0] - BIN_HZ < hz < RANGES[2][1] + BIN_HZ:
         return None
-    power = spectrum.power
-    around = float(power[k - AROUND : k - NEAR + 1].sum() + power[k + NEAR : k + AROUND + 1].sum())
-    if spectrum.tone < STANDS_OUT / 3 * around:
+    if not stands_out(spectrum, STANDS_OUT):
         return None
-    a, b, c = (math.log(p + 1e-9) for p in power[k - 1 : k + 2].tolist())
-    curve = a - 2 * b + c
-    hz += (0.5 * (a - c) / curve if curve else 0.0) * BIN_HZ
+    hz = line_of(spectrum)
     for place, (low, high) in enumerate(RANGES):
         if low <= hz <= high:
             return place, hz

@@ -92,3 +92,34 @@ def with_losses(pcm: Pcm, share: float, seed: int) -> Pcm:
 def test_holes_that_lost_packets_leave_in_a_lines_noise_make_it_no_other_sound(country, which, seed):
     pcm = np.concatenate((silence(300), tone(getattr(plan(country), which), 12000)))
     assert named(with_losses(with_noise(pcm, -32, seed), 0.08, seed), country)[:1] == [which]
+
+
+def calling_fax() -> Pcm:
+    burst = (4000 * np.sin(2 * np.pi * 1115 * np.arange(4000) / 8000)).astype(np.int16)
+    return np.concatenate((silence(1200), *[burst, silence(3000)] * 3))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_calling_fax_machine_is_told_in_noise_that_has_short_lines_of_its_own(seed: int):
+    """Noise as a mobile's codec leaves it: it whistles for a frame or two, at the tone's height too."""
+    pcm, rng = calling_fax().astype(np.float64), np.random.default_rng(seed)
+    for at in range(0, len(pcm) - 319, 960):
+        whistle = rng.choice((400.0, 700.0, 1100.0, 2000.0)) + rng.uniform(-60, 60)
+        pcm[at : at + 320] += 1000 * np.sin(2 * np.pi * whistle * np.arange(320) / 8000)
+    assert "fax" in labels_of(with_noise(pcm.astype(np.int16), -32, seed))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_calling_fax_machine_is_told_where_packets_are_lost_and_made_up_for(seed: int):
+    pcm, rng = calling_fax(), np.random.default_rng(seed)
+    for at in range(160, len(pcm) - 159, 160):
+        if rng.random() < 0.1:
+            pcm[at : at + 160] = pcm[at - 160 : at]
+    assert "fax" in labels_of(with_noise(pcm, -50, seed))
+
+
+def test_a_note_of_a_calling_fax_machines_height_and_length_in_a_tune_is_none():
+    notes = [(784, 400), (988, 500), (1100, 500), (880, 500), (784, 700), (1100, 500), (660, 900)]
+    tune = [4000 * np.sin(2 * np.pi * hz * np.arange(8 * ms) / 8000) for hz, ms in notes]
+    pcm = np.concatenate((*tune, np.zeros(8000)))
+    assert "fax" not in labels_of(with_noise(pcm.astype(np.int16), -40))

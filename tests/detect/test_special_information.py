@@ -77,3 +77,9 @@ def test_tones_in_another_order_or_far_apart_are_none():
     assert told(one[::-1].copy()) == []
     first, rest = one[: 8 * (300 + 276)], one[8 * (300 + 276) :]
     assert told(np.concatenate((first, np.zeros(8 * 200, np.int16), rest))) == []
+
+
+def test_three_notes_of_which_one_is_too_long_are_none():
+    notes = (950, 80), (1440, 452), (1814, 330)
+    parts = [4000 * np.sin(2 * np.pi * hz * np.arange(8 * ms) / 8000) for hz, ms in notes]
+    assert told(noisy(np.concatenate((np.zeros(3200), *parts)).astype(np.int16), -30.0)) == []
