@@ -342,7 +342,7 @@ async def test_old_recordings_go_at_the_start_and_trouble_with_the_store_ends_no
     path = await recorded(desk, tmp_path, "1", 40)
     told = asyncio.Event()
     keeping = asyncio.create_task(keep(store.recordings, 30, lambda level, text: told.set()))
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), 30)
     assert not path.exists()
     keeping.cancel()
     closed = SqlStore("sqlite://")

@@ -8,13 +8,11 @@ from line_sounds import silence, speech, with_noise
 from speech_like import speech_like
 
 from engine.detect.analyzer import Analyzer
-from engine.detect.voice import VoiceModels
+from engine.detect.voice import voice_model
 
 
 def labels(pcm: np.ndarray, answer_ms: int | None = None) -> list[str]:
-    models = VoiceModels(signal_only=True)
-    assert models.made == "signal only"
-    analyzer = Analyzer(None, models.lend())
+    analyzer = Analyzer(None, voice_model(signal_only=True))
     out = []
     for at in range(0, len(pcm) - 159, 160):
         if analyzer.now_ms == answer_ms:

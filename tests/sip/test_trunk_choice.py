@@ -182,7 +182,8 @@ class TestFailover:
         leg = trunks.dial()
         leg.listen(True)
         trunks.answer("trunk", 503)
-        assert orders.Detect(leg.stream, True, leg.country or None) in trunks.media.ordered
+        detect = [o for o in trunks.media.ordered if isinstance(o, orders.Detect)][-1]
+        assert (detect.stream, detect.on, detect.country) == (leg.stream, True, leg.country or None)
         assert leg.stream != leg.id
 
     def test_a_caller_id_goes_along_only_where_it_may_be_shown(self) -> None:
