@@ -25,6 +25,8 @@ LINED = 0.75
 """The share of the band that a tone's three strongest lines have, its modulation's among them."""
 LOUDER = 6.0
 """What is so much stronger than the burst that it began in is another."""
+RISEN_MS = 2 * DELAY_MS + 2 * STEP_MS
+"""So long after its beginning a tone has its level in the band; what grows later grew out of noise."""
 BELOW_PEAK = 0.16
 """A burst goes on while its power is not so much less than its peak's."""
 SMOOTHED = 4
@@ -116,9 +118,9 @@ class Segmenter:
         power, noise = band.power, self._noise_now(band.power)
         before, self._before = self._before, power[-SMOOTHED + 1 :]
         burst, least = self._burst, max(FLOOR, noise)
-        if burst is not None and self._outgrown(burst, power):
+        if burst is not None and self._outgrown(burst, power, frame):
             burst, least = None, max(least, BELOW_PEAK * max(power))
-        start = frame * VALUES * STEP_MS + STEP_MS - DELAY_MS  # when the first value happened
+        start = _start_ms(frame)
         if burst is None:
             self._burst = None
             if not band.starts:
@@ -164,9 +166,10 @@ class Segmenter:
         return self._noise * NOISE_BIAS * NOISE_FACTOR
 
     @staticmethod
-    def _outgrown(burst: _Burst, power: list[float]) -> bool:
+    def _outgrown(burst: _Burst, power: list[float], frame: int) -> bool:
         """Whether a tone began in what was noise."""
-        return burst.count >= 2 * VALUES and sum(power) / VALUES * burst.count > LOUDER * burst.energy
+        old = _start_ms(frame) - burst.begin_ms >= RISEN_MS
+        return old and sum(power) / VALUES * burst.count > LOUDER * burst.energy
 
     def _is_noise(self, burst: _Burst, now_ms: float) -> bool:
         """Whether an open burst has no lines; its power is the noise's then."""
@@ -207,6 +210,11 @@ class Segmenter:
         row = burst.row() if burst.pure >= 0.5 * burst.count else []
         spectrum = measure(np.concatenate(row)[_EDGE:-_EDGE]) if row else None
         return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), _db(burst), burst.cut)
+
+
+def _start_ms(frame: int) -> float:
+    """When the first value of a frame happened."""
+    return frame * VALUES * STEP_MS + STEP_MS - DELAY_MS
 
 
 def _db(burst: _Burst) -> float:

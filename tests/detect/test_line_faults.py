@@ -123,3 +123,12 @@ def test_a_note_of_a_calling_fax_machines_height_and_length_in_a_tune_is_none():
     tune = [4000 * np.sin(2 * np.pi * hz * np.arange(8 * ms) / 8000) for hz, ms in notes]
     pcm = np.concatenate((*tune, np.zeros(8000)))
     assert "fax" not in labels_of(with_noise(pcm.astype(np.int16), -40))
+
+
+@pytest.mark.parametrize("before", [55, 80])
+def test_noise_that_lies_in_the_tones_band_for_a_moment_before_a_burst_does_not_lengthen_it(before: int):
+    """A noise is heard anew wherever a weaker comfort noise filled a lost packet before it."""
+    cycle = np.concatenate((silence(200), tone(plan("pt").congestion, 200, -12.0)))
+    at = 8 * (200 - before)
+    cycle[at : at + 200] = 80 * np.sin(2 * np.pi * 450 * np.arange(200) / 8000)
+    assert named(np.concatenate((silence(400), np.tile(cycle, 10), silence(200))), "pt") == ["congestion"]
