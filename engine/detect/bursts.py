@@ -31,8 +31,10 @@ BELOW_PEAK = 0.16
 """A burst goes on while its power is not so much less than its peak's."""
 SMOOTHED = 4
 """Values over which the power is averaged where noise is near: it fluctuates."""
-SAME_HZ = 4.0
-"""A tone comes back at the same height, whatever the line's speed."""
+SAME_HZ, SAME_DB = 2.0, 2.5
+"""A tone comes back at the same height, whatever the line's speed, and as strong,"""
+LONE, LESS_LONE = 0.85, 0.2
+"""and a single line with about the same share of the band: notes of voices or music are less alike."""
 BRIDGED_MS = 50.0
 """A shorter interruption is none: the nulls of a modulation, a lost packet."""
 SHORTEST_MS = 60.0
@@ -58,14 +60,21 @@ class Interval:
     def ms(self) -> float:
         return self.end_ms - self.begin_ms
 
-
-    def spectrum_is_like(self, other: Interval) -> bool:
-        """Whether the strongest line of both is the same, as far as the shorter one tells."""
+    def comes_back(self, other: Interval, louder_db: float = 0.0) -> bool:
+        """Whether both are the same tone, as far as the shorter one tells. This one is to be
+        louder by `louder_db`.
+        """
         one, two = self.spectrum, other.spectrum
         if one is None or two is None or not one.lines or not two.lines:
             return False
-        slack = SAME_HZ + max(one.width_hz, two.width_hz) / 8
-        return any(abs(two.lines[0].hz - line.hz) <= slack for line in one.lines[:2])
+        if abs(self.level_db - other.level_db - louder_db) > SAME_DB:
+            return False
+        shares = one.lines[0].share, two.lines[0].share
+        width = max(one.width_hz, two.width_hz)
+        if max(shares) < LONE:
+            return any(abs(two.lines[0].hz - line.hz) <= 2 * SAME_HZ + width / 8 for line in one.lines[:2])
+        near = abs(two.lines[0].hz - one.lines[0].hz) <= SAME_HZ + width / 16
+        return near and min(shares) >= max(shares) - LESS_LONE
 
 
 @dataclass(slots=True)

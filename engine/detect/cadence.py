@@ -128,6 +128,8 @@ class _Shown:
     first: bool = False
     """The rest of a burst is the first that was heard."""
     pure: bool = True
+    alike: bool = True
+    """They are all of one tone, even by its level."""
     slow: bool = True
     """Its whole bursts are long ones."""
     errors: float = 0.0
@@ -174,8 +176,8 @@ def _fit_at(
             expected = burst.level_db - later[1]
             if abs(interval.level_db - later[0].level_db - expected) > LEVEL_SLACK_DB:
                 break
-            if not later[0].spectrum_is_like(interval):
-                shown.pure = False
+            if not later[0].comes_back(interval, -expected):
+                shown.pure = shown.alike = False
         later = (interval, burst.level_db)
         shown.pure = shown.pure and interval.spectrum.purity >= PURE
         if goes_on and index == newest:
@@ -212,7 +214,8 @@ def _ready(
     if cadence.tone is Tone.RINGBACK:
         return _rings(shown, gap_ms, min(cycle, 2) if patient else 0)
     if shown.whole >= 2:
-        return True, 0.0
+        enough = shown.alike or shown.whole > 2
+        return enough, 0.0 if enough else math.inf
     started = gap_ms is None or shown.first
     return shown.slow and started and shown.whole == 1 and shown.gaps >= 1 and shown.pure, math.inf
 

@@ -116,3 +116,24 @@ def test_one_burst_and_its_gap_and_then_another_sound_are_no_busy_tone(country):
     glide = 5000 * np.sin(2 * np.pi * (hz - 25) * t + 40 * t**2) + 2500 * np.sin(2 * np.pi * 610 * t)
     pcm = np.concatenate((bursts(hz, on, on), glide.astype(np.int16), silence(1000)))
     assert "busy" not in named(pcm, country)
+
+
+def note(ms: int, *parts: tuple[float, float]) -> np.ndarray:
+    t = np.arange(8 * ms) / 8000
+    return sum(level * np.sin(2 * np.pi * hz * t) for hz, level in parts).astype(np.int16)
+
+
+@pytest.mark.parametrize("second", [((430.0, 8000.0),), ((441.0, 4500.0), (415.0, 3500.0))])
+def test_one_burst_and_its_gap_and_then_notes_near_its_height_are_no_busy_tone(second):
+    """Russia's busy lasts 350 ms: a note 5 Hz above, stronger, or two beside it are not its own."""
+    music = np.concatenate((note(330, *second), silence(110), note(900, *second), silence(1000)))
+    busy = note(350, (425.0, 5000.0))
+    assert "busy" not in named(np.concatenate((silence(300), busy, silence(350), music)), "ru")
+
+
+def test_bursts_that_lost_packets_have_made_unlike_each_other_are_busy_after_three():
+    pcm = bursts(425, *[350] * 12)
+    rng = np.random.default_rng(5)
+    for at in range(0, len(pcm) - 159, 160):
+        pcm[at : at + 160] = pcm[at : at + 160] * rng.uniform(0.5, 1.0)
+    assert named(pcm, "ru") == ["busy"]
