@@ -241,6 +241,14 @@ def _sound_alike(one: Cadence, other: Cadence) -> bool:
     )
 
 
+def same_sound(one: Cadence, other: Cadence, tolerance_hz: float) -> bool:
+    """Whether no more of it would tell them apart: their times are the same, and their heights nearly."""
+    near = len(one.frequencies) == len(other.frequencies) and all(
+        abs(a - b) <= tolerance_hz for a, b in zip(one.frequencies, other.frequencies, strict=True)
+    )
+    return near and _sound_alike(one, other)
+
+
 def judge(
     fits: list[Fit],
     countries: Mapping[Cadence, frozenset[str]],

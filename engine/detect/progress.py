@@ -17,6 +17,7 @@ from engine.detect.cadence import (
     fit,
     judge,
     longest_gap,
+    same_sound,
 )
 from engine.detect.dial import LASTS_MS, DialTone
 from engine.detect.plans import Cadence, Plan
@@ -89,6 +90,8 @@ class ProgressTones:
         self._tone_open = False
         self._next_look = 0.0
         self._told: Tone | None = None
+        self._named: Verdict | None = None
+        """The last one that was told."""
         self._rang = False
         self.verdict: Verdict | None = None
         self._others = 0
@@ -272,14 +275,23 @@ class ProgressTones:
         verdict = judge(fits, countries, self._likely, self._rang)
         if verdict is None:
             return []
-        self.verdict = verdict
+        verdict = self.verdict = self._as_named(verdict)
         self._likely = self._likely & verdict.countries or verdict.countries
         if self._told is verdict.tone:
             return []
-        self._told = verdict.tone
+        self._told, self._named = verdict.tone, verdict
         self._rang = self._rang or verdict.tone is Tone.RINGBACK
         self._told_single = True
         return [self._detection(verdict, history, now_ms)]
+
+    def _as_named(self, verdict: Verdict) -> Verdict:
+        """The same sound going on means what it was told to mean, even where one burst is a little off."""
+        named = self._named
+        if named is None or named.tone is not self._told or named.tone is verdict.tone:
+            return verdict
+        if not same_sound(named.cadence, verdict.cadence, self._tolerances[-1]):
+            return verdict
+        return replace(verdict, tone=named.tone, cadence=named.cadence, countries=named.countries)
 
     def _fitting(
         self, history: list[Interval], gap: float | None, among: dict[Cadence, frozenset[str]]

@@ -137,3 +137,11 @@ def test_bursts_that_lost_packets_have_made_unlike_each_other_are_busy_after_thr
     for at in range(0, len(pcm) - 159, 160):
         pcm[at : at + 160] = pcm[at : at + 160] * rng.uniform(0.5, 1.0)
     assert named(pcm, "ru") == ["busy"]
+
+
+def test_busy_goes_on_being_busy_though_a_burst_of_it_begins_a_little_off():
+    """What is busy in the given country is congestion in another, at a height 11 Hz lower."""
+    rings, busy = bursts(425, 1000, 4000, 1000, 900), bursts(425, *[250] * 8)
+    off = note(150, (395, 2300.0))
+    busy[8 * 1500 : 8 * 1500 + len(off)] += off
+    assert named(np.concatenate((rings, busy)), "mx") == ["ringback", "busy"]
