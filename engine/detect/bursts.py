@@ -19,10 +19,14 @@ NOISE_BIAS = 1.7
 """The mean of noise by the least of its 20 ms means."""
 NOISE_RISE, NOISE_RISE_OPEN = 10 ** (0.05 / 10), 10 ** (0.02 / 10)
 """The noise is believed to rise by so much a frame, and while a burst goes on."""
+NOTHING_FRAMES = 5
+"""So many frames of nothing may be lost packets; more are a line without noise."""
 EXAMINED_MS, AGAIN_MS = 160.0, 300.0
 """So old, and then so often, a burst is looked at: without lines it is noise."""
 LINED = 0.75
 """The share of the band that a tone's three strongest lines have, its modulation's among them."""
+PIECE = 7
+"""So many frames show whether there are lines."""
 LOUDER = 6.0
 """What is so much stronger than the burst that it began in is another."""
 RISEN_MS = 2 * DELAY_MS + 2 * STEP_MS
@@ -109,6 +113,7 @@ class Segmenter:
         self.dropped_db: float | None = None
         """Level of what the last frame ended that was no burst: noise, or too short."""
         self._noise = _LEAST
+        self._nothing = 0
         self._before: list[float] = []
 
     @property
@@ -167,9 +172,12 @@ class Segmenter:
         return None
 
     def _noise_now(self, power: list[float]) -> float:
-        """What a tone has to be above, by the quietest of late; what was not sent tells nothing."""
+        """What a tone has to be above, by the quietest of late; a few lost packets tell nothing."""
         mean = sum(power) / VALUES
-        if mean > _LEAST:
+        self._nothing = self._nothing + 1 if mean <= _LEAST else 0
+        if self._nothing > NOTHING_FRAMES:
+            self._noise = _LEAST
+        elif mean > _LEAST:
             risen = self._noise * (NOISE_RISE if self._burst is None else NOISE_RISE_OPEN)
             self._noise = max(_LEAST, min(mean, risen))
         return self._noise * NOISE_BIAS * NOISE_FACTOR
@@ -186,9 +194,9 @@ class Segmenter:
             return False
         burst.examine_ms += AGAIN_MS
         row = burst.row()
-        spectrum = measure(np.concatenate(row)[_EDGE:]) if row else None
-        if spectrum is None or sum(line.share for line in spectrum.lines[:3]) >= LINED:
-            return False
+        pieces = (row[at : at + PIECE] for at in range(0, len(row) - PIECE + 1, 2))
+        if not row or _lined(row) or any(map(_lined, pieces)):
+            return False  # where a packet was lost the phase turns; between two of them there are lines
         self._noise = max(_LEAST, burst.energy / burst.count / NOISE_BIAS)
         return True
 
@@ -219,6 +227,12 @@ class Segmenter:
         row = burst.row() if burst.pure >= 0.5 * burst.count else []
         spectrum = measure(np.concatenate(row)[_EDGE:-_EDGE]) if row else None
         return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), _db(burst), burst.cut)
+
+
+def _lined(row: list[Complex]) -> bool:
+    """Whether there are lines in it, as a tone has."""
+    spectrum = measure(np.concatenate(row)[_EDGE:])
+    return spectrum is None or sum(line.share for line in spectrum.lines[:3]) >= LINED
 
 
 def _start_ms(frame: int) -> float:

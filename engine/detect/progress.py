@@ -116,8 +116,11 @@ class ProgressTones:
 
     @property
     def expects_more(self) -> bool:
-        """In a gap that some cadence heard so far would have."""
-        return bool(self._fits)
+        """In a gap that some cadence heard so far would have; of no country's ringback, in the longest."""
+        named = self._named
+        if self._fits or len(self._tolerances) == 1 or not self._history or named is None:
+            return bool(self._fits)
+        return named.tone is Tone.RINGBACK and self._is(self._history[-1], named.cadence)
 
     @property
     def explains(self) -> bool:

@@ -44,7 +44,8 @@ class Summary:
                 self._state_before_silence = self._state
             elif tone is not Tone.SILENCE:
                 self._state_before_silence = None
-            self._state = STATES[tone], at_s
+            if self._state is None or self._state[0] != STATES[tone]:
+                self._state = STATES[tone], at_s
 
     def end(self, at_s: float) -> None:
         """The recording is over."""

@@ -132,3 +132,19 @@ def test_noise_that_lies_in_the_tones_band_for_a_moment_before_a_burst_does_not_
     at = 8 * (200 - before)
     cycle[at : at + 200] = 80 * np.sin(2 * np.pi * 450 * np.arange(200) / 8000)
     assert named(np.concatenate((silence(400), np.tile(cycle, 10), silence(200))), "pt") == ["congestion"]
+
+
+@pytest.mark.parametrize("lost", [(14,), (10, 16), (12, 20), (8, 14), (3, 12, 20)])
+def test_packets_that_were_repeated_make_a_burst_neither_noise_nor_hide_the_next(lost: tuple[int, ...]):
+    """20 ms of 425 Hz are eight and a half periods: what is repeated turns the tone's phase about."""
+    burst = tone(plan("de").ringback, 5000)
+    spoilt = burst.copy()
+    for frame in lost:
+        spoilt[frame * 160 : frame * 160 + 160] = spoilt[frame * 160 - 160 : frame * 160]
+    assert named(np.concatenate((silence(300), burst, spoilt, burst)), None) == ["ringback"]
+
+
+def test_ringback_whose_gap_is_longer_than_any_plans_is_one_ringback_without_silence():
+    burst = tone(plan("cn").ringback, 1000)
+    pcm = np.concatenate([piece for _ in range(3) for piece in (burst, silence(5400))])
+    assert "silence" not in named(pcm, None)
