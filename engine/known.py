@@ -61,7 +61,7 @@ class Known:
         self.ready = asyncio.Event()
         self.settled = asyncio.Event()
         self.folder = samples_folder(config)
-        self.library = Library()
+        self.current = Library()
         self._config = config.detection
         self._media = media
         self._watched_s = watched_s
@@ -97,9 +97,9 @@ class Known:
             library, wrong = await asyncio.to_thread(read_folder, self.folder)
             clashing = await asyncio.to_thread(clashes, library)
             self._state = state
-        before = {sample.uniqueid for sample in self.library.samples}
+        before = {sample.uniqueid for sample in self.current.samples}
         now = {sample.uniqueid for sample in library.samples}
-        self.library = library
+        self.current = library
         self._media.know(library)
         self._name(wrong)
         self._clash(clashing)
@@ -109,7 +109,7 @@ class Known:
             self.added()
 
     async def _first(self) -> None:
-        self._media.know(self.library)  # as long as none is known, all that is said is unknown
+        self._media.know(self.current)  # as long as none is known, all that is said is unknown
         try:
             if self.folder.is_dir() or self._config.samples:
                 state = await asyncio.to_thread(state_of, self.folder)
@@ -122,7 +122,7 @@ class Known:
 
     def _tell_what(self) -> None:
         """What is known at the start, where something must be done about it."""
-        samples = self.library.samples
+        samples = self.current.samples
         if not samples:
             self.tell("info", f"no announcements are known: {TEACH}")
         elif all(sample.source == SOURCE for sample in samples):
@@ -131,7 +131,7 @@ class Known:
     def _tell_change(self, added: int, gone: int) -> None:
         changes = [f"{added} added"] if added else []
         changes += [f"{gone} removed"] if gone else []
-        count = len(self.library)
+        count = len(self.current)
         known = "1 announcement is" if count == 1 else f"{count} announcements are"
         self.tell("info", f"{known} known now ({', '.join(changes)})")
 
