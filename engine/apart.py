@@ -60,8 +60,10 @@ class Apart:
         """The next thing it says. Raises ApartError where it ends instead."""
         assert self._process is not None
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
+        answer: dict[str, Any] | None = None
+        with contextlib.suppress(ValueError):  # too long a line, or none of ours
+            if line := await self._process.stdout.readline():
+                answer = json.loads(line)
+        if answer is None:
             raise ApartError("the process that looks after announcements ended early; the log says why")
-        answer: dict[str, Any] = json.loads(line)
         return answer

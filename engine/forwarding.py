@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ANY = "*"
 """In `sip.forward`: whomever else the call is for."""
-UNAVAILABLE, FORBIDDEN, LOOP = 480, 403, 482
+UNAVAILABLE, FORBIDDEN, LOOP, BUSY = 480, 403, 482, 486
 _HEARD = {"busy": 486, "congestion": 503, "sit": 404}
 """Final responses for tones that ended the listening."""
 _NOT_PASSED_ON = frozenset({401, 407, 408, 481, 482, 483, 487, 488, 491, 500, 501, 502, 504, 513})
@@ -71,6 +71,12 @@ class Forwards:
             ours |= {trunk.username, trunk.from_user, *trunk.caller_ids} - {""}
         return caller.number in ours
 
+    def _channels_up(self) -> int:
+        """Calls that were placed for the queue or for callers, and are not over."""
+        forwarded = [leg for leg in self._engine.line.legs.values() if leg.role == "forwarded"]
+        up = sum(leg.state is not LegState.ENDED for leg in forwarded)
+        return up + len(self._engine.dialer.active)
+
     # --- one call ----------------------------------------------------------------------------------
 
     async def _forward(self, caller: TrunkLeg, number: str) -> None:
@@ -79,12 +85,16 @@ class Forwards:
             engine.tell("warning", f"{caller.number} is ourselves: not forwarded to {number}", caller.id)
             _refuse(caller, LOOP)
             return
-        parsed, why = await engine.dialer.may_dial(number)
+        parsed, why = await engine.dialer.may_dial(number, by_hand=False)
         if parsed is None:
             engine.tell("warning", f"not forwarded to {number}: {why}", caller.id)
             _refuse(caller, FORBIDDEN)
             return
         if caller.state is LegState.ENDED:
+            return
+        if self._channels_up() >= engine.config.dialer.max_channels:
+            engine.tell("warning", f"not forwarded to {number}: dialer.max_channels are in use", caller.id)
+            _refuse(caller, BUSY)
             return
         engine.tell("info", f"{caller.number} goes on to {number}", caller.id)
         callee = engine.line.dial(parsed.dialable, role="forwarded")

@@ -183,7 +183,8 @@ class Analyzer:
         music = self._amid_music
         waited = [] if music else [d for d in self._waiting if d.tone.label == self._tones.current]
         if music:
-            self._waiting += [d for d in found if d.tone in _CADENCES and d.tone is not Tone.DIAL]
+            told = [d for d in found if d.tone in _CADENCES and d.tone is not Tone.DIAL]
+            self._waiting = (told or self._waiting)[-1:]
             return [d for d in found if d.tone not in _CADENCES]
         self._waiting = []
         return waited + found

@@ -57,8 +57,6 @@ class Interval:
     end_ms: float
     spectrum: Spectrum | None = None
     level_db: float = 0.0
-    cut: bool = False
-    """The beginning was not heard."""
 
     @property
     def ms(self) -> float:
@@ -84,7 +82,6 @@ class Interval:
 @dataclass(slots=True)
 class _Burst:
     begin_ms: float
-    cut: bool
     peak: float = 0.0
     last_on_ms: float = 0.0
     pure: float = 0.0
@@ -104,7 +101,7 @@ class _Burst:
 
 
 class Segmenter:
-    """Fed after the band; `done` holds bursts completed in the last frame, `burst_ms` the open one's age."""
+    """Fed every frame's band; `open` tells whether a burst goes on, `open_ms` how old it is."""
 
     def __init__(self) -> None:
         self._burst: _Burst | None = None
@@ -142,7 +139,7 @@ class Segmenter:
             on = _above(power, band.total, before, least, noise, PURE_ON)
             if not on:
                 return None
-            burst = self._burst = _Burst(max(0.0, start + on[0] * STEP_MS - STEP_MS / 2), frame < 2)
+            burst = self._burst = _Burst(max(0.0, start + on[0] * STEP_MS - STEP_MS / 2))
         burst.peak = max(burst.peak * 0.9, *power)
         least = max(FLOOR * 0.5, burst.peak * BELOW_PEAK, noise)
         on = _above(power, band.total, before, least, noise, PURE_OFF)
@@ -226,7 +223,7 @@ class Segmenter:
     def _interval(burst: _Burst, end: float) -> Interval:
         row = burst.row() if burst.pure >= 0.5 * burst.count else []
         spectrum = measure(np.concatenate(row)[_EDGE:-_EDGE]) if row else None
-        return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), _db(burst), burst.cut)
+        return Interval(burst.begin_ms, end, spectrum or Spectrum((), 0.0), _db(burst))
 
 
 def _lined(row: list[Complex]) -> bool:

@@ -35,7 +35,6 @@ TAKEN = 3
 AUDIBLE_DB = FLOOR_DB + 12.0
 
 _FLIPS = np.array([[(n >> k) & 1 for k in range(DOUBTFUL)] for n in range(1 << DOUBTFUL)], np.int64)
-_ROWS = np.arange(TABLES)[:, None]
 
 
 class Candidate(NamedTuple):

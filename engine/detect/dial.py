@@ -9,7 +9,7 @@ from engine.detect.plans import Cadence
 
 SLACK_HZ = 12.0
 LASTS_MS = 2500.0
-"""No burst of a cadence is longer: the longest is 2 s."""
+"""No burst of ringback, busy or congestion is longer: the longest is 2 s."""
 KNOWN = 0.6
 """Share of the band's power that must lie at those frequencies."""
 OTHER = 0.12

@@ -187,6 +187,7 @@ class Voices:
         self._answers.clear()
         self._chunks = 0
         self._notes.forget()
+        self._moves = Movement()
         self._sung_since = None
         self._talk = 0.0
         self._asked = 0

@@ -181,7 +181,7 @@ class Work:
                     return
                 together = waiting[at : at + HEARD_AT_ONCE]
                 began = time.monotonic_ns()
-                begin_frames(together, now, self.guard)
+                self.guard(together[0], begin_frames, together, now, self.guard)
                 self.budget.spend(time.monotonic_ns() - began)
                 yield
                 for stream in together:

@@ -35,7 +35,6 @@ from engine.samples.starter import make_starter
 
 LOOKED_AT_S = 90
 """So much of a recording is listened to: announcements come before the answer, or soon after."""
-FEWEST_S = 0.5
 
 Answer = dict[str, Any]
 
@@ -76,7 +75,7 @@ def match(library: Library, pcm: Pcm) -> Answer | None:
     frames = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     for frame in frames.astype(np.float32):
         found = heard.feed(frame)
-        if found is None or found.seconds < FEWEST_S:
+        if found is None:
             continue
         sample = library.samples[found.number]
         answer = {

@@ -176,7 +176,7 @@ class Maker(Draw):
         return Item("silence", known_at_s=0.0, kind=kind, sound=x)
 
     def dialtone(self) -> Item:
-        hz = [(350, 440), (425,), (450,), (400,), (440,), (425, 25)][int(self.rng.integers(5))]
+        hz = [(350, 440), (425,), (450,), (400,), (440,)][int(self.rng.integers(5))]
         level = self.rng.uniform(-24, -10) - 10 * np.log10(len(hz))
         x = sum(sounds.sine(f, 8.0, level, self.rng.uniform(0, 6.28)) for f in hz)
         return Item("dialtone", known_at_s=0.0, sound=np.asarray(x))

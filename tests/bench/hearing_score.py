@@ -177,7 +177,8 @@ def page(done: Score, title: str, tick: Ticks | None, alone: Score | None = None
             "greeting's end; machines: 1.6 s into the greeting).", ""]
     if alone is not None:
         out += _without_model(done, alone)
-    out += [*_matches(done), "", "## Confusion", "", *_confusion(done), "", "## Conditions", ""]
+    out += ["## Matches, keys and beeps", "", *_matches(done), "", "## Confusion", "", *_confusion(done)]
+    out += ["", "## Conditions", ""]
     worst = sorted(done.conditions, key=lambda c: -done.missed_in[c] / done.conditions[c])
     out += ["| condition | recordings | misheard |", "|---|---|---|"]
     out += [f"| {c} | {done.conditions[c]} | {done.missed_in[c]} |" for c in worst]
@@ -194,7 +195,7 @@ def _without_model(done: Score, alone: Score) -> list[str]:
            "", "| label | F1 with the model | F1 without |", "|---|---|---|"]
     for label in ("human", "machine", "music", "speech", "announcement", "silence"):
         out.append(f"| {label} | {done.rates(label)[2]:.3f} | {alone.rates(label)[2]:.3f} |")
-    return [*out, "", "## Matches, keys and beeps", ""]
+    return [*out, ""]
 
 
 def _matches(done: Score) -> list[str]:

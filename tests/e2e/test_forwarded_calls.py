@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -114,11 +116,31 @@ async def test_a_refusal_goes_back_with_its_cause_and_our_own_call_goes_no_secon
         trunk.invite("2125550199", sdp(40000))
         onward = await trunk.next("INVITE")
         assert onward.number == "2125550101"
+        trunk.invite("2125550198", sdp(40002))  # dialer.max_channels is 1
+        assert await trunk.next(code=486, Call_ID="from-2125550198")
         trunk.reply(onward, 404, "", "far", "Reason: Q.850;cause=1")
         final = await trunk.next(code=404, Call_ID="from-2125550199")
         assert final.header("Reason") == "Q.850;cause=1"
         trunk.invite("1001", sdp(40000))
         assert await trunk.next(code=482, Call_ID="from-1001")
+    finally:
+        trunk.close()
+
+
+async def test_nobody_is_called_outside_their_calling_hours_for_a_caller(bench: Bench) -> None:
+    trunk = await RawTrunk.open()
+    with udp_port() as free:
+        ours: tuple[str, int] = free.getsockname()
+    hour = (datetime.now(ZoneInfo("America/New_York")).hour + 6) % 24
+    try:
+        bench.start_engine(
+            f"trunk.server={trunk.address}", "trunk.register=false", f"sip.listen={ours[0]}:{ours[1]}",
+            "compliance.loopback_exempt=false", f"compliance.calling_hours={hour:02}:00-{hour:02}:30",
+            'sip.forward={"1001"="2125550101"}', "trunk.country=us",
+        )
+        trunk.engine = ours
+        trunk.invite("2125550199", sdp(40000))
+        assert await trunk.next(code=403, Call_ID="from-2125550199")
     finally:
         trunk.close()
 
