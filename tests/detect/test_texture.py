@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from line_sounds import MILLIWATT_RMS, speech
+from line_sounds import MILLIWATT_RMS, silence, speech
 
+from engine.detect.analyzer import Analyzer
 from engine.detect.pure import SIZE, spectra
 from engine.detect.texture import Movement, Notes
 
@@ -99,3 +100,23 @@ def test_a_monotonous_voice_has_pauses_that_notes_have_not():
     voice = sum(np.sin(2 * np.pi * 200 * k * t) / k for k in range(1, 16)) * 2500
     assert notes(np.asarray(voice))
     assert not notes(np.asarray(voice * (t % 0.7 < 0.5)))
+
+
+class NoSpeech:
+    """A model to which nothing is speech."""
+
+    def probability(self, chunk: object) -> float:
+        return 0.0
+
+    def reset(self) -> None:
+        pass
+
+
+def test_what_moved_before_a_pause_makes_steady_hum_after_it_no_music():
+    moving = speech(1000, 150, 3)
+    t = np.arange(8 * 6000) / 8000
+    hum = (900 * sum(np.sin(2 * np.pi * 50 * n * t + n) / n for n in range(1, 9))).astype(np.int16)
+    pcm = np.concatenate((moving, silence(4000), hum))
+    analyzer = Analyzer(None, NoSpeech())
+    heard = [d.tone.label for at in range(0, len(pcm) - 159, 160) for d in analyzer.feed(pcm[at : at + 160])]
+    assert "colorringback" not in heard
