@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from engine import wire
 from engine.control import messages
 from engine.detect.outcome import FinishCause, Outcome
+from engine.dialer.numbers import NumberError, parse
 from engine.dialer.ports import HangupCause, Leg, Listened, StateChanged
 from engine.hearing import code_of, told
 from engine.legs import LegState
@@ -47,7 +48,6 @@ class Forwards:
         if not number:
             return False
         caller.forwarded_to = number
-        caller.call.ring_on()
         self._run(self._forward(caller, number))
         return True
 
@@ -69,7 +69,14 @@ class Forwards:
         ours: set[str] = set()
         for trunk in self._engine.config.all_trunks.values():
             ours |= {trunk.username, trunk.from_user, *trunk.caller_ids} - {""}
-        return caller.number in ours
+        return self._one_form(caller.number) in {self._one_form(each) for each in ours}
+
+    def _one_form(self, number: str) -> str:
+        """A number in the form that all its spellings share; what has none, as it is."""
+        try:
+            return parse(number, self._engine.config.trunk.country).e164 or number
+        except NumberError:
+            return number
 
     def _channels_up(self) -> int:
         """Calls that were placed for the queue or for callers, and are not over."""
@@ -100,6 +107,7 @@ class Forwards:
         callee = engine.line.dial(parsed.dialable, role="forwarded")
         gone = asyncio.get_running_loop().create_task(_end_with(caller, callee))
         try:
+            caller.call.ring_on()
             await self._until_over(caller, callee)
         finally:
             gone.cancel()

@@ -110,7 +110,7 @@ async def test_a_refusal_goes_back_with_its_cause_and_our_own_call_goes_no_secon
     try:
         bench.start_engine(
             f"trunk.server={trunk.address}", "trunk.register=false", f"sip.listen={ours[0]}:{ours[1]}",
-            'sip.forward={"1001"="2125550101"}',
+            'sip.forward={"1001"="2125550101"}', "trunk.country=us", "trunk.caller_ids=['+12125550177']",
         )
         trunk.engine = ours
         trunk.invite("2125550199", sdp(40000))
@@ -121,8 +121,9 @@ async def test_a_refusal_goes_back_with_its_cause_and_our_own_call_goes_no_secon
         trunk.reply(onward, 404, "", "far", "Reason: Q.850;cause=1")
         final = await trunk.next(code=404, Call_ID="from-2125550199")
         assert final.header("Reason") == "Q.850;cause=1"
-        trunk.invite("1001", sdp(40000))
-        assert await trunk.next(code=482, Call_ID="from-1001")
+        for ourselves in ("1001", "+12125550177", "2125550177"):
+            trunk.invite(ourselves, sdp(40000))
+            assert await trunk.next(code=482, Call_ID=f"from-{ourselves}")
     finally:
         trunk.close()
 
