@@ -115,14 +115,6 @@ class Board:
         streams = map(self.streams.get, _named(item))
         return any(stream is not None and stream.passes_untouched for stream in streams)
 
-    def settle(self, now: float) -> None:
-        """Hear every closed stream to its end, at once."""
-        for ending in self.endings:
-            while ending.waits:
-                ending.hear(now, self.facts)
-            ending.close(now, self.facts)
-        self.endings.clear()
-
     def close(self, name: str, now: float) -> None:
         """Close a stream."""
         self._close(orders.CloseStream(name), now)

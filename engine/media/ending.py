@@ -20,7 +20,7 @@ class Ending:
     def __init__(self, hearing: Hearing, frames: deque[Pcm], now: float) -> None:
         self.name = hearing.order.stream
         self.hearing = hearing
-        self._frames = frames
+        self._frames = frames if hearing.order.settings.wait_for_result else deque[Pcm]()
         self._until = now + hearing.order.settings.wait_for_result
 
     @property

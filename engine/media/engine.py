@@ -285,7 +285,10 @@ class MediaEngine:
             self._take_orders(now, tick=True)
         for name in list(self._board.streams):
             self._board.close(name, now)
-        self._work.guard_all(self._board.settle, now)
+        for ending in self._board.endings:  # heard to the end at once, each by itself
+            while ending.waits:
+                self._work.guard(ending, ending.hear, now, self._board.facts)
+            self._work.guard(ending, ending.close, now, self._board.facts)
         self._board.sound.close()
         self._board.control.close()
         self._board.writer.close()
